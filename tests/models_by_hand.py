@@ -1,0 +1,58 @@
+"""Small models and games whose Shapley values are known another way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from xrec_utils.games import Game
+
+
+class HandModel:
+    """score = rows of `outputs` (width, items) weighted by `encode(history)` (width,)."""
+
+    def __init__(self, n_items: int = 40, width: int = 5, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.name, self.n_items = type(self).__name__, n_items
+        self.inputs = rng.normal(size=(n_items, width))
+        self.outputs = rng.normal(size=(width, n_items))
+
+    def score(self, histories: Sequence[np.ndarray], items: np.ndarray | None = None) -> np.ndarray:
+        hidden = np.array([self.encode(self.inputs[np.asarray(history, dtype=int)]) for history in histories])
+        return hidden @ (self.outputs if items is None else self.outputs[:, items])
+
+
+class Additive(HandModel):
+    """Every film adds its own part: the linear game."""
+
+    def encode(self, vectors: np.ndarray) -> np.ndarray:
+        return vectors.sum(axis=0)
+
+
+class MeanPool(HandModel):
+    """The mean of the films; an empty history scores 0."""
+
+    def encode(self, vectors: np.ndarray) -> np.ndarray:
+        return vectors.mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1])
+
+
+class Tanh(HandModel):
+    """One hidden layer: films saturate one another."""
+
+    def encode(self, vectors: np.ndarray) -> np.ndarray:
+        return np.tanh(0.3 + vectors.sum(axis=0) / 2)
+
+
+class Recent(HandModel):
+    """Order matters: a film one step older counts half."""
+
+    def encode(self, vectors: np.ndarray) -> np.ndarray:
+        return np.tanh((0.5 ** np.arange(len(vectors))[::-1, None] * vectors).sum(axis=0))
+
+
+def table_game(scores: np.ndarray) -> Game:
+    """The game whose score of a group is looked up: player i present adds 2**i to the position."""
+    n = int(np.log2(len(scores)))
+    powers = 2 ** np.arange(n)
+    return Game(tuple(f"p{i}" for i in range(n)), "looked-up score", lambda masks: np.asarray(scores)[masks @ powers])

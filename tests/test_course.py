@@ -1,0 +1,52 @@
+"""The course map: in order, in README, and at the foot of each notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xrec_utils import course
+from xrec_utils.paths import NOTEBOOKS, ROOT
+
+
+def test_lessons_are_numbered_by_file_and_in_order() -> None:
+    assert [lesson.number for lesson in course.LESSONS] == sorted({lesson.number for lesson in course.LESSONS})
+    assert all(lesson.file.startswith(f"{lesson.number}_") for lesson in course.LESSONS)
+
+
+def test_the_map_lists_exactly_the_notebooks_there_are() -> None:
+    assert sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")) == [lesson.file for lesson in course.LESSONS]
+
+
+def test_readme_holds_the_current_table() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert course.with_table(readme) == readme
+    assert readme.count("(notebooks/") == len(course.LESSONS)
+
+
+def test_the_foot_leads_back_and_on() -> None:
+    first, second, last = course.LESSONS[0], course.LESSONS[1], course.LESSONS[-1]
+    assert course.foot(first).startswith("**Previous:** none, this is the first · **Map:** [README](../README.md#")
+    assert course.foot(first).endswith(f"**Next:** {second.link}")
+    assert course.foot(second).startswith(f"**Previous:** {first.link}")
+    assert course.foot(last).endswith("none yet, this is the last")
+
+
+def test_a_lesson_is_found_by_its_file() -> None:
+    assert course.lesson_of("some/where/00_start_here.ipynb").heading == "# 00 · Start here"
+    with pytest.raises(KeyError, match=r"98_nothing\.ipynb is not in the map"):
+        course.lesson_of("98_nothing.ipynb")
+
+
+def test_rewriting_replaces_the_table_and_keeps_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{course.BEGIN}\nold\n{course.END}\nafter\n", encoding="utf-8")
+    course.main(tmp_path)
+    assert readme.read_text(encoding="utf-8") == f"before\n{course.BEGIN}\n{course.table()}\n{course.END}\nafter\n"
+    assert "rewritten" in capsys.readouterr().out
+
+
+def test_a_readme_without_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="marks of its map"):
+        course.with_table("no marks")

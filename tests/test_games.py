@@ -1,0 +1,196 @@
+"""Games and explanations: what is asked of the model, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from models_by_hand import HandModel, Recent, Tanh, table_game
+
+from xrec_utils.games import Explanation, Game, feature_game, history_game
+
+HISTORY = np.array([7, 3, 9, 1])
+TITLES = [f"Film {code}" for code in range(40)]
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=0, max_size=12), st.integers(1, 5))
+def test_scores_come_back_in_the_order_of_the_masks_whatever_the_batch(masks, batch):
+    scores = np.arange(8) ** 2
+    game = Game(("a", "b", "c"), "square", lambda m: scores[m @ [1, 2, 4]], batch)
+    masks = np.array(masks, dtype=bool).reshape(-1, 3)
+    assert game(masks).tolist() == scores[masks @ [1, 2, 4]].tolist()
+
+
+def test_batches_are_bounded_and_a_group_is_scored_once():
+    sizes = []
+
+    def value(masks):
+        sizes.append(len(masks))
+        return masks.sum(axis=1)
+
+    masks = np.random.default_rng(0).random((500, 10)) < 0.5
+    game = Game(tuple("abcdefghij"), "size", value, batch=64)
+    assert game(np.vstack([masks, masks])).tolist() == np.tile(masks.sum(axis=1), 2).tolist()
+    assert max(sizes) <= 64 and sum(sizes) == len(np.unique(masks, axis=0))
+
+
+def test_full_empty_and_name():
+    game = table_game([1.0, 2.0, 4.0, 8.0])
+    assert (game.n_players, game.empty(), game.full()) == (2, 1.0, 8.0)
+    assert repr(game) == "Game(2 players, target='looked-up score')"
+
+
+@pytest.mark.parametrize("masks", [np.ones(3, bool), np.ones((2, 4), bool), np.ones((2, 3)), [[0, 1, 0]]])
+def test_masks_of_another_kind_are_refused(masks):
+    with pytest.raises(ValueError, match=r"masks must be bool \(n, 3\), got"):
+        Game(tuple("abc"), "t", lambda m: m.sum(axis=1))(masks)
+
+
+@pytest.mark.parametrize("value", [lambda m: m, lambda m: m.sum(1)[:1], lambda m: np.full(len(m), np.nan)])
+def test_answers_that_are_not_one_number_each_are_refused(value):
+    with pytest.raises(ValueError, match="game of 'the score' must give 2 finite scores"):
+        Game(tuple("abc"), "the score", value)(np.eye(3, dtype=bool)[:2])
+
+
+def test_games_need_players_and_a_batch():
+    with pytest.raises(ValueError, match="at least one player"):
+        Game((), "t", len)
+    with pytest.raises(ValueError, match="batch=0"):
+        Game(("a",), "t", len, batch=0)
+
+
+# ---------------------------------------------------------------- history
+
+
+def test_absent_films_are_deleted_and_the_rest_closes_up_in_order():
+    model = Recent()
+    game = history_game(model, HISTORY, 20, TITLES)
+    masks = np.array([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=bool)
+    expected = model.score([np.array([7, 9]), np.array([], dtype=int), HISTORY])[:, 20]
+    np.testing.assert_allclose(game(masks), expected)
+    assert game.players == ("Film 7", "Film 3", "Film 9", "Film 1")
+    assert game.target == "score of Film 20"
+    assert history_game(model, HISTORY, 20).players[0] == "item 7"
+
+
+def test_the_model_is_asked_for_one_column_and_small_batches():
+    asked = []
+
+    class Spy(Tanh):
+        def score(self, histories, items=None):
+            asked.append((len(histories), items.tolist()))
+            return super().score(histories, items)
+
+    game = history_game(Spy(), HISTORY, 20, batch=5)
+    game(np.random.default_rng(0).random((40, 4)) < 0.5)
+    assert all(n <= 5 and items == [20] for n, items in asked)
+
+
+@pytest.mark.parametrize(
+    ("history", "item", "message"),
+    [
+        ([7, 3], 3, "item 3 is in the history"),
+        ([7, 40], 3, "codes from 0 to 39"),
+        ([7, 3], -1, "codes from 0 to 39"),
+        ([7.0, 3.0], 1, "1-D array of item codes, got float64"),
+        ([[7, 3]], 1, "1-D array of item codes"),
+        (np.array([], dtype=int), 1, "at least one player"),
+    ],
+)
+def test_histories_are_checked(history, item, message):
+    with pytest.raises(ValueError, match=message):
+        history_game(HandModel(), history, item)
+
+
+# ---------------------------------------------------------------- features
+
+
+def test_absent_columns_are_averaged_over_the_background():
+    def predict(x):
+        return x[:, 0] * x[:, 1] + x[:, 2]
+
+    row, background = np.array([2.0, 3.0, 5.0]), np.random.default_rng(0).normal(size=(7, 3))
+    game = feature_game(predict, row, background, ["a", "b", "c"], rows=20)
+    assert game.batch == 2 and game.target == "P(like)" and game.players == ("a", "b", "c")
+    masks = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 0, 0]], dtype=bool)
+    expected = [
+        2 * background[:, 1].mean() + background[:, 2].mean(),
+        3 * background[:, 0].mean() + 5,
+        11,
+        predict(background).mean(),
+    ]
+    np.testing.assert_allclose(game(masks), expected)
+
+
+def test_a_large_background_is_still_one_mask_at_a_time():
+    game = feature_game(lambda x: x[:, 0], np.ones(1), np.zeros((50, 1)), ["a"], rows=20)
+    assert game.batch == 1 and game.full() == 1 and game.empty() == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "background", "names", "message"),
+    [
+        (np.ones((1, 2)), np.ones((3, 2)), "ab", "do not fit"),
+        (np.ones(2), np.ones(2), "ab", "do not fit"),
+        (np.ones(2), np.ones((0, 2)), "ab", "do not fit"),
+        (np.ones(2), np.ones((3, 3)), "ab", r"do not fit: \(2,\) and \(3, 3\)"),
+        (np.ones(2), np.ones((3, 2)), "abc", "names has 3 entries for 2 columns"),
+    ],
+)
+def test_features_are_checked(row, background, names, message):
+    with pytest.raises(ValueError, match=message):
+        feature_game(lambda x: x.sum(axis=1), row, background, names)
+
+
+def test_a_predict_with_a_column_axis_is_refused():
+    game = feature_game(lambda x: x[:, :1], np.ones(2), np.zeros((3, 2)), ["a", "b"])
+    with pytest.raises(ValueError, match="pick one output column"):
+        game.full()
+
+
+# ---------------------------------------------------------------- explanations
+
+
+def explanation(values=(0.5, -2.0, 1.0), error=None):
+    return Explanation(("a", "b", "c"), "score of Heat", values, base=1.0, score=0.75, method="hand", error=error)
+
+
+def test_table_is_sorted_by_size_and_top_by_value():
+    each = explanation(error=[0.1, 0.2, 0.3])
+    expected = pd.DataFrame({"player": ["b", "c", "a"], "value": [-2.0, 1.0, 0.5], "error": [0.2, 0.3, 0.1]})
+    pd.testing.assert_frame_equal(each.table(), expected, check_dtype=False)
+    assert each.table(1).player.tolist() == ["b"]
+    assert explanation().table().error.isna().all()
+    assert each.top().tolist() == [2, 0, 1] and each.top(1).tolist() == [2]
+    assert each.gap == pytest.approx(0.75 - 1 + 0.5)
+
+
+def test_it_says_itself():
+    assert explanation().sentence(2) == (
+        "Score of Heat: 0.75, from a base of 1. Strongest reasons by hand: b (-2), c (+1)."
+    )
+    assert repr(explanation()) == "Explanation(hand of 'score of Heat': 3 players, 0.00 s)"
+    html = explanation(error=[0, 0.25, 0])._repr_html_()
+    assert "<td>b</td>" in html and "-2.0" in html and "<script" not in html
+
+
+def test_values_are_a_frozen_copy():
+    values = np.array([1.0, 2.0, 3.0])
+    each = explanation(values)
+    values[0] = 9
+    assert each.values[0] == 1
+    with pytest.raises(ValueError, match="read-only"):
+        each.values[0] = 5
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ([1.0, 2.0], None, "values must hold one finite number for each of 3 players"),
+        ([1.0, 2.0, np.nan], None, "values must hold"),
+        ([1.0, 2.0, 3.0], [0.1], "error must hold"),
+    ],
+)
+def test_explanations_are_checked(values, error, message):
+    with pytest.raises(ValueError, match=message):
+        explanation(values, error)

@@ -1,0 +1,93 @@
+"""LIME: the version written out equals the library's, and both find a straight line where there is one."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from xrec_utils.explain.lime import lime_from_scratch, lime_tabular
+
+RNG = np.random.default_rng(3)
+SLOPES = np.array([0.05, -0.03, 0.0, 0.02])
+BACKGROUND = RNG.normal(size=(200, 4)) * [1.0, 2.0, 0.5, 3.0] + [0.0, 1.0, -1.0, 2.0]
+ROW = BACKGROUND[7]
+NAMES = ["age", "year", "stars", "hour"]
+
+
+def linear(rows):
+    return 0.5 + rows @ SLOPES
+
+
+def curved(rows):
+    return 1 / (1 + np.exp(-rows @ SLOPES * 10 - rows[:, 0] * rows[:, 1]))
+
+
+def scaled_row():
+    return (ROW - BACKGROUND.mean(axis=0)) / BACKGROUND.std(axis=0)
+
+
+def far_linear(rows):
+    return np.clip(linear(rows), 0, 1)
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_written_out_equals_the_library_draw_for_draw(seed):
+    coefficients, intercept = lime_from_scratch(curved, ROW, BACKGROUND, samples=800, seed=seed)
+    library = lime_tabular(curved, ROW, BACKGROUND, NAMES, samples=800, seed=seed)
+    np.testing.assert_allclose(library.values, coefficients * scaled_row(), atol=1e-9)
+    assert library.base == pytest.approx(intercept, abs=1e-9)
+
+
+def test_straight_line_is_recovered():
+    coefficients, intercept = lime_from_scratch(linear, ROW, BACKGROUND, samples=5000)
+    np.testing.assert_allclose(coefficients, SLOPES * BACKGROUND.std(axis=0), atol=2e-3)
+    assert intercept == pytest.approx(linear(BACKGROUND.mean(axis=0)[None])[0], abs=5e-3)
+
+
+def test_surrogate_adds_up_and_states_its_fit():
+    found = lime_tabular(far_linear, ROW, BACKGROUND, NAMES)
+    assert found.players == tuple(NAMES)
+    assert found.score == pytest.approx(far_linear(ROW[None])[0])
+    assert found.base + found.values.sum() == pytest.approx(found.score, abs=0.02)
+    assert "R2 0.9" in found.method or "R2 1.0" in found.method
+    assert found.error is None and found.seconds > 0
+
+
+def test_gap_shows_a_line_that_does_not_fit():
+    def step(rows):
+        return (np.abs(rows[:, 0] - ROW[0]) < 0.1).astype(float)
+
+    found = lime_tabular(step, ROW, BACKGROUND, NAMES)
+    assert found.gap > 0.5
+    assert "R2 0.0" in found.method
+
+
+def test_seed_decides():
+    one, same, other = (lime_from_scratch(curved, ROW, BACKGROUND, 300, seed)[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.allclose(one, other)
+
+
+def test_constant_column_gets_no_credit():
+    background = BACKGROUND.copy()
+    background[:, 2] = 4.0
+    row = np.append(ROW[:2], [4.0, ROW[3]])
+    found = lime_tabular(curved, row, background, NAMES)
+    assert found.values[2] == 0
+    coefficients, _ = lime_from_scratch(curved, row, background)
+    np.testing.assert_allclose(found.values[[0, 1, 3]], (coefficients * scaled_row())[[0, 1, 3]], atol=1e-9)
+
+
+def test_wrong_answers_are_named():
+    with pytest.raises(ValueError, match="pick one column"):
+        lime_tabular(lambda rows: linear(rows)[:, None], ROW, BACKGROUND, NAMES)
+    with pytest.raises(ValueError, match=r"probabilities in 0\.\.1"):
+        lime_tabular(lambda rows: rows @ SLOPES * 100, ROW, BACKGROUND, NAMES)
+    with pytest.raises(ValueError, match="3 names"):
+        lime_tabular(linear, ROW, BACKGROUND, NAMES[:3])
+    with pytest.raises(ValueError, match="row has shape"):
+        lime_tabular(linear, ROW[None], BACKGROUND, NAMES)
+
+
+def test_written_out_fits_on_one_screen():
+    assert len(inspect.getsource(lime_from_scratch).splitlines()) <= 25

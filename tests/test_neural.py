@@ -1,0 +1,117 @@
+"""The history recommenders: contract, the attention formula in NumPy, and parts that fit together again."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xrec_utils import neural, set_seed
+from xrec_utils.contract import HistoryModel
+from xrec_utils.keras_start import tf
+
+N_ITEMS, WINDOW = 12, 6
+EMPTY = np.array([], dtype=int)
+HISTORIES = [EMPTY, np.array([3]), np.array([1, 4, 7]), np.arange(9)]
+
+
+@pytest.fixture(params=["attention", "pooled_mlp"], scope="module")
+def model(request):
+    set_seed(0)
+    attributes = np.eye(N_ITEMS, 4, dtype=np.float32)
+    build = {"attention": neural.attention_recommender, "pooled_mlp": neural.pooled_mlp}[request.param]
+    built = build(attributes, width=8, window=WINDOW)
+    built.table.bias.assign(np.linspace(-1, 1, N_ITEMS))
+    return built
+
+
+def test_contract(model):
+    assert isinstance(model, HistoryModel)
+    whole = model.score(HISTORIES)
+    assert whole.shape == (4, N_ITEMS) and np.isfinite(whole).all()
+    assert np.allclose(model.score(HISTORIES, np.array([5, 2])), whole[:, [5, 2]], atol=1e-5)
+    assert model.score([]).shape == (0, N_ITEMS) and model.score([], np.array([1])).shape == (0, 1)
+
+
+def test_a_score_does_not_depend_on_who_else_is_in_the_batch(model):
+    together = model.score(HISTORIES, batch=2)
+    alone = np.concatenate([model.score([history]) for history in HISTORIES])
+    assert np.allclose(together, alone, atol=1e-5)
+
+
+def test_only_the_window_counts(model):
+    assert np.allclose(model.score([np.arange(9)]), model.score([np.arange(9)[-WINDOW:]]), atol=1e-6)
+
+
+def test_score_vectors_is_score(model):
+    for history in HISTORIES:
+        vectors = model.vectors(history)
+        assert vectors.shape == (len(history), 8)
+        got = model.score_vectors(tf.constant(vectors[None]), 5).numpy()
+        assert got == pytest.approx(model.score([history])[0, 5], abs=1e-5)
+
+
+def test_training_model_and_scoring_agree(model):
+    ids = model.windows(HISTORIES)
+    assert np.allclose(model.model(ids).numpy()[:, -1], model.score(HISTORIES), atol=1e-5)
+
+
+def test_the_future_is_not_seen(model):
+    """Changing the last item leaves the logits of every earlier place as they were."""
+    ids = model.windows([np.array([1, 2, 3])])
+    other = ids.copy()
+    other[0, -1] = 9
+    before, after = (model.model(x).numpy()[0] for x in (ids, other))
+    assert np.allclose(before[:-1], after[:-1], atol=1e-6) and not np.allclose(before[-1], after[-1], atol=1e-3)
+
+
+def test_windows_are_padded_on_the_left():
+    model = neural.pooled_mlp(np.ones((3, 1)), width=4, window=2)
+    assert model.windows([EMPTY, np.array([0, 1, 2])]).tolist() == [[4, 4, 3], [3, 1, 2]]
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def numpy_attention(layer, x):
+    """softmax(QKᵀ/√d + causal mask) V per head, then the output projection (Vaswani et al. 2017)."""
+    (wq, bq), (wk, bk), (wv, bv), (wo, bo) = (
+        (part.kernel.numpy(), part.bias.numpy())
+        for part in (layer._query_dense, layer._key_dense, layer._value_dense, layer._output_dense)
+    )
+    q, k, v = (np.einsum("ld,dhe->hle", x, w) + b[:, None] for w, b in ((wq, bq), (wk, bk), (wv, bv)))
+    allowed = np.tril(np.ones((len(x), len(x)), dtype=bool))
+    weights = softmax(np.where(allowed, q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[-1]), -np.inf))
+    return np.einsum("hle,hed->ld", weights @ v, wo) + bo, weights
+
+
+def test_attention_is_the_formula():
+    set_seed(1)
+    model = neural.attention_recommender(np.eye(N_ITEMS), width=8, blocks=1, window=WINDOW)
+    layer, norm = model.encoder.get_layer("attention_1"), model.encoder.get_layer("attention_norm_1")
+    history = np.array([2, 5, 7, 1])
+    places = model.encoder.get_layer("position")(model.table(model.windows([history])))
+    _, weights = numpy_attention(layer, norm(places).numpy()[0])
+    assert np.abs(model.attention(history)[0] - weights).max() < 1e-5
+    assert np.allclose(model.attention(history).sum(axis=-1), 1, atol=1e-5)
+    assert model.attention(EMPTY).shape == (1, 2, 1, 1)
+
+
+def test_no_attention_to_read_in_an_average():
+    with pytest.raises(TypeError, match="attention"):
+        neural.pooled_mlp(np.eye(3), width=4).attention(np.array([1]))
+
+
+def test_average_is_an_average():
+    vectors = np.random.default_rng(0).normal(size=(1, 4, 2)).astype(np.float32)
+    present = np.array([[False, True, True, True]])
+    got = neural.CausalMean()(tf.constant(vectors), tf.constant(present)).numpy()[0]
+    assert np.allclose(got[3], vectors[0, 1:].mean(axis=0), atol=1e-6) and np.allclose(got[0], 0)
+
+
+def test_attributes_are_genres_and_periods():
+    items = pd.DataFrame({"genres": ["Drama|War", "Comedy", ""], "year": pd.array([1999, None, 1871], dtype="Int64")})
+    encoded = neural.item_attributes(items)
+    assert encoded.shape == (3, 3 + 18) and encoded.dtype == np.float32
+    assert encoded[:, :3].tolist() == [[0, 1, 1], [1, 0, 0], [0, 0, 0]]  # Comedy, Drama, War
+    assert encoded[:, 3:].argmax(axis=1).tolist() == [13, 1, 0]  # 1995-1999; the median of the known years; before 1935

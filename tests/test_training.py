@@ -1,0 +1,155 @@
+"""Windows, negatives, the loss and early stopping, on histories with a rule to learn."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xrec_utils import mlp, neural, set_seed, training
+from xrec_utils.keras_start import keras, tf
+from xrec_utils.metrics import evaluate
+from xrec_utils.splits import Cases
+
+N_ITEMS = 10
+
+
+def circle(start, length):
+    return ((start + np.arange(length)) % N_ITEMS).astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def circles():
+    """Every film is followed by its neighbour: the next item can be known exactly."""
+    histories = [circle(n, 6) for n in range(N_ITEMS) for _ in range(4)]
+    cases = Cases(np.arange(40), histories, [np.array([(h[-1] + 1) % N_ITEMS]) for h in histories])
+    return histories, cases
+
+
+def model(build=neural.attention_recommender):
+    set_seed(0)
+    return build(np.eye(N_ITEMS), width=16, window=6)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(0, 3))
+def test_windows_hold_every_item_once_as_a_label(lengths, seed):
+    histories = [np.arange(n) % N_ITEMS for n in lengths]
+    windows = training.Windows(histories, WINDOWS_MODEL, batch=1, seed=seed)
+    labels = np.concatenate([windows[n][1] for n in range(len(windows))])
+    assert sorted(labels[labels >= 0]) == sorted(np.concatenate(histories))
+    for ids, label in (windows[n] for n in range(len(windows))):
+        known = label[0] >= 0
+        assert ids[0][known][0] == WINDOWS_MODEL.start
+        assert np.array_equal(ids[0][known][1:], label[0][known][:-1])
+        assert (ids[0][~known] == WINDOWS_MODEL.padding).all()
+
+
+WINDOWS_MODEL = model()
+
+
+def test_every_batch_has_the_same_shape_and_epochs_differ():
+    windows = training.Windows([np.arange(40) % N_ITEMS] * 3 + [np.array([], dtype=int)], WINDOWS_MODEL, batch=4)
+    first = windows.inputs.copy()
+    assert {windows[n][0].shape for n in range(len(windows))} == {(4, 7)}
+    windows.on_epoch_end()
+    assert first.shape != windows.inputs.shape or not np.array_equal(first, windows.inputs)
+
+
+def test_loss_is_cross_entropy_over_known_places():
+    random = np.random.default_rng(0)
+    logits, labels = random.normal(size=(2, 3, 5)).astype(np.float32), np.array([[-1, 2, 4], [0, -1, 1]])
+    chance = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    expected = -np.log([chance[0, 1, 2], chance[0, 2, 4], chance[1, 0, 0], chance[1, 2, 1]]).mean()
+    assert training.next_item_loss(tf.constant(labels), tf.constant(logits)).numpy() == pytest.approx(expected, rel=1e-5)
+
+
+def test_attention_learns_the_circle_and_the_average_of_a_whole_circle_cannot(circles, monkeypatch):
+    monkeypatch.setenv("XREC_QUIET", "1")
+    histories, cases = circles
+    attention = model()
+    log = training.fit_next_item(attention, histories, cases, epochs=25, rate=0.01, batch=16, patience=25)
+    assert log[-1]["loss"] < log[0]["loss"] and [row["epoch"] for row in log] == list(range(1, len(log) + 1))
+    assert evaluate(attention, cases, k=1)["hr"].mean() > 0.9
+
+
+def test_training_repeats_itself(circles, monkeypatch):
+    monkeypatch.setenv("XREC_QUIET", "1")
+    runs = []
+    for _ in range(2):
+        pooled = model(neural.pooled_mlp)
+        training.fit_next_item(pooled, *circles, epochs=2, batch=16)
+        runs.append(pooled.score([np.array([1, 2])]))
+    assert np.allclose(*runs, atol=1e-5)
+
+
+def test_keep_best_stops_and_gives_the_best_weights_back():
+    values = iter([0.1, 0.5, 0.4, 0.3, 0.9])
+    keep, seen = training.KeepBest(lambda: next(values), patience=2), []
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    network.compile("sgd", "mse")
+    note = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(network.get_weights()[0].copy()))
+    network.fit(np.ones((4, 1)), np.zeros((4, 1)), epochs=5, verbose=0, callbacks=[note, keep])
+    assert [row["validation_ndcg"] for row in keep.history] == [0.1, 0.5, 0.4, 0.3]
+    assert keep.best_epoch == 2 and np.array_equal(network.get_weights()[0], seen[1])
+
+
+@pytest.mark.parametrize(("quiet", "shown"), [("1", False), ("0", True)])
+def test_progress_is_shown_by_hand_only(capsys, monkeypatch, quiet, shown):
+    monkeypatch.setenv("XREC_QUIET", quiet)
+    progress = training.Progress("demo", 2)
+    progress.on_epoch_end(0, {"loss": 1.0})
+    progress.on_train_end()
+    assert ("demo" in "".join(capsys.readouterr())) == shown
+
+
+def test_negatives_are_strangers():
+    histories = [np.array([0, 1, 2]), np.array([3]), np.array([], dtype=int)]
+    pairs = mlp.Negatives(histories, N_ITEMS, negatives=4, batch=7)
+    (users, items), labels = (
+        [np.concatenate(x) for x in zip(*(pairs[n][0] for n in range(len(pairs))), strict=True)],
+        np.concatenate([pairs[n][1] for n in range(len(pairs))])[:, 0],
+    )
+    assert len(labels) == 20 and labels.sum() == 4
+    for user, item, label in zip(users, items, labels, strict=True):
+        assert (item in histories[user]) == bool(label)
+
+
+@pytest.mark.parametrize("product_width", [0, 4])
+def test_embedding_mlp_learns_who_saw_what(monkeypatch, product_width):
+    monkeypatch.setenv("XREC_QUIET", "1")
+    set_seed(0)
+    halves = [np.arange(4) + 5 * (user % 2) for user in range(20)]
+    cases = Cases(np.arange(20), halves, [np.array([4 + 5 * (user % 2)]) for user in range(20)])
+    seen = [np.append(h, 4 + 5 * (user % 2)) if user > 3 else h for user, h in enumerate(halves)]
+    network = mlp.embedding_mlp(20, N_ITEMS, width=4, product_width=product_width)
+    recommender = mlp.UserItemRecommender("embedding_mlp", network, 20, N_ITEMS)
+    mlp.fit_pairs(recommender, seen, cases, epochs=40, rate=0.02, patience=40)
+    whole = recommender.score_users(np.arange(20))
+    assert whole.shape == (20, N_ITEMS)
+    assert np.allclose(recommender.score_users(np.array([3]), batch=4), whole[3:4], atol=1e-5)
+    assert evaluate(recommender, cases, k=1)["hr"].mean() > 0.9
+
+
+def test_two_branch_is_the_formula():
+    """p = softmax(W3 (ReLU(W1 u + b1) * ReLU(W2 i + b2)) + b3)."""
+    network = mlp.two_branch_mlp(3, 2, width=4)
+    u, i = np.random.default_rng(0).normal(size=(5, 3)), np.random.default_rng(1).normal(size=(5, 2))
+    w1, b1, w2, b2, w3, b3 = (w for name in ("user_branch", "film_branch", "classes")
+                              for w in network.get_layer(name).get_weights())  # fmt: skip
+    z = (np.maximum(u @ w1 + b1, 0) * np.maximum(i @ w2 + b2, 0)) @ w3 + b3
+    expected = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    assert np.allclose(network([u, i]).numpy(), expected, atol=1e-5)
+
+
+def test_feature_mlp_has_the_parameters_one_counts():
+    assert mlp.feature_mlp(3).count_params() == (3 * 64 + 64) + (64 * 32 + 32) + (32 + 1) == 2369
+
+
+def test_fit_features_stops_early_and_tells_each_epoch(monkeypatch):
+    monkeypatch.setenv("XREC_QUIET", "1")
+    set_seed(0)
+    x = np.random.default_rng(0).normal(size=(400, 3)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.float32)
+    network = mlp.feature_mlp(3)
+    log = mlp.fit_features(network, (x[:300], y[:300]), (x[300:], y[300:]), epochs=15, batch=32)
+    assert log[0]["epoch"] == 1 and {"loss", "val_loss", "accuracy", "val_accuracy"} <= set(log[0])
+    assert log[-1]["val_accuracy"] > 0.9

@@ -1,0 +1,95 @@
+"""The shipped models: they load, keep the contract, repeat their recorded scores, and can be trained again."""
+
+import numpy as np
+import pytest
+
+from xrec_utils import zoo
+from xrec_utils.contract import HistoryModel
+from xrec_utils.metrics import auc, evaluate, places
+
+HISTORY_MODELS = ("popularity", "ease", "pooled_mlp", "attention")
+EMPTY = np.array([], dtype=int)
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setenv("XREC_QUIET", "1")
+
+
+@pytest.mark.parametrize("name", HISTORY_MODELS)
+def test_contract(name):
+    """Absent means deleted: a shortened history scores like one that never held the film; empty is defined."""
+    model, history = zoo.load(name), zoo.split().train_histories()[0]
+    assert isinstance(model, HistoryModel) and model.name == name
+    scores = model.score([EMPTY, history, np.delete(history, 2)])
+    assert scores.shape == (3, zoo.split().n_items) and np.isfinite(scores).all()
+    without = np.array([film for film in history if film != history[2]])
+    assert np.allclose(model.score([without]), scores[2:], atol=1e-4)
+    assert np.allclose(model.score([history], np.array([7, 3])), scores[1:2, [7, 3]], atol=1e-4)
+    same = np.allclose(scores[0], scores[1])
+    assert same == (name == "popularity")
+
+
+@pytest.mark.parametrize("name", ["embedding_mlp", "pooled_mlp", "attention"])
+def test_shipped_weights_repeat_the_recorded_validation_score(name):
+    best = max(row["validation_ndcg"] for row in zoo.record(name)["epochs"])
+    got = evaluate(zoo.load(name), zoo.split().cases("validation"))["ndcg"].mean()
+    assert got == pytest.approx(best, abs=2e-4)
+
+
+@pytest.mark.parametrize("name", zoo.FEATURE_MODELS)
+def test_shipped_feature_models_beat_chance_on_later_ratings(name):
+    model, table = zoo.load(name), zoo.features()
+    x = table.x("test") if name == "feature_mlp" else table.branches("test")
+    liked = model(x).numpy()[:, -1]
+    by_class = places(liked[None], [np.flatnonzero(table.y("test"))])
+    assert 0.65 < auc(by_class)[0] < 0.9
+
+
+def test_a_record_tells_how_the_weights_were_made():
+    row = zoo.record("attention")
+    assert row["settings"] == zoo.spec("attention").settings and row["versions"]["keras"]
+    assert row["parameters"] == zoo.network(zoo.load("attention")).count_params()
+
+
+def test_retraining_learns_again():
+    model = zoo.load("pooled_mlp", retrain=True, epochs=2)
+    assert model is not zoo.load("pooled_mlp")
+    assert 0.02 < evaluate(model, zoo.split().cases("validation"))["ndcg"].mean() < 0.06
+
+
+def test_feature_models_train_on_a_given_table():
+    for name in zoo.FEATURE_MODELS:
+        _, epochs = zoo.train(name, epochs=1)
+        assert epochs[0]["val_loss"] < 0.7
+
+
+def test_leaky_table_can_be_trained_on():
+    model, _ = zoo.train("feature_mlp", zoo.features().with_leak(), epochs=1)
+    assert model.input_shape == (None, 43)
+
+
+def test_wrong_names_and_missing_files(monkeypatch, tmp_path):
+    with pytest.raises(KeyError, match="the zoo has popularity, ease"):
+        zoo.load("atention")
+    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
+    with pytest.raises(FileNotFoundError, match="retrain=True"):
+        zoo.record("attention")
+
+
+def test_weights_of_other_data_are_refused(monkeypatch):
+    zoo._shipped.cache_clear()
+    monkeypatch.setattr(zoo, "fingerprint", lambda name: "another")
+    with pytest.raises(ValueError, match=r"pooled_mlp.npz was trained on other ratings"):
+        zoo.load("pooled_mlp")
+
+
+def test_ship_writes_what_load_reads(monkeypatch, tmp_path):
+    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path / "weights")
+    train = zoo.train
+    monkeypatch.setattr(zoo, "train", lambda name, **options: train(name, **{"epochs": 1, **options}))
+    row = zoo.ship("two_branch")
+    assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == ["two_branch.json", "two_branch.npz"]
+    assert row == zoo.record("two_branch") and len(row["epochs"]) == 1
+    weights = zoo._read_weights("two_branch")
+    assert sum(w.size for w in weights) == row["parameters"]

@@ -1,0 +1,86 @@
+"""The checks of the exercises, one module for each notebook (`n00.py` for notebook 00), and what they are written with.
+
+A check is a function of the reader's answer (and of whatever the notebook hands over by keyword), registered under the
+exercise's name:
+
+    @exercise("00.1", hint="Count the rows of the interactions table.")
+    def number_of_ratings(answer: object) -> bool:
+        return near(answer, 100_004)
+
+It returns True (correct), False (the hint is shown) or a str (that hint is shown instead).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Exercise(NamedTuple):
+    """A registered check: the hint for a wrong answer, and the function that judges."""
+
+    hint: str
+    judge: Callable[..., bool | str]
+
+
+REGISTRY: dict[str, Exercise] = {}
+
+
+def exercise(name: str, hint: str) -> Callable[[Callable[..., bool | str]], Callable[..., bool | str]]:
+    """Register the decorated function as the check of exercise `name`, such as "00.1".
+
+    Raises:
+        ValueError: another function already checks this exercise.
+    """
+
+    def register(judge: Callable[..., bool | str]) -> Callable[..., bool | str]:
+        known = REGISTRY.get(name)
+        if known and (known.judge.__module__, known.judge.__qualname__) != (judge.__module__, judge.__qualname__):
+            raise ValueError(f'exercise "{name}" has two checks: {known.judge.__qualname__} and {judge.__qualname__}')
+        REGISTRY[name] = Exercise(hint, judge)
+        return judge
+
+    return register
+
+
+def near(got: Any, expected: Any, tolerance: float = 1e-3) -> bool:
+    """Whether numbers agree: same shape, and |got - expected| <= tolerance * (1 + |expected|) everywhere.
+
+    Takes numbers, sequences, arrays and Series; NaN agrees with NaN. What is not numeric does not agree.
+    """
+    try:
+        left, right = np.asarray(got, dtype=float), np.asarray(expected, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return left.shape == right.shape and np.allclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+def between(got: Any, low: float, high: float) -> bool:
+    """Whether `got` is one number with low <= got <= high."""
+    try:
+        value = np.asarray(got, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return value.size == 1 and bool(low <= value.item() <= high)
+
+
+def _members(values: Any) -> list[Any] | None:
+    """The members of a collection as a list; None for a single value (a str is one value)."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return None
+    return list(values)
+
+
+def same_order(got: Any, expected: Iterable[Any]) -> bool:
+    """Whether both hold the same members in the same order."""
+    return _members(got) == list(expected)
+
+
+def same_set(got: Any, expected: Iterable[Any]) -> bool:
+    """Whether both hold the same members equally often, in any order."""
+    left, right = _members(got), list(expected)
+    if left is None or len(left) != len(right):
+        return False
+    return all(sum(a == b for b in left) == sum(a == b for b in right) for a in right)

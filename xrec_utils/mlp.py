@@ -1,0 +1,153 @@
+"""MLPs over a user-item row: the two-branch MLP, the feature MLP, and the embedding MLP with its NeuMF extension."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from xrec_utils.contract import History
+from xrec_utils.keras_start import keras
+from xrec_utils.metrics import evaluate
+from xrec_utils.splits import Cases
+from xrec_utils.training import KeepBest, Progress
+
+layers = keras.layers
+
+
+def two_branch_mlp(n_user: int, n_film: int, width: int = 32) -> keras.Model:
+    """Build p = softmax(W3 (ReLU(W1 u + b1) ⊙ ReLU(W2 i + b2)) + b3): inputs (n, n_user) and (n, n_film), output (n, 2).
+
+    Column 1 of the output is the probability of "liked"; the loss is categorical cross-entropy over two classes.
+    """
+    user, film = keras.Input((n_user,), name="user"), keras.Input((n_film,), name="film")
+    user_branch = layers.Dense(width, activation="relu", name="user_branch")(user)
+    film_branch = layers.Dense(width, activation="relu", name="film_branch")(film)
+    product = layers.Multiply(name="product")([user_branch, film_branch])
+    output = layers.Dense(2, activation="softmax", name="classes")(product)
+    model = keras.Model([user, film], output, name="two_branch")
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def feature_mlp(n_features: int) -> keras.Model:
+    """Build n_features -> 64 -> 32 -> 1: ReLU twice, a sigmoid at the end, binary cross-entropy; output (n, 1)."""
+    features = keras.Input((n_features,), name="features")
+    state = layers.Dense(64, activation="relu", name="hidden_1")(features)
+    state = layers.Dense(32, activation="relu", name="hidden_2")(state)
+    model = keras.Model(features, layers.Dense(1, activation="sigmoid", name="output")(state), name="feature_mlp")
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def fit_features(
+    model: keras.Model,
+    train: tuple,
+    validation: tuple,
+    epochs: int = 30,
+    batch: int = 1024,
+    patience: int = 4,
+) -> list[dict[str, float]]:
+    """Fit a feature model on (x, y), stopping early on the validation loss; return a row per epoch."""
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
+    progress = Progress(model.name, epochs)
+    log = model.fit(
+        *train, validation_data=validation, epochs=epochs, batch_size=batch, verbose=0, callbacks=[stop, progress]
+    )
+    return [{"epoch": n + 1, **{key: v[n] for key, v in log.history.items()}} for n in range(len(log.epoch))]
+
+
+def embedding_mlp(n_users: int, n_items: int, width: int = 32, product_width: int = 0) -> keras.Model:
+    """Build the embedding MLP: user and item embeddings, concatenated, dense layers, one logit.
+
+    With `product_width` > 0 a second pair of embeddings is multiplied elementwise and joined before the output:
+    that is NeuMF (He et al. 2017, doi:10.1145/3038912.3052569). Inputs are one id per row, shape (n,); the output
+    (n, 1) is the logit, so that the sigmoid belongs to the loss.
+    """
+    user, item = keras.Input((), dtype="int32", name="user"), keras.Input((), dtype="int32", name="item")
+
+    def embed(ids: keras.KerasTensor, count: int, size: int, name: str) -> keras.KerasTensor:
+        return layers.Embedding(int(count), size, embeddings_initializer="normal", name=name)(ids)
+
+    state = layers.Concatenate(name="pair")(
+        [embed(user, n_users, width, "user_embedding"), embed(item, n_items, width, "item_embedding")]
+    )
+    for n, size in enumerate((64, 32, 16), start=1):
+        state = layers.Dense(size, activation="relu", name=f"hidden_{n}")(state)
+    if product_width:
+        pair = [embed(user, n_users, product_width, "user_factors"), embed(item, n_items, product_width, "item_factors")]
+        state = layers.Concatenate(name="joined")([layers.Multiply(name="product")(pair), state])
+    return keras.Model([user, item], layers.Dense(1, name="logit")(state), name="embedding_mlp")
+
+
+class UserItemRecommender:
+    """A recommender that knows users by their code; it cannot answer for a new user or an edited history.
+
+    It belongs to the features view; for reasons in a history, use its sibling that pools the history.
+    """
+
+    def __init__(self, name: str, model: keras.Model, n_users: int, n_items: int) -> None:
+        self.name, self.model, self.n_users, self.n_items = name, model, n_users, n_items
+
+    def score_users(self, users: np.ndarray, batch: int = 65536) -> np.ndarray:
+        """Return logits (n users, n_items)."""
+        pairs = np.repeat(users, self.n_items).astype(np.int32), np.tile(np.arange(self.n_items, dtype=np.int32), len(users))
+        pieces = [
+            self.model([pairs[0][at : at + batch], pairs[1][at : at + batch]], training=False).numpy()
+            for at in range(0, len(pairs[0]), batch)
+        ]
+        return np.concatenate(pieces).reshape(len(users), self.n_items)
+
+
+class Negatives(keras.utils.PyDataset):
+    """User-item pairs with label 1, each with `negatives` random pairs with label 0, drawn anew every epoch."""
+
+    def __init__(
+        self, histories: Sequence[History], n_items: int, negatives: int = 4, batch: int = 4096, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.users = np.repeat(np.arange(len(histories)), [len(h) for h in histories]).astype(np.int32)
+        self.items = np.concatenate(histories).astype(np.int32)
+        self.known = np.unique(self.users.astype(np.int64) * n_items + self.items)
+        self.n_items, self.negatives, self.batch = n_items, negatives, batch
+        self.random = np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def on_epoch_end(self) -> None:
+        users = np.tile(self.users, 1 + self.negatives)
+        items = np.concatenate([self.items, self._strangers()])
+        labels = np.repeat(np.array([1.0, 0.0], np.float32), [len(self.items), len(items) - len(self.items)])
+        order = self.random.permutation(len(items))
+        self.rows = users[order], items[order], labels[order]
+
+    def _strangers(self) -> np.ndarray:
+        """Draw items the user has not rated, by rejection."""
+        users = np.tile(self.users, self.negatives).astype(np.int64)
+        items = self.random.integers(self.n_items, size=len(users))
+        wrong = np.isin(users * self.n_items + items, self.known)
+        while wrong.any():
+            items[wrong] = self.random.integers(self.n_items, size=wrong.sum())
+            wrong[wrong] = np.isin(users[wrong] * self.n_items + items[wrong], self.known)
+        return items.astype(np.int32)
+
+    def __len__(self) -> int:
+        return -(-len(self.rows[0]) // self.batch)
+
+    def __getitem__(self, n: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+        users, items, labels = (column[n * self.batch : (n + 1) * self.batch] for column in self.rows)
+        return (users, items), labels[:, None]
+
+
+def fit_pairs(
+    model: UserItemRecommender,
+    histories: Sequence[History],
+    validation: Cases,
+    epochs: int = 40,
+    rate: float = 1e-3,
+    patience: int = 6,
+    seed: int = 0,
+) -> list[dict[str, float]]:
+    """Train on seen pairs against four drawn ones, binary cross-entropy; keep the best validation NDCG@10."""
+    keep = KeepBest(lambda: evaluate(model, validation)["ndcg"].mean(), patience)
+    model.model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
+    pairs = Negatives(histories, model.n_items, seed=seed)
+    model.model.fit(pairs, epochs=epochs, verbose=0, shuffle=False, callbacks=[keep, Progress(model.name, epochs)])
+    return keep.history
