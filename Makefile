@@ -6,7 +6,7 @@ PORT ?= 8888
 IP ?= localhost
 NB ?=
 .DEFAULT_GOAL := help
-.PHONY: help lab run test check bench execute lint lock clean
+.PHONY: help lab run test check bench execute lint dev lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -36,13 +36,15 @@ execute: $(READY) ## for authors: run notebooks and store their outputs (NB=04)
 lint: $(READY) ## for authors: ruff over package, tests and notebooks
 	@$(PY) -m ruff check .
 
+dev: .venv/.dev ## for authors: add uv, jupytext, nbconvert and pre-commit to .venv
+
 lock: .venv/.dev ## for authors: resolve pyproject.toml anew into the locks and environments (UNTIL=2026-11-21)
 	@$(PY) -m xrec_utils.lock $(if $(UNTIL),--until "$(UNTIL)")
 
 clean: ## delete .venv and caches
 	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info
 
-# An interrupted installation leaves no .ready (or an older one), so the next `make` goes on where it stopped.
+# An installation first takes .ready away and puts it back last: one that is interrupted starts afresh next time.
 $(READY): requirements-build.lock requirements.lock pyproject.toml
 	@set -e; \
 	for candidate in "$(PYTHON)" python3.11 python3.12 python3.13 python3 python; do \
@@ -58,8 +60,8 @@ $(READY): requirements-build.lock requirements.lock pyproject.toml
 	  echo "$$found cannot make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv)."; \
 	  exit 1; }; \
 	echo "Installing into .venv with $$("$$found" --version): about 150 packages and 2.5 GB, once. Details: .venv/install.log"; \
-	[ -x $(PY) ] && $(PY) -m pip --version >/dev/null 2>&1 || "$$found" -m venv --clear .venv; \
-	: > .venv/install.log
+	[ -e $(READY) ] && $(PY) -m pip --version >/dev/null 2>&1 || "$$found" -m venv --clear .venv; \
+	rm -f $(READY); : > .venv/install.log
 	@$(call install,build tools,--require-hashes -r requirements-build.lock)
 	@$(call install,packages,--require-hashes --no-build-isolation -r requirements.lock)
 	@$(call install,the course itself,--no-deps --no-build-isolation -e .)

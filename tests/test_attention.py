@@ -50,5 +50,7 @@ def test_weights_keep_their_shape():
 def test_other_things_are_refused():
     with pytest.raises(ValueError, match="layers, heads, L, L"):
         attention_weights(Fixed(np.eye(4)), np.array([0]))
+    with pytest.raises(ValueError, match="history is empty"):
+        attention_explanation(Fixed(np.ones((1, 1, 1, 1))), np.array([], dtype=int), 2)
     with pytest.raises(ValueError, match="after the softmax"):
         attention_weights(Fixed(two_layers() * 3), np.array([0]))

@@ -11,7 +11,7 @@ from xrec_utils.data import Dataset
 
 ITEMS = pd.DataFrame(
     {"item": [10, 20, 30], "title": list("abc"), "year": pd.array([1990, 2000, None], dtype="Int64"),
-     "genres": ["Drama", "Drama|Comedy", ""]}  # fmt: skip
+     "genres": ["Drama", "Drama|Comedy", ""]}
 )
 START = 1_000_000_000  # September 2001
 
@@ -39,7 +39,7 @@ def test_worked_by_hand():
 EVENTS = st.lists(
     st.tuples(st.integers(1, 3), st.sampled_from([10, 20, 30]), st.integers(1, 10), st.integers(0, 4)),
     min_size=6, max_size=14, unique_by=lambda e: e[:2],
-)  # fmt: skip
+)
 
 
 @given(EVENTS, st.integers(0, 4), st.integers(1, 10))
@@ -63,7 +63,7 @@ def test_earlier_sum_is_the_literal_sum(rows):
 def table():
     random = np.random.default_rng(0)
     rows = [(u, i, float(random.integers(1, 11)) / 2, START + int(random.integers(0, 10**6)))
-            for u in range(8) for i in (10, 20, 30)]  # fmt: skip
+            for u in range(8) for i in (10, 20, 30)]
     return features.feature_table(dataset(rows), 0.25, 0.25)
 
 

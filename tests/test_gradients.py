@@ -92,6 +92,12 @@ def test_a_score_that_ignores_the_history_has_zero_gradient():
     np.testing.assert_array_equal(found.values, 0)
 
 
+@pytest.mark.parametrize("method", [integrated_gradients, gradient_times_input])
+def test_an_empty_history_has_nothing_to_explain(method):
+    with pytest.raises(ValueError, match="history is empty"):
+        method(Toy(linear), HISTORY[:0], 1)
+
+
 def test_no_points_no_integral():
     with pytest.raises(ValueError, match="at least one point"):
         integrated_gradients(Toy(linear), HISTORY, 1, steps=0)

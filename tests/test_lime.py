@@ -78,6 +78,19 @@ def test_constant_column_gets_no_credit():
     np.testing.assert_allclose(found.values[[0, 1, 3]], (coefficients * scaled_row())[[0, 1, 3]], atol=1e-9)
 
 
+def test_constant_column_in_single_precision_is_no_huge_deviation():
+    background = BACKGROUND.astype(np.float32)
+    background[:, 2] = -0.12166709  # its mean in float32 is a little off, and so its deviation is not quite zero
+    row = np.append(ROW[:2], [0.5, ROW[3]]).astype(np.float32)
+    assert 0 < background[:, 2].std() < 1e-6
+    coefficients, intercept = lime_from_scratch(curved, row, background)
+    sd = np.where(np.arange(4) == 2, 1.0, background.std(axis=0))
+    scaled = (row - background.mean(axis=0, dtype=float)) / sd
+    library = lime_tabular(curved, row, background, NAMES)
+    np.testing.assert_allclose(library.values, coefficients * scaled, atol=1e-5)
+    assert library.base == pytest.approx(intercept, abs=1e-5)
+
+
 def test_wrong_answers_are_named():
     with pytest.raises(ValueError, match="pick one column"):
         lime_tabular(lambda rows: linear(rows)[:, None], ROW, BACKGROUND, NAMES)

@@ -164,6 +164,14 @@ def test_sampled_negatives_flatter_and_depend_only_on_seed_and_user():
     pd.testing.assert_frame_equal(everything, full)
 
 
+def test_every_user_meets_other_negatives():
+    scores, targets = np.tile(np.arange(200), (30, 1)), [[100]] * 30
+    ranks = metrics.places(scores, targets, negatives=20, users=range(30)).above
+    assert len(set(ranks)) > 3
+    again = metrics.places(scores, targets, negatives=20, users=range(29, -1, -1)).above
+    assert ranks.tolist() == again[::-1].tolist()
+
+
 def test_evaluate_says_what_is_wrong():
     cases, model = some_cases(), Fixed(np.zeros((20, 50)))
     with pytest.raises(ValueError, match="negatives=45: user 100 has 44"):

@@ -76,6 +76,8 @@ def test_notebooks_are_chosen_by_number_or_path(folder: Path) -> None:
     assert run.chosen([str(folder / "04_bad.ipynb")], folder / "elsewhere") == [folder / "04_bad.ipynb"]
     with pytest.raises(SystemExit, match='no notebook "07": there are 00_good, 04_bad, 05_good'):
         run.chosen(["07"], folder)
+    with pytest.raises(SystemExit, match="no notebooks in"):
+        run.chosen([], folder / "elsewhere")
 
 
 def test_each_notebook_gets_a_line_and_nothing_changes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -135,9 +135,19 @@ def test_any_other_failure_names_itself(monkeypatch):
         shap_values(mlp(), ROWS, BACKGROUND, "deep")
 
 
+def nested_model():
+    """The attention model inside another one, called there a second time."""
+    history = keras.Input((4, 6))
+    return keras.Model(history, layers.Dense(1)(attention_model()(history)))
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
-    [(attention_model, r"operation Neg \(layer 'norm'\)"), (gru_model, r"operation TensorList\w+ \(layer 'memory'\)")],
+    [
+        (nested_model, r"operation Neg \(layer 'norm'\)"),
+        (attention_model, r"operation Neg \(layer 'norm'\)"),
+        (gru_model, r"operation TensorList\w+ \(layer 'memory'\)"),
+    ],
 )
 def test_failed_deep_leaves_gradients_and_training_alive(build, message):
     model = build()

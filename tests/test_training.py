@@ -59,7 +59,8 @@ def test_loss_is_cross_entropy_over_known_places():
     logits, labels = random.normal(size=(2, 3, 5)).astype(np.float32), np.array([[-1, 2, 4], [0, -1, 1]])
     chance = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     expected = -np.log([chance[0, 1, 2], chance[0, 2, 4], chance[1, 0, 0], chance[1, 2, 1]]).mean()
-    assert training.next_item_loss(tf.constant(labels), tf.constant(logits)).numpy() == pytest.approx(expected, rel=1e-5)
+    got = training.next_item_loss(tf.constant(labels), tf.constant(logits)).numpy()
+    assert got == pytest.approx(expected, rel=1e-5)
 
 
 def test_attention_learns_the_circle_and_the_average_of_a_whole_circle_cannot(circles, monkeypatch):
@@ -134,7 +135,7 @@ def test_two_branch_is_the_formula():
     network = mlp.two_branch_mlp(3, 2, width=4)
     u, i = np.random.default_rng(0).normal(size=(5, 3)), np.random.default_rng(1).normal(size=(5, 2))
     w1, b1, w2, b2, w3, b3 = (w for name in ("user_branch", "film_branch", "classes")
-                              for w in network.get_layer(name).get_weights())  # fmt: skip
+                              for w in network.get_layer(name).get_weights())
     z = (np.maximum(u @ w1 + b1, 0) * np.maximum(i @ w2 + b2, 0)) @ w3 + b3
     expected = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     assert np.allclose(network([u, i]).numpy(), expected, atol=1e-5)

@@ -65,6 +65,15 @@ def test_two_inputs(two_branch):
         decision_path(two_branch, X[0])
 
 
+def test_layers_with_several_outputs_give_their_first():
+    x = keras.Input((3, 4), name="x")
+    mixed, maps = layers.MultiHeadAttention(2, 2, name="look")(x, x, return_attention_scores=True)
+    model = keras.Model(x, [mixed, maps])
+    rows = X[:3, :4][None]
+    np.testing.assert_allclose(dict(decision_path(model, rows))["look"], model(rows)[0][0], atol=1e-6)
+    assert activations(model, "look", rows).shape == (1, 3, 4)
+
+
 def test_kernels_by_name(dense, two_branch):
     assert {name: kernel.shape for name, kernel in layer_kernels(dense).items()} == {
         "hidden": (5, 4),

@@ -44,7 +44,7 @@ def tune(name: str) -> pd.DataFrame:
         model, epochs = zoo.train(name, settings=settings)
         ndcg = evaluate(model, zoo.split().cases("validation"))["ndcg"].mean()
         rows.append({"model": name, "settings": str(settings), "validation_ndcg": round(float(ndcg), 4),
-                     "epochs": len(epochs), "seconds": round(time.perf_counter() - started, 1)})  # fmt: skip
+                     "epochs": len(epochs), "seconds": round(time.perf_counter() - started, 1)})
         print(f"  {rows[-1]}", flush=True)
     return pd.DataFrame(rows)
 
@@ -59,12 +59,11 @@ def tune_missing() -> None:
 
 
 def splits() -> Iterator[tuple[str, int, Split]]:
-    """Yield (protocol, tie seed, split) for both protocols of the table."""
+    """Yield (protocol, tie seed, split): leave-last-out under every tie seed, global time under the first."""
     core = k_core(load_movielens("movielens-small"), 5)
     for tie_seed in TIE_SEEDS:
         yield "leave-last-out", tie_seed, leave_last_out(core, tie_seed)
-    for tie_seed in TIE_SEEDS:
-        yield "global-time", tie_seed, global_time(core, tie_seed=tie_seed)
+    yield "global-time", TIE_SEEDS[0], global_time(core, tie_seed=TIE_SEEDS[0])
 
 
 def one_run(name: str, split: Split, seed: int) -> tuple[dict[str, float], pd.DataFrame]:
@@ -113,7 +112,7 @@ def quality_table(users: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
         interval = mean_interval(by_user(users, protocol, model, metric))
         rows.append({"dataset": "movielens-small", "protocol": protocol, "model": model, "metric": f"{metric}@10",
                      "mean": interval.mean, "low": interval.low, "high": interval.high,
-                     **cost.loc[(protocol, model)].to_dict()})  # fmt: skip
+                     **cost.loc[(protocol, model)].to_dict()})
     return pd.DataFrame(rows).round(4)
 
 
@@ -126,7 +125,7 @@ def paired_table(users: pd.DataFrame) -> pd.DataFrame:
             interval = paired_interval(attention, by_user(users, protocol, other, metric))
             rows.append({"protocol": protocol, "model": "attention", "minus": other, "metric": f"{metric}@10",
                          "mean": interval.mean, "low": interval.low, "high": interval.high,
-                         "users": attention.shape[1]})  # fmt: skip
+                         "users": attention.shape[1]})
     return pd.DataFrame(rows).round(4).sort_values(["protocol", "metric", "minus"], ascending=[False, True, True])
 
 

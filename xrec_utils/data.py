@@ -135,16 +135,17 @@ def _own_dataset(name: str, events: pd.DataFrame) -> Dataset:
 
 
 def _read_own(layout: Layout, columns: dict[str, str]) -> pd.DataFrame:
-    """The named columns as they stand, ids as categories to spare memory, under our names."""
+    """The named columns under our names, the ids as the text they are."""
     layout.require(list(columns.values()))
-    categories = {theirs: "category" for ours, theirs in columns.items() if ours in ("user", "item", "behaviour")}
-    with layout.file.open() as stream:
-        try:
-            table = pd.read_csv(stream, sep=layout.sep, usecols=list(columns.values()), dtype=categories,
-                                keep_default_na=False, low_memory=False, encoding=layout.file.encoding())
-        except pd.errors.ParserError as fault:
-            raise DataError(f"{layout.file.name}: {fault}; give every line as many fields as the first") from fault
-    return pd.DataFrame({ours: table[theirs] for ours, theirs in columns.items()})
+    text = {theirs: str for ours, theirs in columns.items() if ours in ("user", "item", "behaviour")}
+    try:
+        with layout.file.open() as stream:  # all columns: with `usecols` pandas would pass over a surplus field
+            table = pd.read_csv(stream, sep=layout.sep, dtype=text, keep_default_na=False, low_memory=False,
+                                encoding=layout.file.encoding())
+    except pd.errors.ParserError as fault:
+        raise DataError(f"{layout.file.name}: {fault}; put quotation marks around fields with {layout.sep!r}, so that "
+                        "every line has as many fields as the first") from fault
+    return pd.DataFrame({ours: table[theirs].fillna("") for ours, theirs in columns.items()})
 
 
 def _typed_events(table: pd.DataFrame, layout: Layout, columns: dict[str, str]) -> pd.DataFrame:
@@ -162,9 +163,9 @@ def _typed_events(table: pd.DataFrame, layout: Layout, columns: dict[str, str]) 
 
 def _ids(column: pd.Series) -> np.ndarray:
     """Ids as int64 if writing them as whole numbers gives the same text again, else as text."""
-    names = column.cat.categories.to_numpy(dtype=object)
+    codes, names = pd.factorize(column.to_numpy(dtype=object))
     whole = all(name.isdecimal() and name.isascii() and str(int(name)) == name and len(name) < 19 for name in names)
-    return names.astype(np.int64 if whole else object)[column.cat.codes.to_numpy()]
+    return names.astype(np.int64 if whole else object)[codes]
 
 
 def _values(column: pd.Series, layout: Layout, name: str) -> pd.Series:
@@ -201,6 +202,6 @@ def _not_found(wanted: str | os.PathLike[str]) -> DataError:
         return DataError(f"{text}: no such file or folder (looked for {path.absolute()})")
     names = [BUNDLED, *fetch.EDITIONS]
     close = difflib.get_close_matches(text.lower(), names, n=1)
-    guess = f"; did you mean {close[0]!r}?" if close else ""
+    guess = f"; did you mean {close[0]!r}?" if close else "."
     return DataError(f"unknown data set {text!r}{guess} Known names: {', '.join(names)}; or give the path of a folder "
                      "or zip of a MovieLens edition")

@@ -20,7 +20,7 @@ import pandas as pd
 from xrec_utils.tables import OPENERS, DataError, Layout, TextFile, check_events, check_unique, demand, read_numbers
 
 STARS = (0.5, 5.0)
-YEAR = r"\s*\((\d{4})(?:\s*[-–]\s*(?:\d{4})?\s*)?\)\s*$"  # (1995), and for series (1975-1979), (2007-)
+YEAR = r"\s*\((\d{4})(?:\s*[-–]\s*(?:\d{4})?\s*)?\)\s*(?:\(V\)\s*)?$"  # (1995), (1995) (V), (1975-1979), (2007-)
 GENRES_100K = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
     "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western")

@@ -12,10 +12,10 @@ import pandas as pd
 
 from xrec_utils.data import Dataset
 
-GENRES = (
-    "Action Adventure Animation Children Comedy Crime Documentary Drama Fantasy Film-Noir Horror Musical Mystery "
-    "Romance Sci-Fi Thriller War Western"
-).split()
+GENRES = [
+    "Action", "Adventure", "Animation", "Children", "Comedy", "Crime", "Documentary", "Drama", "Fantasy", "Film-Noir",
+    "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+]
 LIKED = 4.0  # stars from which a rating counts as "liked"
 MIDDLE = 3.5  # stars; what a user or film without history is taken to give or get
 SHRINKAGE = 5.0  # pretended earlier ratings at MIDDLE, so that one rating does not make a taste
@@ -78,13 +78,15 @@ def feature_table(dataset: Dataset, validation: float = 0.1, test: float = 0.1) 
     """Build the 42 as-of columns for every rating of a data set that has genres and years.
 
     Args:
-        dataset: ratings with times, and items with genres ("A|B") and year.
+        dataset: ratings with times, and items with genres ("A|B") and year (the median year stands in for none).
         validation, test: shares of the ratings, taken from the end of time.
     """
     ratings = dataset.interactions.sort_values(["time", "user", "item"], kind="stable").reset_index(drop=True)
-    items = dataset.items.set_index("item").loc[ratings["item"]]
+    known = dataset.items.assign(year=dataset.items["year"].astype(float))
+    items = known.fillna({"year": known["year"].median()}).set_index("item").loc[ratings["item"]]
     genres = items["genres"].str.get_dummies("|").reindex(columns=GENRES, fill_value=0).to_numpy(dtype=np.float32)
-    raw = pd.DataFrame(np.hstack([_user_columns(ratings, genres), _film_columns(ratings, items, genres)]), columns=NAMES)
+    columns = [_user_columns(ratings, genres), _film_columns(ratings, items, genres)]
+    raw = pd.DataFrame(np.hstack(columns), columns=NAMES)
     liked = (ratings["value"] >= LIKED).to_numpy().astype(int)
     return FeatureTable(raw.astype(np.float32), liked, ratings, _parts(len(ratings), validation, test))
 
@@ -124,10 +126,10 @@ def _pause(ratings: pd.DataFrame) -> np.ndarray:
 
 def _film_columns(ratings: pd.DataFrame, items: pd.DataFrame, genres: np.ndarray) -> np.ndarray:
     above = ratings["value"].to_numpy() - MIDDLE
-    sums = earlier_sum(ratings["item"].to_numpy(), ratings["time"].to_numpy(), np.column_stack([above, np.ones(len(above))]))
+    one = np.ones(len(above))
+    sums = earlier_sum(ratings["item"].to_numpy(), ratings["time"].to_numpy(), np.column_stack([above, one]))
     rated_in = pd.to_datetime(ratings["time"], unit="s").dt.year.to_numpy()
-    year = items["year"].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-    age = np.maximum(rated_in - np.where(np.isnan(year), np.nanmedian(year), year), 0)
+    age = np.maximum(rated_in - items["year"].to_numpy(), 0)
     return np.column_stack([genres, age, np.log1p(sums[:, 1]), MIDDLE + sums[:, 0] / (sums[:, 1] + SHRINKAGE)])
 
 

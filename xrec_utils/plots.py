@@ -47,8 +47,8 @@ from xrec_utils.plots_model import decision_path, structure
 __all__ = [
     "attention_heatmap", "box", "correlation_heatmap", "decision_path", "deletion_curve", "dependence",
     "embedding_map", "history_reasons", "metric_table_bar", "scatter", "shap_bar", "shap_beeswarm", "shap_heatmap",
-    "show", "structure", "training_curve", "weight_heatmap",
-]  # fmt: skip
+    "show", "structure", "training_curve", "weight_heatmap", "weight_heatmaps",
+]
 
 Values = Sequence[Explanation] | np.ndarray
 
@@ -59,6 +59,7 @@ def history_reasons(
     k: int = 10,
     stars: Sequence[float] | None = None,
     alt: str | None = None,
+    xlabel: str = "effect on the score (− against, + for)",
 ) -> None:
     """Draw the k strongest reasons of one explanation as horizontal bars, with 2 standard errors where it has them.
 
@@ -87,14 +88,14 @@ def history_reasons(
         if explanation.error is not None:
             spread = 2 * np.asarray(explanation.error)[order]
             axes.errorbar(values[order], range(len(order)), xerr=spread, fmt="none", ecolor="black", capsize=3)
-        axes.set_xlabel("effect on the score (− against, + for)")
+        axes.set_xlabel(xlabel)
         axes.set_ylabel("reason")
 
 
 def shap_bar(
     explanations: Values, title: str | None = None, k: int = 12, names: Sequence[str] | None = None,
     alt: str | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Draw the mean |value| of the k most important players over many explanations, or a matrix (n, p) with names."""
     values, names, order = _table(explanations, names, k)
     size = np.abs(values).mean(axis=0)[order]
@@ -114,7 +115,7 @@ def shap_bar(
 def shap_beeswarm(
     explanations: Values, features: np.ndarray, title: str | None = None, k: int = 12,
     names: Sequence[str] | None = None, alt: str | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Draw one dot per row and player: where it lies is its effect, its colour the feature's rank among the rows.
 
     `features` (n, p) are the feature values behind the explanations.
@@ -147,7 +148,7 @@ def shap_beeswarm(
 def shap_heatmap(
     explanations: Values, title: str | None = None, k: int = 12, names: Sequence[str] | None = None,
     alt: str | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Draw effects as colours: a column per row of data, ordered by the sum of its effects, a line per feature."""
     values, names, order = _table(explanations, names, k)
     sums = values.sum(axis=1)
@@ -169,7 +170,7 @@ def shap_heatmap(
 def dependence(
     x: np.ndarray, values: np.ndarray, xlabel: str, ylabel: str = "effect on the prediction",
     colour_by: np.ndarray | None = None, colour_label: str = "", title: str | None = None, alt: str | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Draw the effect of one feature (n,) against its value (n,), coloured by a second feature if one is given."""
     rho = rank_correlation(x, values)
     verb = trend(rho)
@@ -191,7 +192,7 @@ def dependence(
 def deletion_curve(
     curves: Mapping[str, np.ndarray], title: str | None = None, ylabel: str = "score",
     xlabel: str = "share of the history removed (%)", alt: str | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Draw how a score changes as players are removed in several orders: {name of the order: scores (p + 1,)}."""
     heights = {name: float(np.mean(curve)) for name, curve in curves.items()}
     lowest = min(heights, key=heights.__getitem__)
@@ -238,27 +239,61 @@ def attention_heatmap(
 
 def weight_heatmap(
     kernel: np.ndarray, title: str | None = None, xlabel: str = "neuron", ylabel: str = "input",
-    rows: Sequence[str] | None = None, columns: Sequence[str] | None = None, alt: str | None = None,
-) -> None:  # fmt: skip
-    """Draw a kernel (inputs, neurons) on a scale centred on zero; `rows` and `columns` name its lines and columns."""
+    rows: Sequence[str] | None = None, columns: Sequence[str] | None = None, label: str = "weight",
+    alt: str | None = None,
+) -> None:
+    """Draw a kernel (inputs, neurons) on a scale centred on zero; `rows` and `columns` name its lines and columns.
+
+    `label` names the numbers of a matrix that is no kernel, such as cosines or sums over paths.
+    """
     kernel = np.asarray(kernel)
     if kernel.ndim != 2:
         raise ValueError(f"The kernel has shape {kernel.shape}; a heatmap needs two axes. Reshape or slice it first.")
     i, j = np.unravel_index(np.argmax(np.abs(kernel)), kernel.shape)
     where = f"{rows[i] if rows else f'{ylabel} {i}'} to {columns[j] if columns else f'{xlabel} {j}'}"
     alt = alt or (
-        f"Heatmap of {kernel.shape[0]} by {kernel.shape[1]} weights. The strongest is {number(kernel[i, j])}, from "
-        f"{where}; {(kernel > 0).mean():.0%} are positive."
+        f"Heatmap of {kernel.shape[0]} by {kernel.shape[1]} numbers ({label}). The strongest is "
+        f"{number(kernel[i, j])}, from {where}; {(kernel > 0).mean():.0%} are positive."
     )
     height = 4.2 if rows is None else 1.6 + max(2.0, 0.205 * len(rows))
     with canvas(title or f"The strongest weight runs from {where}", alt, height=height) as axes:
-        _coloured(axes, kernel, "weight", signed=True)
+        _coloured(axes, kernel, label, signed=True)
         if rows is not None:
             axes.set_yticks(range(len(rows)), [shorten(name, 28) for name in rows], fontsize=11)
         if columns is not None:
             axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", rotation_mode="anchor", fontsize=11)
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
+
+
+def weight_heatmaps(
+    kernels: Mapping[str, np.ndarray], title: str, xlabel: str = "neuron", rows: Sequence[str] | None = None,
+    alt: str | None = None,
+) -> None:
+    """Draw kernels (inputs, neurons) of the same height side by side, on one scale: {name: kernel}.
+
+    `rows` names the lines, which all panels share. Raises ValueError for fewer than two kernels or unequal heights.
+    """
+    kernels = {name: np.asarray(kernel) for name, kernel in kernels.items()}
+    if len(kernels) < 2 or {kernel.ndim for kernel in kernels.values()} != {2}:
+        raise ValueError("kernels must name two or more arrays with two axes; use weight_heatmap for one.")
+    if len({len(kernel) for kernel in kernels.values()}) > 1:
+        raise ValueError("The kernels have different numbers of inputs; side by side they need the same lines.")
+    limits = symmetric(np.concatenate([kernel.ravel() for kernel in kernels.values()]))
+    spoken = listed([f"{name} up to {number(np.abs(kernel).max())}" for name, kernel in kernels.items()])
+    alt = alt or f"{len(kernels)} weight heatmaps side by side on one colour scale; largest absolute weights: {spoken}."
+    height = 4.2 if rows is None else 1.6 + max(2.0, 0.205 * len(rows))
+    with canvas(title, alt, width=9.5, height=height, panels=len(kernels)) as panels:
+        for axes, (name, kernel) in zip(panels, kernels.items(), strict=True):
+            drawn = axes.imshow(kernel, aspect="auto", interpolation="nearest", cmap=DIVERGING, **limits)
+            axes.set_title(name)
+            axes.set_xlabel(xlabel)
+            axes.set_ylabel("input")
+            axes.set_yticks([])
+            no_grid(axes)
+        if rows is not None:
+            panels[0].set_yticks(range(len(rows)), [shorten(name, 28) for name in rows], fontsize=11)
+        colour_bar(panels[-1], drawn, "weight")
 
 
 # -- shared pieces ------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from PIL import Image
 # Okabe and Ito (2008), "Color universal design": eight colours told apart with every kind of colour vision.
 BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, YELLOW, BLACK = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000",
-)  # fmt: skip
+)
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, BLACK)
 MARKERS = "osD^vPX"
 GREY = "#595959"

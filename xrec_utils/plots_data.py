@@ -28,7 +28,7 @@ from xrec_utils.plots_base import (
 def scatter(
     x: np.ndarray, y: np.ndarray, xlabel: str, ylabel: str, title: str | None = None, alt: str | None = None,
     log: str = "", most: int = 4000,
-) -> None:  # fmt: skip
+) -> None:
     """Draw y (n,) against x (n,); `log` names the axes on a log scale ('x', 'y' or 'xy').
 
     Of more than `most` points every so-manieth is drawn, and the figure says so.
@@ -53,7 +53,7 @@ def scatter(
 def box(
     data: Mapping[str, np.ndarray], xlabel: str, ylabel: str, title: str | None = None, alt: str | None = None,
     log: bool = False,
-) -> None:  # fmt: skip
+) -> None:
     """Draw one horizontal box per named array (or column): median, middle half, and whiskers at 5% and 95%.
 
     `xlabel` is the quantity, `ylabel` what the groups are; `log` puts the quantity on a log scale.
@@ -72,7 +72,7 @@ def box(
         axes.boxplot(
             list(groups.values()), orientation="horizontal", whis=(5, 95), showfliers=False, widths=0.6,
             patch_artist=True, boxprops={"facecolor": PALETTE[4]}, medianprops={"color": "black", "linewidth": 2},
-        )  # fmt: skip
+        )
         axes.set_yticks(range(1, len(groups) + 1), [shorten(name) for name in groups])
         axes.invert_yaxis()
         if log:
@@ -113,7 +113,7 @@ def correlation_heatmap(frame: pd.DataFrame, title: str | None = None, alt: str 
 def training_curve(
     history: Mapping[str, Sequence[float]] | Sequence[Mapping[str, float]], title: str | None = None,
     alt: str | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Draw a training, a panel per quantity, from {name: numbers by epoch} as `fit` gives it, or from a row per epoch.
 
     A name that begins with 'val_' or 'validation_' shares its panel with the name that follows.
@@ -142,7 +142,7 @@ def training_curve(
 def embedding_map(
     points: np.ndarray, groups: Sequence[str], title: str | None = None, labels: Mapping[int, str] | None = None,
     xlabel: str = "first direction", ylabel: str = "second direction", alt: str | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Draw points (n, 2) with a colour and a marker per group (the six largest; the rest grey), a few named.
 
     `labels` maps the index of a point to the text beside it. The composed title names the group that keeps closest

@@ -30,7 +30,7 @@ def structure(model: keras.Model, title: str | None = None, skip: Sequence[str] 
     chain = "; ".join(f"{name} {shape}" for name, (_, shape, _) in steps.items())
     alt = alt or f"Drawing of the model {model.name} with {len(steps)} layers and {total:,} weights: {chain}."
     wide, flat = max(len(level) for level in levels), len(levels) > 8
-    width, height = (3.4 * wide, 0.66 * len(levels)) if flat else (2.4 * wide, 0.98 * len(levels))
+    width, height = (4.3 * wide, 0.66 * len(levels)) if flat else (2.4 * wide, 0.98 * len(levels))
     title = title or f"{total:,} weights in {len(steps)} layers: {model.name}"
     note = "kind → size of the output; number of weights"
     with canvas(title, alt, min(10.2, max(5.5, width)), height + 0.8, note=note) as axes:
@@ -39,17 +39,18 @@ def structure(model: keras.Model, title: str | None = None, skip: Sequence[str] 
             _arrow(axes, places[source], places[target])
         for name, place in places.items():
             _layer_box(axes, name, place, steps[name], flat)
-        axes.set_xlim(0, wide)
+        axes.set_xlim(0, wide + 0.2 * any(_skips(places[a], places[b]) for a, b in edges))
         axes.set_ylim(-len(levels) + 0.55, 0.45)
         axes.axis("off")
 
 
 def layer_graph(model: keras.Model, skip: Sequence[str] = ()) -> tuple[dict[str, Step], list[Edge]]:
     """Read a model's layers, {name: (kind, size of the output, number of weights)}, and the edges between them."""
+    layers = _operations(model)
     steps: dict[str, Step] = {tensor.name: ("Input", _size(tensor), 0) for tensor in model.inputs}
     made_by = {id(tensor): tensor.name for tensor in model.inputs}
     edges: list[Edge] = []
-    for layer in _operations(model):
+    for layer in layers:
         kind, weights = type(layer).__name__, sum(int(np.prod(w.shape)) for w in getattr(layer, "weights", []))
         # Keras has no public way to ask where a nested model or a shared layer stands in a graph.
         for node in layer._inbound_nodes:
@@ -67,7 +68,7 @@ def layer_graph(model: keras.Model, skip: Sequence[str] = ()) -> tuple[dict[str,
 def decision_path(
     path: Sequence[tuple[str, np.ndarray]], title: str | None = None, names: Sequence[str] | None = None,
     top: int = 8, alt: str | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Draw what `explain.weights.decision_path` returned: a column of numbers per layer, from the input to the score.
 
     Each column shows the `top` numbers with the largest absolute value, in their own colour scale centred on zero,
@@ -140,9 +141,18 @@ def _layer_box(axes: Axes, name: str, place: tuple[float, float], step: Step, fl
         axes.text(x, y + place_in_box, line, ha="center", va="center", fontsize=11)
 
 
+def _skips(start: tuple[float, float], end: tuple[float, float]) -> bool:
+    return start[1] - end[1] > 1
+
+
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw an arrow down to the next level, or round the right side of what lies between."""
     style = {"arrowstyle": "->", "color": GREY, "lw": 1.5}
-    axes.annotate("", (end[0], end[1] + 0.33), (start[0], start[1] - 0.33), arrowprops=style)
+    if _skips(start, end):
+        bend = {"connectionstyle": "arc3,rad=-0.25"}
+        axes.annotate("", (end[0] + 0.46, end[1]), (start[0] + 0.46, start[1]), arrowprops=style | bend)
+    else:
+        axes.annotate("", (end[0], end[1] + 0.33), (start[0], start[1] - 0.33), arrowprops=style)
 
 
 def _column(axes: Axes, x: float, name: str, values: np.ndarray, top: int) -> None:

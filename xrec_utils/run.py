@@ -95,9 +95,11 @@ def chosen(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
     """The notebooks meant: all for no names, else those whose file begins with a name such as "04", or paths.
 
     Raises:
-        SystemExit: a name fits no notebook; the message lists those there are.
+        SystemExit: a name fits no notebook (the message lists those there are), or there are none at all.
     """
     everything = sorted(folder.glob("*.ipynb"))
+    if not everything and not names:
+        sys.exit(f"no notebooks in {folder}")
     found = []
     for name in names:
         given = name.endswith(".ipynb") and Path(name).exists()

@@ -93,15 +93,8 @@ class Layout:
         return islice(self._filled_lines(), 0 if self.names else 1, None)
 
     def columns(self) -> list[str]:
-        """The names of the columns.
-
-        Raises:
-            DataError: the file is empty.
-        """
-        header = self.names or next((row for _, row in self._filled_lines()), None)
-        if header is None:
-            raise DataError(f"{self.file.name}: the file is empty; get it again")
-        return list(header)
+        """The names of the columns, from the first line unless they are given."""
+        return list(self.names or next(self._filled_lines())[1])
 
     def _filled_lines(self) -> Iterator[tuple[int, list[str]]]:
         if self.sep == "::":
@@ -117,7 +110,9 @@ class Layout:
         return csv.QUOTE_NONE if self.names else csv.QUOTE_MINIMAL
 
     def require(self, columns: list[str]) -> None:
-        """Raise DataError unless the file has all these columns."""
+        """Raise DataError if the file is empty, lacks a column, or has more fields in its first row than columns."""
+        if next(self._filled_lines(), None) is None:
+            raise DataError(f"{self.file.name}: the file is empty; get it again")
         present = self.columns()
         missing = [column for column in columns if column not in present]
         if missing:
@@ -125,6 +120,10 @@ class Layout:
             hint = f"it looks separated by {other!r}: pass sep={other!r}" if other else "name or rename the column"
             raise DataError(f"{self.file.name}, line 1: no column {', '.join(map(repr, missing))} "
                             f"among {present}; {hint}")
+        line, fields = next(self.rows(), (0, []))
+        if self.names is None and len(fields) > len(present):
+            raise DataError(f"{self.file.name}, line {line}: {len(fields)} fields below {len(present)} column names; "
+                            "name every column in the first line")
 
     def fault(self, column: str, row: int, problem: str) -> DataError:
         """A DataError for the row (0 = first below the header) and column of the file."""
@@ -186,8 +185,9 @@ def check_events(events: pd.DataFrame, layout: Layout, columns: dict[str, str],
         raise DataError(f"{layout.file.name}: not a single row below the header; get the file again")
     low, high = limits
     if "value" in columns:
-        good = np.isfinite(events["value"]) & events["value"].between(low, high)
-        demand(good, layout, columns["value"], f"is not within {low:g} to {high:g}; correct or delete the line")
+        value, name = events["value"], columns["value"]
+        demand(np.isfinite(value), layout, name, "is not a number; correct or delete the line")
+        demand(value.between(low, high), layout, name, f"is not within {low:g} to {high:g}; correct or delete the line")
     if "time" in columns:
         _check_times(events["time"], layout, columns["time"])
 
@@ -197,9 +197,9 @@ def check_unique(events: pd.DataFrame, keys: list[str], layout: Layout, columns:
     if not _has_twins(events, keys):
         return
     twin = int(np.flatnonzero(events.duplicated(keys))[0])
-    same = (events[keys] == events.iloc[twin][keys]).all(axis=1).to_numpy()
+    same = np.logical_and.reduce([events[key] == events[key].iloc[twin] for key in keys])
     first = next(islice(layout.rows(), int(np.flatnonzero(same)[0]), None))[0]
-    what = ", ".join(f"{columns[key]} {events.iloc[twin][key]}" for key in keys if key in columns)
+    what = ", ".join(f"{columns[key]} {events[key].iloc[twin]}" for key in keys if key in columns)
     raise layout.fault(columns["user"], twin, f"repeats line {first}: {what} is there twice; {cure}")
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -47,7 +48,7 @@ class Windows(keras.utils.PyDataset):
             return [history]
         first = self.random.integers(1, longest + 1)
         edges = [0, *range(first, len(history), longest), len(history)]
-        return [history[low:high] for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        return [history[low:high] for low, high in pairwise(edges)]
 
     def __len__(self) -> int:
         return len(self.inputs) // self.batch

@@ -106,7 +106,7 @@ SPECS: dict[str, Spec] = {
     ),
     "attention": Spec(
         _next_item(neural.attention_recommender),
-        {"blocks": 2, "dropout": 0.3},
+        {"blocks": 1, "dropout": 0.3},
         tuple({"blocks": b, "dropout": d} for b in (1, 2) for d in (0.3, 0.5)),
     ),
     "feature_mlp": Spec(_feature_model, {}),
@@ -136,7 +136,7 @@ class RunningCase:
     item: int
 
 
-RUNNING_USER = 0
+RUNNING_USER = 409  # 27 films that many readers know; chosen for that, not for its result
 
 
 @cache
@@ -177,9 +177,11 @@ def train(
 
 @cache
 def _shipped(name: str) -> Any:
-    model, _ = train(name, epochs=0) if name in SHIPPED else train(name)
-    if name in SHIPPED:
-        network(model).set_weights(_read_weights(name))
+    if name not in SHIPPED:
+        return train(name)[0]
+    weights = _read_weights(name)
+    model, _ = train(name, settings=record(name)["settings"], epochs=0)
+    network(model).set_weights(weights)
     return model
 
 
@@ -206,7 +208,7 @@ def record(name: str) -> dict[str, Any]:
     """How the shipped weights were made: settings, seed, epochs, validation score, seconds, versions, data hash."""
     path = WEIGHTS / f"{name}.json"
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: restore it from the repository, or use load({name!r}, retrain=True)")
+        raise FileNotFoundError(f"{path} is missing: restore it with git, or use load({name!r}, retrain=True)")
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -87,7 +87,7 @@ def _gradients(model: EmbeddingModel, points: np.ndarray, item: int) -> np.ndarr
     parts = []
     for start in range(0, len(points), _BATCH):
         inputs = tf.constant(points[start : start + _BATCH], dtype=tf.float32)
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
             total = tf.reduce_sum(model.score_vectors(inputs, item))
         parts.append(tape.gradient(total, inputs, unconnected_gradients="zero").numpy())

@@ -26,8 +26,8 @@ def lime_from_scratch(
     `predict` maps (n, d) to (n,); `row` is (d,), `background` (m, d). Returns the coefficients (d,), each the change
     of the prediction per standard deviation of its column, and the intercept: the surrogate at the background mean.
     """
-    mean, sd = background.mean(axis=0), background.std(axis=0)
-    sd = np.where(sd > 0, sd, 1.0)
+    mean, sd = background.mean(axis=0, dtype=float), background.std(axis=0, dtype=float)
+    sd = np.where(np.ptp(background, axis=0) > 0, sd, 1.0)
     near = row + sd * np.random.RandomState(seed).normal(size=(samples, len(row)))
     near[0] = row
     scaled = (near - mean) / sd

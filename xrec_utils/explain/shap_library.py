@@ -280,11 +280,23 @@ def _explained_failure(model: keras.Model, error: Exception) -> ExplainerError:
 
 
 def _layer_with(model: keras.Model, operation: str) -> str:
-    """Name the first layer with a TensorFlow operation on the way to its output: ' (layer ...)', or '' if none has."""
+    """Name the layer, nested ones included, that first runs a TensorFlow operation: ' (layer ...)', or '' if unknown.
+
+    TensorFlow names an operation by the layers it was traced in, with '_1' where a layer is called a second time.
+    """
     rows = tf.TensorSpec((None, *model.inputs[0].shape[1:]))
-    for layer in model.layers:
-        part = keras.Model(model.inputs, layer.output)
-        steps = tf.function(part).get_concrete_function(rows, training=False).graph.get_operations()
-        if any(step.type == operation for step in steps):
-            return f" (layer {layer.name!r})"
+    steps = tf.function(model).get_concrete_function(rows, training=False).graph.get_operations()
+    scope = next((step.name.split("/")[:-1] for step in steps if step.type == operation), [])
+    known = set(_layer_names(model))
+    for part in reversed(scope):
+        for name in (part, part.rpartition("_")[0]):
+            if name in known:
+                return f" (layer {name!r})"
     return ""
+
+
+def _layer_names(model: keras.Model) -> Iterator[str]:
+    for layer in model.layers:
+        yield layer.name
+        if isinstance(layer, keras.Model):
+            yield from _layer_names(layer)

@@ -101,12 +101,13 @@ def _layer(model: keras.Model, name: str) -> keras.layers.Layer:
 
 
 def _outputs(model: keras.Model, x: np.ndarray | Sequence[np.ndarray]) -> list[tuple[str, np.ndarray]]:
-    """Run the model once and return what each of its layers gave, inputs first."""
+    """Run the model once and return what each of its layers gave (the first, if several), inputs first."""
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    probe = keras.Model(model.inputs, [layer.output for layer in layers])
+    probe = keras.Model(model.inputs, [keras.tree.flatten(layer.output)[0] for layer in layers])
     rows = _rows(model, x)
+    found = rows + keras.tree.flatten(probe(rows, training=False))
     names = [tensor.name for tensor in model.inputs] + [layer.name for layer in layers]
-    return list(zip(names, [np.asarray(part) for part in rows + list(probe(rows, training=False))], strict=True))
+    return list(zip(names, [np.asarray(part) for part in found], strict=True))
 
 
 def _rows(model: keras.Model, x: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
