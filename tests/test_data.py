@@ -15,7 +15,7 @@ import pytest
 from editions_by_hand import FILMS, LAYOUTS, RATINGS, RATINGS_FILE, csv_layout, folder_of, lines, tab_layout, zip_of
 
 from xrec_utils.data import DataError, content_sha256, load_interactions, load_movielens
-from xrec_utils.tables import Layout, TextFile
+from xrec_utils.tables import Layout, TextFile, _first_bad_number
 
 EXPECTED = pd.DataFrame(RATINGS, columns=["user", "item", "value", "time"])
 layouts = pytest.mark.parametrize("layout", LAYOUTS)
@@ -150,6 +150,7 @@ FAULTS = [
     (3, "1000", "lies before 1990"),
     (3, "900000000000", "looks like milliseconds; divide the column by 1000"),
     (3, str(int(time.time()) + 10_000_000), "lies in the future"),
+    (3, "9_00000000", "'9_00000000' is not a whole number"),
     (3, "2001-01-01", "'2001-01-01' is not a whole number"),
 ]
 
@@ -236,6 +237,25 @@ def test_a_truncated_compressed_file(tmp_path: Path, suffix: str, module) -> Non
     folder = folder_of(tmp_path / "ml", {"movies.csv": csv_layout()["movies.csv"]})
     (folder / f"ratings.csv{suffix}").write_bytes(module.compress(csv_layout()["ratings.csv"].encode())[:-12])
     says(message(load_movielens, folder), f"ratings.csv{suffix}", "damaged or cut short", "get the file again")
+
+
+def test_damage_far_below_the_first_lines(tmp_path: Path) -> None:
+    rows = [f"{user},{item},{1 + user * item % 5},{900_000_000 + user * item}" for user in range(300) for item in range(90)]
+    text = lines(["userId,movieId,rating,timestamp", *rows])
+    folder = folder_of(tmp_path / "ml", {"movies.csv": csv_layout()["movies.csv"]})
+    (folder / "ratings.csv.gz").write_bytes(gzip.compress(text.encode())[:-2000])
+    says(message(load_movielens, folder), "ratings.csv.gz", "damaged or cut short")
+
+
+def test_a_quotation_mark_that_is_never_closed(tmp_path: Path) -> None:
+    text = 'user,item,note\n1,2,"so\n' + "3,4,x\n" * 30_000
+    says(message(load_interactions, own(tmp_path, text)), "log.csv", "line ", "quotation mark")
+
+
+def test_what_only_pandas_refuses_is_passed_on(tmp_path: Path) -> None:
+    layout = Layout(TextFile(own(tmp_path, "a\n1\n")))
+    fault = _first_bad_number(layout, {"a": "int32"}, ValueError("its own words"))
+    says(str(fault), "log.csv: its own words; get the file again")
 
 
 def test_a_folder_or_file_that_is_no_edition(tmp_path: Path) -> None:

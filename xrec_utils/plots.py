@@ -40,6 +40,7 @@ from xrec_utils.plots_data import (
     embedding_map,
     metric_table_bar,
     scatter,
+    split_rows,
     training_curve,
 )
 from xrec_utils.plots_model import decision_path, structure
@@ -47,7 +48,7 @@ from xrec_utils.plots_model import decision_path, structure
 __all__ = [
     "attention_heatmap", "box", "correlation_heatmap", "decision_path", "deletion_curve", "dependence",
     "embedding_map", "history_reasons", "metric_table_bar", "scatter", "shap_bar", "shap_beeswarm", "shap_heatmap",
-    "show", "structure", "training_curve", "weight_heatmap", "weight_heatmaps",
+    "show", "split_rows", "structure", "training_curve", "weight_heatmap", "weight_heatmaps",
 ]
 
 Values = Sequence[Explanation] | np.ndarray

@@ -82,6 +82,27 @@ def box(
         axes.set_ylabel(ylabel)
 
 
+def split_rows(
+    splits: Mapping[str, Sequence[str]], title: str, xlabel: str = "place in the history, oldest first",
+    ylabel: str = "split", alt: str | None = None,
+) -> None:
+    """Draw one line of marks per split: {name of the split: the part ('train', 'test', ...) of each event in order}."""
+    rows = {name: pd.Series(list(parts), dtype=str) for name, parts in splits.items()}
+    held = [f"{name}: {listed([f'{n} {part}' for part, n in row.value_counts().items()])}" for name, row in rows.items()]
+    alt = alt or f"Marks for the events of {len(rows)} splits in order. {'; '.join(held)}."
+    kinds = list(dict.fromkeys(part for row in rows.values() for part in row))
+    with canvas(title, alt, height=1.9 + 0.4 * len(rows)) as axes:
+        for kind, colour, marker in zip(kinds, PALETTE, MARKERS, strict=False):
+            spots = [(i + 1, line) for line, row in enumerate(rows.values()) for i in np.flatnonzero(row == kind)]
+            axes.scatter(*np.transpose(spots), color=colour, marker=marker, s=55, lw=0, label=kind)
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.grid(False)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(kinds), frameon=False, handletextpad=0.2)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+
+
 def correlation_heatmap(frame: pd.DataFrame, title: str | None = None, alt: str | None = None) -> None:
     """Draw the rank correlations between the numeric columns of a table, on a scale from -1 to 1."""
     table = frame.select_dtypes("number").corr(method="spearman")

@@ -116,18 +116,27 @@ def k_core(dataset: Dataset, k: int = 5) -> Dataset:
     Raises:
         DataError: nothing is left.
     """
-    events = dataset.interactions
-    while True:
-        kept = events[_at_least(events["user"], k) & _at_least(events["item"], k)]
-        if len(kept) == len(events):
-            break
-        events = kept
+    events = core(dataset.interactions, k)
     if events.empty:
         raise DataError(f"{dataset.name}: no user and item have {k} events each; choose a smaller k")
     items = dataset.items[dataset.items["item"].isin(events["item"])].reset_index(drop=True)
     users = dataset.users[dataset.users["user"].isin(events["user"])].reset_index(drop=True)
     return replace(dataset, name=f"{dataset.name}, {k}-core", interactions=events.reset_index(drop=True),
                    items=items, users=users)
+
+
+def core(events: pd.DataFrame, k: int) -> pd.DataFrame:
+    """The k-core of a table of events: what is left when nobody is left to drop; it may be nothing."""
+    while True:
+        kept = events[at_least(events["user"], k) & at_least(events["item"], k)]
+        if len(kept) == len(events):
+            return kept
+        events = kept
+
+
+def at_least(ids: pd.Series, k: int) -> pd.Series:
+    """Whether the id of each row is there k times or more."""
+    return ids.groupby(ids).transform("size") >= k
 
 
 def in_time_order(interactions: pd.DataFrame, tie_seed: int = 0) -> pd.DataFrame:
@@ -232,10 +241,6 @@ def _by_user(events: pd.DataFrame, n_users: int) -> list[np.ndarray]:
     """Item codes of each user as int32 arrays; the events must be sorted by user."""
     ends = np.cumsum(np.bincount(events["user"], minlength=n_users))
     return np.split(events["item"].to_numpy(dtype=np.int32), ends[:-1])
-
-
-def _at_least(ids: pd.Series, k: int) -> pd.Series:
-    return ids.groupby(ids).transform("size") >= k
 
 
 def _mix(state: np.ndarray) -> np.ndarray:

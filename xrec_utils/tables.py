@@ -10,7 +10,6 @@ import bz2
 import codecs
 import csv
 import gzip
-import io
 import lzma
 import time
 import zipfile
@@ -74,10 +73,13 @@ class TextFile:
         return "utf-8-sig"
 
     def lines(self) -> Iterator[str]:
-        """The lines of the text with their line ends."""
-        encoding = self.encoding()
+        """The lines of the text, each as UTF-8 if it fits, else as Latin-1; read as they are asked for."""
         with self.open() as stream:
-            yield from io.TextIOWrapper(stream, encoding, newline="")
+            for line in stream:
+                try:
+                    yield line.decode("utf-8-sig")
+                except UnicodeDecodeError:
+                    yield line.decode("latin-1")
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,20 @@ class Layout:
         return list(self.names or next(self._filled_lines())[1])
 
     def _filled_lines(self) -> Iterator[tuple[int, list[str]]]:
-        if self.sep == "::":
-            split = ((number, line.rstrip("\r\n").split("::")) for number, line in enumerate(self.file.lines(), 1))
-        else:
-            reader = csv.reader(self.file.lines(), delimiter=self.sep, quoting=self.quoting)
-            split = ((reader.line_num, row) for row in reader)
+        split = self._split_lines() if self.sep == "::" else self._csv_lines()
         return ((number, row) for number, row in split if len(row) > 1 or any(field.strip() for field in row))
+
+    def _split_lines(self) -> Iterator[tuple[int, list[str]]]:
+        return ((number, line.rstrip("\r\n").split("::")) for number, line in enumerate(self.file.lines(), 1))
+
+    def _csv_lines(self) -> Iterator[tuple[int, list[str]]]:
+        reader = csv.reader(self.file.lines(), delimiter=self.sep, quoting=self.quoting)
+        try:
+            for row in reader:
+                yield reader.line_num, row
+        except csv.Error as fault:
+            raise DataError(f"{self.file.name}, line {reader.line_num}: {fault}; look for a quotation mark that is "
+                            "never closed") from fault
 
     @property
     def quoting(self) -> int:
@@ -168,6 +178,8 @@ def _first_bad_number(layout: Layout, dtypes: dict[str, str], fault: Exception) 
 
 
 def _is_number(value: str, dtype: np.dtype) -> bool:
+    if "_" in value:  # Python would read 9_00 as a number
+        return False
     try:
         return (dtype.kind == "f" and np.isfinite(float(value))) or abs(int(value)) <= np.iinfo(dtype).max
     except ValueError:

@@ -96,7 +96,7 @@ SPECS: dict[str, Spec] = {
     "ease": Spec(_ease, {"regularisation": 500.0}, tuple({"regularisation": r} for r in (100.0, 200.0, 500.0, 1000.0))),
     "embedding_mlp": Spec(
         _embedding_mlp,
-        {"width": 32, "product_width": 16},
+        {"width": 16, "product_width": 16},
         tuple({"width": w, "product_width": p} for w in (16, 32) for p in (0, 16)),
     ),
     "pooled_mlp": Spec(
