@@ -100,8 +100,14 @@ def between(gain: np.ndarray, above: np.ndarray, tied: np.ndarray) -> np.ndarray
     return total[above + tied] - total[above]
 
 
-def places(scores: np.ndarray, targets: Ids, seen: Ids | None = None, negatives: int | None = None,
-           seed: int = 0, users: Sequence[int] | None = None) -> Places:
+def places(
+    scores: np.ndarray,
+    targets: Ids,
+    seen: Ids | None = None,
+    negatives: int | None = None,
+    seed: int = 0,
+    users: Sequence[int] | None = None,
+) -> Places:
     """Find where the targets stand. scores (n, items); targets[r] and seen[r] are item codes of row r.
 
     Candidates are all items outside seen[r], or, with `negatives`, the targets and that many items drawn uniformly
@@ -244,8 +250,9 @@ def ranking_table(places: Places, k: int = 10) -> pd.DataFrame:
     return table
 
 
-def evaluate(model: HistoryModel, cases: Cases, k: int = 10, negatives: int | None = None, batch: int = 256,
-             seed: int = 0) -> pd.DataFrame:
+def evaluate(
+    model: HistoryModel, cases: Cases, k: int = 10, negatives: int | None = None, batch: int = 256, seed: int = 0
+) -> pd.DataFrame:
     """Score every case and rank its targets among all items outside its history.
 
     A model that knows users by code (`score_users`) is asked for the users, every other one for their histories.

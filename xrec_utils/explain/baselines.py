@@ -19,7 +19,10 @@ def leave_one_out(game: Game) -> Explanation:
 
 
 def random_order(game: Game, seed: int = 0) -> Explanation:
-    """A random ranking of the players: the values 1..n in seeded random order say nothing but an order."""
+    """A random ranking of the players: the values 1..n in seeded random order say nothing but an order.
+
+    Over many users give each another seed, or all histories of one length share one order.
+    """
     values = np.random.default_rng(seed).permutation(game.n_players) + 1.0
     return Explanation(game.players, game.target, values, game.empty(), game.full(), "random order")
 
