@@ -1,9 +1,13 @@
-"""Three users, four films and six ratings, written in each layout of MovieLens."""
+"""Three users, four films and six ratings in each layout of MovieLens, and a reader of error messages."""
 
 from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+
+import pytest
+
+from xrec_utils.data import DataError
 
 RATINGS = [(1, 10, 4.0, 900_000_000), (1, 20, 3.0, 900_000_060), (2, 10, 5.0, 900_000_120), (2, 30, 1.0, 900_000_000),
            (3, 20, 2.0, 950_000_000), (3, 30, 4.0, 950_000_001)]
@@ -76,3 +80,15 @@ def zip_of(path: Path, files: dict[str, str], encoding: str = "utf-8", compressi
             archive.writestr(f"{path.stem}/{name}", text.encode(encoding))
             archive.writestr(f"__MACOSX/{path.stem}/._{name}", b"\x00\x05")
     return path
+
+
+def message(call, *arguments, **named) -> str:
+    """What a call that must fail says."""
+    with pytest.raises(DataError) as caught:
+        call(*arguments, **named)
+    return str(caught.value)
+
+
+def says(text: str, *parts: str) -> None:
+    """Assert that a message holds all the parts."""
+    assert [part for part in parts if part not in text] == [], text

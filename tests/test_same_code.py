@@ -11,9 +11,14 @@ import pytest
 from xrec_utils.paths import NOTEBOOKS, ROOT
 
 SAME = (  # notebook, function or class, module of xrec_utils
+    ("01", "in_time_order", "splits"),
+    ("01", "at_least", "splits"),
+    ("01", "core", "splits"),
     ("04", "two_branch_mlp", "mlp"),
     ("04", "feature_mlp", "mlp"),
     ("04", "embedding_mlp", "mlp"),
+    ("10", "lime_from_scratch", "explain.lime"),
+    ("10", "brute_force", "explain.shapley"),
 )
 Definition = ast.FunctionDef | ast.ClassDef
 

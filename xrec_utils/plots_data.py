@@ -236,7 +236,7 @@ def _quantity(name: str) -> str:
 def _log(set_scale: Callable[[str], None], axis: Axis) -> None:
     """Put an axis on a log scale with plain numbers."""
     set_scale("log")
-    axis.set_major_formatter("{x:,g}")
+    axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
 
 
 def _intervals(table: pd.DataFrame) -> list[tuple[str, float, float, float]]:

@@ -26,6 +26,7 @@ import pandas as pd
 
 EARLIEST = 631_152_000  # 1990-01-01 00:00:00 UTC: no recommender log is older
 OPENERS = {".bz2": bz2.open, ".gz": gzip.open, ".xz": lzma.open}
+WIDE = {"int32": "int64"}  # read wide, then narrowed: pandas before 3 wraps too large numbers without a word
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
 
 
@@ -156,13 +157,24 @@ def read_numbers(layout: Layout, dtypes: dict[str, str]) -> pd.DataFrame:
         with layout.file.open() as stream:
             table = pd.read_csv(stream, sep=layout.sep[0], header=None if layout.names else 0, index_col=False,
                                 names=range((len(columns) - 1) * step + 1), usecols=list(place.values()), engine="c",
-                                dtype={place[name]: dtype for name, dtype in dtypes.items()}, encoding="latin-1",
-                                quoting=layout.quoting)
+                                dtype={place[name]: WIDE.get(dtype, dtype) for name, dtype in dtypes.items()},
+                                encoding="latin-1", quoting=layout.quoting)
+        return pd.DataFrame({name: _narrow(table.pop(place[name]), dtype) for name, dtype in dtypes.items()})
     except DataError:
         raise
     except (ValueError, OverflowError) as fault:
         raise _first_bad_number(layout, dtypes, fault) from fault
-    return table[list(place.values())].set_axis(list(dtypes), axis=1)
+
+
+def _narrow(column: pd.Series, dtype: str) -> pd.Series:
+    """The column in its final type.
+
+    Raises:
+        OverflowError: a number does not fit.
+    """
+    if dtype in WIDE and not column.between(np.iinfo(dtype).min, np.iinfo(dtype).max).all():
+        raise OverflowError(f"a number is too large for {dtype}")
+    return column.astype(dtype)
 
 
 def _first_bad_number(layout: Layout, dtypes: dict[str, str], fault: Exception) -> DataError:

@@ -18,7 +18,7 @@ def two_layers_by_hand(answer: Sequence[np.ndarray]) -> bool | str:
     return all(near(got, 1 / (1 + np.exp(-np.array(z)))) for got, z in zip((first, second), before, strict=True))
 
 
-@exercise("09.2", hint="Give a large scale to a neuron in which this column has the largest share; 64 positive numbers.")
+@exercise("09.2", hint="64 positive numbers: give a large one to a neuron in which this column is largest.")
 def film_noir_on_top(answer: np.ndarray, mlp: keras.Model, names: Sequence[str]) -> bool | str:
     scale = np.asarray(answer, dtype=np.float64)
     if scale.shape != (64,) or not (np.isfinite(scale) & (scale > 0)).all():
@@ -27,12 +27,12 @@ def film_noir_on_top(answer: np.ndarray, mlp: keras.Model, names: Sequence[str])
     return winner == "film: Film-Noir" or f"the largest sum is now on {winner!r}"
 
 
-@exercise("09.3", hint="norm(stream[-1] - parts['last film'][-1], 'final_norm') is the new hidden state; subtract `score`.")
-def last_film_taken_out(answer: float, parts: Mapping[str, np.ndarray], item: int) -> bool | str:
+@exercise("09.3", hint="normal(stream[-1] - parts['attention'][-1], part('final_norm')) is the hidden state; subtract `score`.")
+def attention_taken_out(answer: float, parts: Mapping[str, np.ndarray], item: int) -> bool | str:
     model = zoo.load("attention")
     stream = sum(part[-1] for part in parts.values())
-    both = np.stack([stream - parts["last film"][-1], stream])[None].astype(np.float32)
+    both = np.stack([stream - parts["attention"][-1], stream])[None].astype(np.float32)
     without, score = model.table.logits(model.encoder.get_layer("final_norm")(both)).numpy()[0, :, item]
     if near(answer, score - without):
-        return "the sign: below zero means that the score falls"
+        return "the sign: below zero means that the score falls when attention goes"
     return near(answer, without - score)

@@ -38,7 +38,8 @@ def permutation_sampling(game: Game, permutations: int = 100, seed: int = 0) -> 
 
     Unbiased (Castro, Gomez & Tejada 2009; pairs: Mitchell et al. 2022, JMLR 23). The values sum exactly to
     score - base, as every order does. `error` is the standard error: sample standard deviation over the pairs / root
-    of their number; with few pairs it tends to be too small (`calibrate_shapley` measures it). Raises ValueError unless `permutations` is even and at least 4 (an error needs two pairs).
+    of their number; with few pairs it tends to be too small (`calibrate_shapley` measures it).
+    Raises ValueError unless `permutations` is even and at least 4 (an error needs two pairs).
     """
     if permutations < 4 or permutations % 2:
         raise ValueError(f"permutations={permutations} must be even and at least 4: orders come in pairs")
