@@ -185,7 +185,7 @@ def test_the_same_bytes_every_time(drawn, name):
         ("few", ["5 points", "rank correlation −1."]),
         ("box", ["Drama 2 and Horror 5"]),
         ("one box", ["all 10"]),
-        ("splits", ["2 splits", "random: 2 train and 1 test; by time: 2 train and 1 test"]),
+        ("splits", ["keeps the last event for the test. Marks", "random: 2 train and 1 test; by time: 2 train and 1 test"]),
         ("correlation", ["−1, between taste and twin"]),
         ("training", ["3 epochs", "Best validation loss 1.5 in epoch 2"]),
         ("rows of training", ["Best validation ndcg 0.3 in epoch 2"]),
@@ -272,6 +272,11 @@ def test_swarm_shows_every_row_where_it_is(drawn):
     first = drawn["swarm"].axes[0].collections[0].get_offsets()
     np.testing.assert_allclose(np.sort(first[:, 0]), np.sort(EFFECTS[:, 1]))
     assert np.abs(first[:, 1]).max() <= 0.37
+
+
+def test_log_axes_carry_plain_numbers(drawn):
+    labels = [label.get_text() for label in drawn["scatter"].axes[0].get_yticklabels()]
+    assert "1,000,000" in labels and not any("e" in label for label in labels)
 
 
 def test_a_large_scatter_says_what_it_leaves_out(drawn):

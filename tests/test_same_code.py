@@ -17,6 +17,10 @@ SAME = (  # notebook, function or class, module of xrec_utils
     ("04", "two_branch_mlp", "mlp"),
     ("04", "feature_mlp", "mlp"),
     ("04", "embedding_mlp", "mlp"),
+    ("05", "softmax", "explain.modules"),
+    ("05", "attention", "explain.modules"),
+    ("05", "multi_head", "explain.modules"),
+    ("05", "next_item_loss", "training"),
     ("10", "lime_from_scratch", "explain.lime"),
     ("10", "brute_force", "explain.shapley"),
 )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
+from scipy import linalg
 
 from xrec_utils.contract import History, item_columns, multi_hot
 
@@ -50,8 +51,8 @@ class EASE:
         seen = multi_hot(histories, n_items)
         gram = (seen.T @ seen).astype(np.float64)
         gram[np.diag_indices(n_items)] += self.regularisation
-        inverse = np.linalg.inv(gram)
-        weights = -inverse / np.diag(inverse)
+        weights = linalg.inv(gram.T, overwrite_a=True)  # P, then B in its place: saves 200 MB
+        weights /= -np.diag(weights)
         weights[np.diag_indices(n_items)] = 0.0
         self.weights = weights.astype(np.float32)
         return self

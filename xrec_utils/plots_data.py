@@ -37,7 +37,9 @@ def scatter(
     rho = rank_correlation(x, y)
     kept = slice(None, None, -(-len(x) // most))
     note = f"{len(x[kept]):,} of {len(x):,} points drawn" if len(x) > most else ""
-    alt = alt or f"Scatter plot of {ylabel} against {xlabel}, {len(x)} points; rank correlation {number(rho)}."
+    alt = alt or (
+        f"{_said(title)}Scatter plot of {ylabel} against {xlabel}, {len(x)} points; rank correlation {number(rho)}."
+    )
     with canvas(
         title or capital(f"{ylabel} {trend(rho)} with {xlabel} (rank correlation {number(rho)})"), alt, note=note
     ) as axes:
@@ -63,7 +65,7 @@ def box(
     medians = {name: float(np.median(values)) for name, values in groups.items()}
     top = max(medians, key=medians.__getitem__)
     spoken = listed([f"{name} {number(median)}" for name, median in medians.items()])
-    alt = alt or f"Box plot of {xlabel} by {ylabel}. Medians: {spoken}."
+    alt = alt or f"{_said(title)}Box plot of {xlabel} by {ylabel}. Medians: {spoken}."
     told = f"{xlabel} is highest for {top} (median {number(medians[top])})"
     if len(groups) == 1:
         told = f"{xlabel}: {number(medians[top])} in the median"
@@ -88,8 +90,9 @@ def split_rows(
 ) -> None:
     """Draw one line of marks per split: {name of the split: the part ('train', 'test', ...) of each event in order}."""
     rows = {name: pd.Series(list(parts), dtype=str) for name, parts in splits.items()}
-    held = [f"{name}: {listed([f'{n} {part}' for part, n in row.value_counts().items()])}" for name, row in rows.items()]
-    alt = alt or f"Marks for the events of {len(rows)} splits in order. {'; '.join(held)}."
+    counts = {name: row.value_counts().items() for name, row in rows.items()}
+    held = [f"{name}: {listed([f'{n} {part}' for part, n in pairs])}" for name, pairs in counts.items()]
+    alt = alt or f"{_said(title)}Marks for the events of {len(rows)} splits in order. {'; '.join(held)}."
     kinds = list(dict.fromkeys(part for row in rows.values() for part in row))
     with canvas(title, alt, height=1.9 + 0.4 * len(rows)) as axes:
         for kind, colour, marker in zip(kinds, PALETTE, MARKERS, strict=False):
@@ -111,8 +114,8 @@ def correlation_heatmap(frame: pd.DataFrame, title: str | None = None, alt: str 
     i, j = np.unravel_index(np.argmax(pairs), pairs.shape)
     strongest = f"{table.index[i]} and {table.columns[j]}"
     alt = alt or (
-        f"Heatmap of rank correlations between {len(names)} columns. The strongest is {number(grid[i, j])}, between "
-        f"{strongest}."
+        f"{_said(title)}Heatmap of rank correlations between {len(names)} columns. "
+        f"The strongest is {number(grid[i, j])}, between {strongest}."
     )
     how = "go together" if grid[i, j] >= 0 else "go opposite ways"
     title = title or capital(f"{strongest} {how} most (rank correlation {number(grid[i, j])})")
@@ -222,10 +225,16 @@ def metric_table_bar(
         axes.set_ylim(len(table) - 0.4, -0.6)
         ends = min(0, table["low"].min()), max(0, table["high"].max())
         axes.set_xlim(ends[0] - 0.03 * np.ptp(ends) * (ends[0] < 0), ends[1] + 0.16 * np.ptp(ends))
+        axes.xaxis.get_major_locator().set_params(nbins=7)
         axes.axvline(0, color=GREY, lw=1)
         axes.grid(False, axis="y")
         axes.set_xlabel(f"{label} with its interval")
         axes.set_ylabel(ylabel)
+
+
+def _said(title: str | None) -> str:
+    """A given title as the first sentence of the alternative text: its author saw something worth saying."""
+    return f"{title.rstrip('.')}. " if title else ""
 
 
 def _quantity(name: str) -> str:

@@ -17,7 +17,7 @@ def share_rated_once(answer: object, films: pd.DataFrame) -> bool | str:
     return near(answer, once / len(films))
 
 
-@exercise("01.2", hint='Take the ratings with user == row["user"] and time < row["time"], and put them into the formula.')
+@exercise("01.2", hint='Put the ratings with user == row["user"] and time < row["time"] into the formula.')
 def mean_stars_as_of(answer: object, inputs: FeatureTable, row: pd.Series) -> bool | str:
     mine = inputs.ratings[inputs.ratings["user"] == row["user"]]
     if near(answer, shrunk_mean(mine["value"])):

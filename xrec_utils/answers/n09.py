@@ -27,7 +27,7 @@ def film_noir_on_top(answer: np.ndarray, mlp: keras.Model, names: Sequence[str])
     return winner == "film: Film-Noir" or f"the largest sum is now on {winner!r}"
 
 
-@exercise("09.3", hint="normal(stream[-1] - parts['attention'][-1], part('final_norm')) is the hidden state; subtract `score`.")
+@exercise("09.3", hint="Take the part off stream[-1]; then the norm, part('final_norm'); then the film's row and bias.")
 def attention_taken_out(answer: float, parts: Mapping[str, np.ndarray], item: int) -> bool | str:
     model = zoo.load("attention")
     stream = sum(part[-1] for part in parts.values())
