@@ -185,7 +185,7 @@ def test_the_same_bytes_every_time(drawn, name):
         ("few", ["5 points", "rank correlation −1."]),
         ("box", ["Drama 2 and Horror 5"]),
         ("one box", ["all 10"]),
-        ("splits", ["keeps the last event for the test. Marks", "random: 2 train and 1 test; by time: 2 train and 1 test"]),
+        ("splits", ["event for the test. Marks", "random: 2 train and 1 test; by time: 2 train and 1 test"]),
         ("correlation", ["−1, between taste and twin"]),
         ("training", ["3 epochs", "Best validation loss 1.5 in epoch 2"]),
         ("rows of training", ["Best validation ndcg 0.3 in epoch 2"]),

@@ -119,7 +119,8 @@ def quality_table(users: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 def paired_table(users: pd.DataFrame) -> pd.DataFrame:
     """Mean difference of the attention model to every other, paired by user, with its 95% interval."""
     rows = []
-    for protocol, metric in product(users["protocol"].unique(), METRICS):
+    measured = users.loc[users["model"] == "attention", "protocol"].unique()
+    for protocol, metric in product(measured, METRICS):
         attention = by_user(users, protocol, "attention", metric)
         for other in set(users.loc[users["protocol"] == protocol, "model"]) - {"attention"}:
             interval = paired_interval(attention, by_user(users, protocol, other, metric))

@@ -38,8 +38,11 @@ class Windows(keras.utils.PyDataset):
         for row, label, piece in zip(inputs, labels, pieces, strict=True):
             row[-len(piece) :] = np.concatenate([[self.model.start], piece[:-1]])
             label[-len(piece) :] = piece
-        order = self.random.permutation(len(pieces))
-        filled = np.concatenate([order, self.random.choice(len(pieces), -len(pieces) % self.batch)])
+        missing = -len(pieces) % self.batch
+        self.size = getattr(self, "size", len(pieces) + missing)  # of the first epoch: Keras wants all epochs alike
+        missing = max(missing, self.size - len(pieces))
+        order = [self.random.permutation(len(pieces)), self.random.choice(len(pieces), missing)]
+        filled = np.concatenate(order)[: self.size]
         self.inputs, self.labels = inputs[filled], labels[filled]
 
     def _cut(self, history: History) -> list[History]:

@@ -18,7 +18,7 @@ def two_layers_by_hand(answer: Sequence[np.ndarray]) -> bool | str:
     return all(near(got, 1 / (1 + np.exp(-np.array(z)))) for got, z in zip((first, second), before, strict=True))
 
 
-@exercise("09.2", hint="64 positive numbers: give a large one to a neuron in which this column is largest.")
+@exercise("09.2", hint="64 positive numbers: give a large one to a neuron in which this input is largest.")
 def film_noir_on_top(answer: np.ndarray, mlp: keras.Model, names: Sequence[str]) -> bool | str:
     scale = np.asarray(answer, dtype=np.float64)
     if scale.shape != (64,) or not (np.isfinite(scale) & (scale > 0)).all():
