@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from xrec_utils import course
@@ -19,9 +20,9 @@ def test_the_map_lists_exactly_the_notebooks_there_are() -> None:
     assert sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")) == [lesson.file for lesson in course.LESSONS]
 
 
-def test_readme_holds_the_current_table() -> None:
+def test_readme_holds_the_current_tables() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert course.with_table(readme) == readme
+    assert course.with_tables(readme) == readme
     assert readme.count("(notebooks/") == len(course.LESSONS)
 
 
@@ -39,14 +40,24 @@ def test_a_lesson_is_found_by_its_file() -> None:
         course.lesson_of("98_nothing.ipynb")
 
 
-def test_rewriting_replaces_the_table_and_keeps_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_are_those_of_the_benchmark() -> None:
+    quality = pd.read_csv(ROOT / "data" / "bench" / "quality.csv").query("metric == 'ndcg@10'")
+    lines = course.results().splitlines()[2:]
+    assert len(lines) == len(quality) and lines[0].startswith("| leave-last-out | attention |")
+    ease = quality.query("protocol == 'leave-last-out' and model == 'ease'").iloc[0]
+    assert any(f"| ease | {ease['mean']:.3f} [" in line for line in lines)
+
+
+def test_rewriting_replaces_the_tables_and_keeps_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{course.BEGIN}\nold\n{course.END}\nafter\n", encoding="utf-8")
+    (begin, end), old = course.RESULTS, "old"
+    readme.write_text(f"a\n{course.BEGIN}\n{old}\n{course.END}\nb\n{begin}\n{old}\n{end}\nc\n", encoding="utf-8")
     course.main(tmp_path)
-    assert readme.read_text(encoding="utf-8") == f"before\n{course.BEGIN}\n{course.table()}\n{course.END}\nafter\n"
+    new = f"a\n{course.BEGIN}\n{course.table()}\n{course.END}\nb\n{begin}\n{course.results()}\n{end}\nc\n"
+    assert readme.read_text(encoding="utf-8") == new
     assert "rewritten" in capsys.readouterr().out
 
 
 def test_a_readme_without_marks_is_refused() -> None:
-    with pytest.raises(ValueError, match="marks of its map"):
-        course.with_table("no marks")
+    with pytest.raises(ValueError, match="marks of a table"):
+        course.with_tables("no marks")

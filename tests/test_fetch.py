@@ -167,6 +167,15 @@ def test_when_nothing_answers_the_message_says_why_and_what_to_do(site: Path, kn
     assert left_in(site.parent / "cache") == []
 
 
+def test_a_download_that_ends_early_says_after_how_many_bytes(site: Path, known: None, wheel: Path,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel.unlink()
+    size = zip_of(site / f"{NAME}.zip", tab_layout()).stat().st_size
+    monkeypatch.setattr(Quiet, "cut", 10)
+    with pytest.raises(DataError, match=f"ended after {size - 10:,} of {size:,} bytes"):
+        load_movielens(NAME)
+
+
 def test_a_package_with_another_sum_is_refused(site: Path, known: None, wheel: Path,
                                                monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "RECBOLE_SHA256", "0" * 64)

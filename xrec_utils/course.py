@@ -1,17 +1,20 @@
 """The map of the course in one place: README's table and the foot of every notebook are made from it.
 
-`python -m xrec_utils.course` rewrites README's table; `make execute` rewrites the notebooks' titles and feet.
+`python -m xrec_utils.course` rewrites README's tables, of the notebooks and of the benchmark; `make execute` rewrites
+the notebooks' titles and feet.
 """
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from xrec_utils.files import replace_text
-from xrec_utils.paths import ROOT
+from xrec_utils.paths import DATA, ROOT
 
 BEGIN, END = "<!-- map: begin (python -m xrec_utils.course) -->", "<!-- map: end -->"
+RESULTS = "<!-- results: begin (python -m xrec_utils.course) -->", "<!-- results: end -->"
 FOOT = "**Previous:**"
 
 
@@ -118,24 +121,52 @@ def table() -> str:
     return "\n".join(["| Notebook | What you learn | Minutes |", "|---|---|---:|", *rows])
 
 
-def with_table(readme: str) -> str:
-    """README's text with the table between its two marks replaced.
+def results() -> str:
+    """README's table of the benchmark, as markdown: NDCG@10 of each model, from data/bench."""
+    quality, paired = (_ndcg(DATA / "bench" / f"{name}.csv") for name in ("quality", "paired"))
+    protocols = list(dict.fromkeys(row["protocol"] for row in quality))[::-1]
+    behind = {(row["protocol"], row["minus"]): row for row in paired}
+    rows = []
+    for protocol in protocols:
+        for row in sorted((r for r in quality if r["protocol"] == protocol), key=lambda r: -float(r["mean"])):
+            lead = behind.get((protocol, row["model"]))
+            rows.append(f"| {protocol} | {row['model']} | {_interval(row)} | {_interval(lead) if lead else ''} |")
+    head = "| Split | Model | NDCG@10 [95% interval] | Lead of attention, paired by user |"
+    return "\n".join([head, "|---|---|---|---|", *rows])
+
+
+def _ndcg(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["metric"] == "ndcg@10"]
+
+
+def _interval(row: dict[str, str]) -> str:
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*(float(row[end]) for end in ("mean", "low", "high")))
+
+
+def with_tables(readme: str) -> str:
+    """README's text with both tables between their marks replaced.
 
     Raises:
         ValueError: the marks are missing.
     """
-    head, begin, rest = readme.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"README.md has lost the marks of its map: put {BEGIN} and {END} back")
-    return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
+    return _between(_between(readme, (BEGIN, END), table()), RESULTS, results())
+
+
+def _between(readme: str, marks: tuple[str, str], text: str) -> str:
+    begin, end = marks
+    head, found, rest = readme.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"README.md has lost the marks of a table: put {begin} and {end} back")
+    return f"{head}{begin}\n{text}\n{end}{tail}"
 
 
 def main(root: Path = ROOT) -> None:
-    """Rewrite README's table."""
+    """Rewrite README's tables."""
     readme = root / "README.md"
-    replace_text(readme, with_table(readme.read_text(encoding="utf-8")))
-    print("README.md: map rewritten.")
+    replace_text(readme, with_tables(readme.read_text(encoding="utf-8")))
+    print("README.md: map and results rewritten.")
 
 
 if __name__ == "__main__":
