@@ -20,7 +20,7 @@ def weights_by_input_shape(answer: Callable[[tuple], int]) -> bool | str:
 
 @exercise("04.2", hint="A random order puts the film into the first ten with probability 10 / number of candidates.")
 def chance(answer: object, n_items: int, seen: int) -> bool | str:
-    if near(answer, [10 / 99, 10 / (n_items - seen)]):
+    if near(answer, [10 / 99, 10 / (n_items - seen)], tolerance=1e-5):
         return "the film itself is a candidate too: it stands beside the 99"
     return near(answer, [10 / 100, 10 / (n_items - seen)], tolerance=1e-5)
 

@@ -10,7 +10,9 @@ from xrec_utils.features import TASTE
 from xrec_utils.games import Explanation, feature_game
 
 
-@exercise("10.1", hint="Write down both orders of arrival, and what each film adds in each of them; then take the mean.")
+@exercise(
+    "10.1", hint="Write down both orders of arrival, and what each film adds in each of them; then take the mean."
+)
 def either_is_enough(answer: object) -> bool | str:
     if near(answer, [0, 0]):
         return "these are the leave-one-out values; a film that arrives first still adds its full share"
@@ -26,7 +28,9 @@ def taste_as_one(answer: object, explanations: Sequence[Explanation]) -> bool | 
     return near(answer, np.abs(tastes.sum(axis=1)).mean())
 
 
-@exercise("10.3", hint="Build the game with feature_game(predict_ten, row[columns], best[:, columns], ten); brute_force it.")
+@exercise(
+    "10.3", hint="Build the game with feature_game(predict_ten, row[columns], best[:, columns], ten); brute_force it."
+)
 def compared_with_the_best(
     answer: object, predict: Callable, row: np.ndarray, background: np.ndarray, names: Sequence[str]
 ) -> bool:
