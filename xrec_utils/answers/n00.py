@@ -17,7 +17,7 @@ def strongest_against(answer: object, reasons: Explanation) -> bool:
     return answer == reasons.players[int(reasons.values.argmin())]
 
 
-@exercise("00.3", hint="~np.eye(n, dtype=bool) holds everybody but one in each row; subtract game of it from game.full().")
+@exercise("00.3", hint="Each row of ~np.eye(n, dtype=bool) holds all but one: take game(...) of it from game.full().")
 def leave_one_out_credits(answer: object, game: Game) -> bool | str:
     credits = game.full() - game(~np.eye(game.n_players, dtype=bool))
     if near(answer, -credits):
