@@ -33,7 +33,7 @@ class CourseNotebook(IPyNbFile):
 
     def setup(self) -> None:
         paths = [str(OFFLINE), str(ROOT), os.environ.get("PYTHONPATH", "")]
-        with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths))):
+        with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths)), XREC_QUIET="1"):
             self.started = time.perf_counter()
             super().setup()
 

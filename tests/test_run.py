@@ -23,10 +23,10 @@ def executed(path: Path, folder: Path, **options: float) -> run.Run:
 
 
 def test_a_notebook_runs_in_this_python_and_that_folder(tmp_path: Path) -> None:
-    source = "import os, sys, xrec_utils\nprint(sys.executable)\nprint(os.getcwd())"
+    source = "import os, sys, xrec_utils\nprint(sys.executable)\nprint(os.getcwd())\nprint(os.environ['XREC_QUIET'])"
     done = executed(write(tmp_path / "a.ipynb", "# Title", source, "filled = bytes(50_000_000) + b'1'"), tmp_path)
     assert done.verdict == "OK" and done.error == ""
-    assert done.notebook.cells[1].outputs[0].text.split("\n")[:2] == [sys.executable, str(tmp_path)]
+    assert done.notebook.cells[1].outputs[0].text.split("\n")[:3] == [sys.executable, str(tmp_path), "1"]
     assert [cell.execution_count for cell in done.notebook.cells[1:]] == [1, 2]
     assert 80 < done.peak_mb < 1000 and 0 < done.seconds < 60
 

@@ -69,7 +69,8 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, cell_timeout: float =
     client = NotebookClient(notebook, km=manager, timeout=cell_timeout, record_timing=False)
     client.reset_execution_trackers()
     start, peak, error = time.perf_counter(), float("nan"), ""
-    with client.setup_kernel(cleanup_kc=True, cwd=str(folder), env=environment(), stderr=subprocess.DEVNULL):
+    quiet = {**environment(), "XREC_QUIET": "1"}  # progress bars are for people
+    with client.setup_kernel(cleanup_kc=True, cwd=str(folder), env=quiet, stderr=subprocess.DEVNULL):
         pid = manager.provisioner.pid
         for place, cell in enumerate(notebook.cells):
             try:
