@@ -133,12 +133,12 @@ def _layer_box(axes: Axes, name: str, place: tuple[float, float], step: Step, fl
     (x, y), (kind, size, weights) = place, step
     fill = "#FFFFFF" if kind == "Input" else "#DCEBF5" if weights else "#F2F2F2"
     style = "round,pad=0,rounding_size=0.06"
-    axes.add_patch(FancyBboxPatch((x - 0.46, y - 0.34), 0.92, 0.68, boxstyle=style, fc=fill, ec=BLUE))
+    axes.add_patch(FancyBboxPatch((x - 0.46, y - 0.34), 0.92, 0.68, boxstyle=style, fc=fill, ec=BLUE, zorder=3))
     count = f"{weights:,} weights" if weights else ""
     lines = [f"{kind} → {size}" + f"; {count}" * bool(count)] if flat else [f"{kind} → {size}", count]
-    axes.text(x, y + (0.15 if flat else 0.19), shorten(name, 24), ha="center", va="center", fontweight="bold")
+    axes.text(x, y + (0.15 if flat else 0.19), shorten(name, 24), ha="center", va="center", fontweight="bold", zorder=4)
     for place_in_box, line in zip((-0.15,) if flat else (-0.02, -0.21), lines, strict=True):
-        axes.text(x, y + place_in_box, line, ha="center", va="center", fontsize=11)
+        axes.text(x, y + place_in_box, line, ha="center", va="center", fontsize=11, zorder=4)
 
 
 def _skips(start: tuple[float, float], end: tuple[float, float]) -> bool:
@@ -149,10 +149,10 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
     """Draw an arrow down to the next level, or round the right side of what lies between."""
     style = {"arrowstyle": "->", "color": GREY, "lw": 1.5}
     if _skips(start, end):
-        bend = {"connectionstyle": "arc3,rad=-0.25"}
-        axes.annotate("", (end[0] + 0.46, end[1]), (start[0] + 0.46, start[1]), arrowprops=style | bend)
+        bend = style | {"connectionstyle": "arc3,rad=-0.25"}
+        axes.annotate("", (end[0] + 0.46, end[1]), (start[0] + 0.46, start[1]), arrowprops=bend, zorder=2)
     else:
-        axes.annotate("", (end[0], end[1] + 0.33), (start[0], start[1] - 0.33), arrowprops=style)
+        axes.annotate("", (end[0], end[1] + 0.33), (start[0], start[1] - 0.33), arrowprops=style, zorder=2)
 
 
 def _column(axes: Axes, x: float, name: str, values: np.ndarray, top: int) -> None:
