@@ -6,6 +6,7 @@ import pytest
 
 from xrec_utils import neural, set_seed
 from xrec_utils.contract import HistoryModel
+from xrec_utils.explain.modules import multi_head
 from xrec_utils.keras_start import tf
 
 N_ITEMS, WINDOW = 12, 6
@@ -68,30 +69,13 @@ def test_windows_are_padded_on_the_left():
     assert model.windows([EMPTY, np.array([0, 1, 2])]).tolist() == [[4, 4, 3], [3, 1, 2]]
 
 
-def softmax(x):
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-def numpy_attention(layer, x):
-    """softmax(QKᵀ/√d + causal mask) V per head, then the output projection (Vaswani et al. 2017)."""
-    (wq, bq), (wk, bk), (wv, bv), (wo, bo) = (
-        (part.kernel.numpy(), part.bias.numpy())
-        for part in (layer._query_dense, layer._key_dense, layer._value_dense, layer._output_dense)
-    )
-    q, k, v = (np.einsum("ld,dhe->hle", x, w) + b[:, None] for w, b in ((wq, bq), (wk, bk), (wv, bv)))
-    allowed = np.tril(np.ones((len(x), len(x)), dtype=bool))
-    weights = softmax(np.where(allowed, q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[-1]), -np.inf))
-    return np.einsum("hle,hed->ld", weights @ v, wo) + bo, weights
-
-
 def test_attention_is_the_formula():
     set_seed(1)
     model = neural.attention_recommender(np.eye(N_ITEMS), width=8, blocks=1, window=WINDOW)
     layer, norm = model.encoder.get_layer("attention_1"), model.encoder.get_layer("attention_norm_1")
     history = np.array([2, 5, 7, 1])
     places = model.encoder.get_layer("position")(model.table(model.windows([history])))
-    _, weights = numpy_attention(layer, norm(places).numpy()[0])
+    _, weights = multi_head(norm(places).numpy()[0], layer)
     assert np.abs(model.attention(history)[0] - weights).max() < 1e-5
     assert np.allclose(model.attention(history).sum(axis=-1), 1, atol=1e-5)
     assert model.attention(EMPTY).shape == (1, 2, 1, 1)

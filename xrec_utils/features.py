@@ -6,6 +6,7 @@ the moment of the rating: it uses events strictly earlier in time, so changing a
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -49,10 +50,15 @@ class FeatureTable:
 
     def x(self, part: str) -> np.ndarray:
         """Rows of one part, standardised by the mean and deviation of the training rows: float32 (m, d)."""
+        mean, deviation = self._scale
+        return ((self._rows(part).to_numpy(dtype=np.float64) - mean) / deviation).astype(np.float32)
+
+    @cached_property
+    def _scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of the training rows; a column that never varies is left as it is."""
         train = self.raw[self.part == "train"].to_numpy(dtype=np.float64)
-        rows = self._rows(part).to_numpy(dtype=np.float64)
         deviation = train.std(axis=0)
-        return ((rows - train.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)).astype(np.float32)
+        return train.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
 
     def y(self, part: str) -> np.ndarray:
         """Labels of one part: float32 (m,)."""

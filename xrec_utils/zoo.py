@@ -77,18 +77,23 @@ def _fit_or_skip(fit: Callable, model: Any, split: Split, seed: int, options: di
 def _feature_model(split: FeatureTable, seed: int, settings: dict, **options: Any) -> tuple:
     set_seed(seed)
     model = mlp.feature_mlp(len(split.names))
-    return model, _fit_features(model, options, *((split.x(part), split.y(part)) for part in ("train", "validation")))
+    return model, _fit_features(model, options, lambda part: (split.x(part), split.y(part)))
 
 
 def _two_branch(split: FeatureTable, seed: int, settings: dict, **options: Any) -> tuple:
     set_seed(seed)
     model = mlp.two_branch_mlp(len(USER), len(FILM), **settings)
-    two_classes = {part: keras.utils.to_categorical(split.y(part), 2) for part in ("train", "validation")}
-    return model, _fit_features(model, options, *((split.branches(part), y) for part, y in two_classes.items()))
+
+    def rows(part: str) -> tuple:
+        return split.branches(part), keras.utils.to_categorical(split.y(part), 2)
+
+    return model, _fit_features(model, options, rows)
 
 
-def _fit_features(model: keras.Model, options: dict, train: tuple, validation: tuple) -> list[dict[str, float]]:
-    return [] if options.get("epochs") == 0 else mlp.fit_features(model, train, validation, **options)
+def _fit_features(model: keras.Model, options: dict, rows: Callable[[str], tuple]) -> list[dict[str, float]]:
+    if options.get("epochs") == 0:
+        return []
+    return mlp.fit_features(model, rows("train"), rows("validation"), **options)
 
 
 SPECS: dict[str, Spec] = {
