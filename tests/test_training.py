@@ -84,15 +84,30 @@ def test_training_repeats_itself(circles, monkeypatch):
     assert np.allclose(*runs, atol=1e-5)
 
 
-def test_keep_best_stops_and_gives_the_best_weights_back():
-    values = iter([0.1, 0.5, 0.4, 0.3, 0.9])
-    keep, seen = training.KeepBest(lambda: next(values), patience=2), []
+def fitted_line(keep: training.KeepBest) -> tuple[list[np.ndarray], np.ndarray]:
+    """Fit one weight for five epochs under KeepBest: the weight after every epoch, and the one given back."""
+    seen = []
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     network.compile("sgd", "mse")
     note = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(network.get_weights()[0].copy()))
     network.fit(np.ones((4, 1)), np.zeros((4, 1)), epochs=5, verbose=0, callbacks=[note, keep])
+    return seen, network.get_weights()[0]
+
+
+def test_keep_best_stops_and_gives_the_best_weights_back(monkeypatch):
+    values = iter([0.1, 0.5, 0.4, 0.3, 0.9])
+    monkeypatch.setattr(training, "evaluate", lambda model, cases: {"ndcg": np.array([next(values)])})
+    keep = training.KeepBest(None, Cases(np.arange(1), [np.arange(1)], [np.arange(1)]), patience=2)
+    seen, last = fitted_line(keep)
     assert [row["validation_ndcg"] for row in keep.history] == [0.1, 0.5, 0.4, 0.3]
-    assert keep.best_epoch == 2 and np.array_equal(network.get_weights()[0], seen[1])
+    assert keep.best_epoch == 2 and np.array_equal(last, seen[1])
+
+
+def test_a_final_fit_trains_every_epoch_and_keeps_the_last():
+    keep = training.KeepBest(None, None, patience=1)
+    seen, last = fitted_line(keep)
+    assert [row["epoch"] for row in keep.history] == [1, 2, 3, 4, 5] and np.array_equal(last, seen[-1])
+    assert all("validation_ndcg" not in row for row in keep.history)
 
 
 @pytest.mark.parametrize(("quiet", "shown"), [("1", False), ("0", True)])
@@ -124,12 +139,29 @@ def test_embedding_mlp_learns_who_saw_what(monkeypatch, product_width):
     cases = Cases(np.arange(20), halves, [np.array([4 + 5 * (user % 2)]) for user in range(20)])
     seen = [np.append(h, 4 + 5 * (user % 2)) if user > 3 else h for user, h in enumerate(halves)]
     network = mlp.embedding_mlp(20, N_ITEMS, width=4, product_width=product_width)
-    recommender = mlp.UserItemRecommender("embedding_mlp", network, 20, N_ITEMS)
+    recommender = mlp.UserItemRecommender("embedding_mlp", network, seen, N_ITEMS)
     mlp.fit_pairs(recommender, seen, cases, epochs=40, rate=0.02, patience=40)
     whole = recommender.score_users(np.arange(20))
     assert whole.shape == (20, N_ITEMS)
     assert np.allclose(recommender.score_users(np.array([3]), batch=4), whole[3:4], atol=1e-5)
     assert evaluate(recommender, cases, k=1)["hr"].mean() > 0.9
+    by_history = recommender.score([seen[9], seen[10], np.array([], dtype=int)])
+    assert np.corrcoef(by_history[0], whole[9])[0, 1] > 0.95 and np.corrcoef(by_history[1], whole[10])[0, 1] > 0.95
+    assert np.allclose(recommender.score(seen[9:10], np.array([4, 2])), by_history[:1, [4, 2]], atol=1e-5)
+
+
+def test_fold_in_is_kernel_ridge_regression_on_the_cosine():
+    """u(h) = mean + k(h) (K + aI)^-1 (U - mean), checked with the matrices; the empty history is the average user."""
+    histories = [np.array([0, 1]), np.array([1, 2, 3]), np.array([5])]
+    recommender = mlp.UserItemRecommender("m", mlp.embedding_mlp(3, N_ITEMS, 4, 2), histories, N_ITEMS)
+    vectors = np.concatenate([table.get_weights()[0] for table in recommender.tables], axis=1)
+    unit = recommender.known / np.linalg.norm(recommender.known, axis=1, keepdims=True)
+    weight = np.linalg.solve(unit @ unit.T + mlp.FOLD_IN * np.eye(3), vectors - vectors.mean(axis=0))
+    asked = np.zeros(N_ITEMS)
+    asked[[1, 5]] = 1 / np.sqrt(2)
+    got = recommender.fold_in([np.array([5, 1]), np.array([], dtype=int)])
+    assert np.allclose(got[0], vectors.mean(axis=0) + asked @ unit.T @ weight, atol=1e-5)
+    assert np.allclose(got[1], vectors.mean(axis=0), atol=1e-6)
 
 
 def test_two_branch_is_the_formula():

@@ -1,16 +1,19 @@
 """MLPs over a user-item row: the two-branch MLP, the feature MLP, and the embedding MLP with its NeuMF extension."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from xrec_utils.contract import History
+from sklearn.kernel_ridge import KernelRidge
+
+from xrec_utils.contract import History, multi_hot
 from xrec_utils.keras_start import keras
-from xrec_utils.metrics import evaluate
 from xrec_utils.splits import Cases
-from xrec_utils.training import KeepBest, Progress
+from xrec_utils.training import Progress, fit_network
 
 layers = keras.layers
+FOLD_IN = 0.1  # ridge penalty of the regression from histories to user vectors
 
 
 def two_branch_mlp(n_user: int, n_film: int, width: int = 32) -> keras.Model:
@@ -46,12 +49,14 @@ def fit_features(
     epochs: int = 30,
     batch: int = 1024,
     patience: int = 4,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> list[dict[str, float]]:
     """Fit a feature model on (x, y), stopping early on the validation loss; return a row per epoch."""
     stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
     progress = Progress(model.name, epochs)
     log = model.fit(
-        *train, validation_data=validation, epochs=epochs, batch_size=batch, verbose=0, callbacks=[stop, progress]
+        *train, validation_data=validation, epochs=epochs, batch_size=batch, verbose=0,
+        callbacks=[stop, progress, *callbacks],
     )
     return [{"epoch": n + 1, **{key: v[n] for key, v in log.history.items()}} for n in range(len(log.epoch))]
 
@@ -83,23 +88,55 @@ def embedding_mlp(n_users: int, n_items: int, width: int = 32, product_width: in
 
 
 class UserItemRecommender:
-    """A recommender that knows users by their code; it cannot answer for a new user or an edited history.
+    """A recommender that has a vector for every training user, and folds in every other history.
 
-    It belongs to the features view; for reasons in a history, use its sibling that pools the history.
+    `score_users` answers for the users it was trained on. `score` answers for any history: each training user's
+    vectors are predicted from that user's history by kernel ridge regression on the cosine of histories, and the same
+    regression gives the vectors of a history never seen. The empty history gets the average user.
+
+    Args:
+        name: how tables and figures call it.
+        model: an `embedding_mlp`.
+        histories: one training history per user code.
+        n_items: size of the catalogue.
     """
 
-    def __init__(self, name: str, model: keras.Model, n_users: int, n_items: int) -> None:
-        self.name, self.model, self.n_users, self.n_items = name, model, n_users, n_items
+    def __init__(self, name: str, model: keras.Model, histories: Sequence[History], n_items: int) -> None:
+        self.name, self.model, self.n_users, self.n_items = name, model, len(histories), n_items
+        self.known = multi_hot(histories, n_items)
+        self.tables = [layer for layer in model.layers if layer.name in ("user_embedding", "user_factors")]
+        item = model.inputs[1]
+        self.from_vectors = keras.Model([*(table.output for table in self.tables), item], model.output)
+
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
+        """Return user vectors of shape (n histories, d), all of the user's embeddings side by side."""
+        vectors = np.concatenate([table.get_weights()[0] for table in self.tables], axis=1)
+        regression = KernelRidge(alpha=FOLD_IN, kernel="cosine").fit(self.known, vectors - vectors.mean(axis=0))
+        return (regression.predict(multi_hot(histories, self.n_items)) + vectors.mean(axis=0)).astype(np.float32)
+
+    def score(self, histories: Sequence[History], items: np.ndarray | None = None, batch: int = 65536) -> np.ndarray:
+        """Return logits (n histories, n items or len(items)) of folded-in histories."""
+        cuts = np.cumsum([table.output.shape[-1] for table in self.tables])[:-1]
+        vectors = np.split(self.fold_in(histories), cuts, axis=1)
+        return self._pairs(self.from_vectors, vectors, self._items(items), batch)
 
     def score_users(self, users: np.ndarray, batch: int = 65536) -> np.ndarray:
-        """Return logits (n users, n_items)."""
-        user = np.repeat(users, self.n_items).astype(np.int32)
-        item = np.tile(np.arange(self.n_items, dtype=np.int32), len(users))
-        pieces = [
-            self.model([user[at : at + batch], item[at : at + batch]], training=False).numpy()
-            for at in range(0, len(user), batch)
-        ]
-        return np.concatenate(pieces).reshape(len(users), self.n_items)
+        """Return logits (n users, n_items) for user codes of the training part."""
+        return self._pairs(self.model, [np.asarray(users, dtype=np.int32)], self._items(None), batch)
+
+    def _items(self, items: np.ndarray | None) -> np.ndarray:
+        return np.arange(self.n_items, dtype=np.int32) if items is None else np.asarray(items, dtype=np.int32)
+
+    @staticmethod
+    def _pairs(network: keras.Model, users: list[np.ndarray], items: np.ndarray, batch: int) -> np.ndarray:
+        """Score every user (rows of each array) with every item."""
+        n, rows = len(users[0]), max(1, batch // len(items))
+        pieces = [np.zeros((0, 1), dtype=np.float32)]
+        for at in range(0, n, rows):
+            inputs = [np.repeat(part[at : at + rows], len(items), axis=0) for part in users]
+            inputs.append(np.tile(items, len(inputs[0]) // len(items)))
+            pieces.append(network(inputs, training=False).numpy())
+        return np.concatenate(pieces).reshape(n, len(items))
 
 
 class Negatives(keras.utils.PyDataset):
@@ -144,15 +181,14 @@ class Negatives(keras.utils.PyDataset):
 def fit_pairs(
     model: UserItemRecommender,
     histories: Sequence[History],
-    validation: Cases,
-    epochs: int = 40,
+    validation: Cases | None,
     rate: float = 1e-3,
-    patience: int = 6,
     seed: int = 0,
+    **options: Any,
 ) -> list[dict[str, float]]:
-    """Train on seen pairs against four drawn ones, binary cross-entropy; keep the best validation NDCG@10."""
-    keep = KeepBest(lambda: evaluate(model, validation)["ndcg"].mean(), patience)
+    """Train on seen pairs against four drawn ones with binary cross-entropy.
+
+    options: epochs, patience and callbacks of `fit_network`. Returns one row per epoch.
+    """
     model.model.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
-    pairs = Negatives(histories, model.n_items, seed=seed)
-    model.model.fit(pairs, epochs=epochs, verbose=0, shuffle=False, callbacks=[keep, Progress(model.name, epochs)])
-    return keep.history
+    return fit_network(model, Negatives(histories, model.n_items, seed=seed), validation, **options)

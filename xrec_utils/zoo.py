@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -34,88 +35,89 @@ WEIGHTS = DATA / "weights"
 
 @dataclass(frozen=True)
 class Spec:
-    """How a model is built and trained on the shared split, and what was tried for it.
+    """How a model is built and fitted, and what was tried for it. A new model is one row of SPECS.
 
-    train(split, seed, settings, **fit options) returns (model, one row per epoch).
+    build(data, settings) returns the untrained model. fit(model, data, seed=..., **options) trains it in place and
+    returns one row per epoch (none for a closed form). `data` is a Split, for feature models a FeatureTable.
     """
 
-    train: Callable[..., tuple[Any, list[dict[str, float]]]]
+    build: Callable[[Any, dict[str, Any]], Any]
+    fit: Callable[..., list[dict[str, float]]]
     settings: dict[str, Any]
     grid: tuple[dict[str, Any], ...] = ()
 
 
-def _popularity(split: Split, seed: int, settings: dict) -> tuple[Popularity, list]:
-    return Popularity().fit(split.train_histories(), split.n_items), []
+def _closed_form(model: Any, data: Split, seed: int = 0) -> list[dict[str, float]]:
+    model.fit(data.train_histories(), data.n_items)
+    return []
 
 
-def _ease(split: Split, seed: int, settings: dict) -> tuple[EASE, list]:
-    return EASE(**settings).fit(split.train_histories(), split.n_items), []
+def _network(fit: Callable[..., list[dict[str, float]]], **fixed: Any) -> Callable[..., list[dict[str, float]]]:
+    """Fit on the training histories, with the epoch chosen on validation unless validation=None is passed."""
 
-
-def _next_item(build: Callable[..., neural.HistoryRecommender]) -> Callable[..., tuple]:
-    def train(split: Split, seed: int, settings: dict, **options: Any) -> tuple:
-        set_seed(seed)
-        model = build(neural.item_attributes(split.items), **settings)
-        return model, _fit_or_skip(fit_next_item, model, split, seed, options)
+    def train(model: Any, data: Split, **options: Any) -> list[dict[str, float]]:
+        if "validation" not in options:
+            options["validation"] = data.cases("validation")
+        return fit(model, data.train_histories(), **{**fixed, **options})
 
     return train
 
 
-def _embedding_mlp(split: Split, seed: int, settings: dict, **options: Any) -> tuple:
-    set_seed(seed)
-    network = mlp.embedding_mlp(split.n_users, split.n_items, **settings)
-    model = mlp.UserItemRecommender("embedding_mlp", network, split.n_users, split.n_items)
-    return model, _fit_or_skip(mlp.fit_pairs, model, split, seed, options)
+def _with_attributes(build: Callable[..., Any]) -> Callable[[Split, dict], Any]:
+    return lambda data, settings: build(neural.item_attributes(data.items), **settings)
 
 
-def _fit_or_skip(fit: Callable, model: Any, split: Split, seed: int, options: dict) -> list[dict[str, float]]:
-    if options.get("epochs") == 0:
-        return []
-    return fit(model, split.train_histories(), split.cases("validation"), seed=seed, **options)
+def _embedding_mlp(data: Split, settings: dict) -> mlp.UserItemRecommender:
+    network = mlp.embedding_mlp(data.n_users, data.n_items, **settings)
+    return mlp.UserItemRecommender("embedding_mlp", network, data.train_histories(), data.n_items)
 
 
-def _feature_model(split: FeatureTable, seed: int, settings: dict, **options: Any) -> tuple:
-    set_seed(seed)
-    model = mlp.feature_mlp(len(split.names))
-    return model, _fit_features(model, options, lambda part: (split.x(part), split.y(part)))
+def _fit_feature_mlp(model: keras.Model, data: FeatureTable, **options: Any) -> list[dict[str, float]]:
+    train, validation = ((data.x(part), data.y(part)) for part in ("train", "validation"))
+    return mlp.fit_features(model, train, validation, **options)
 
 
-def _two_branch(split: FeatureTable, seed: int, settings: dict, **options: Any) -> tuple:
-    set_seed(seed)
-    model = mlp.two_branch_mlp(len(USER), len(FILM), **settings)
-
-    def rows(part: str) -> tuple:
-        return split.branches(part), keras.utils.to_categorical(split.y(part), 2)
-
-    return model, _fit_features(model, options, rows)
+def _fit_two_branch(model: keras.Model, data: FeatureTable, **options: Any) -> list[dict[str, float]]:
+    parts = ("train", "validation")
+    train, validation = ((data.branches(part), keras.utils.to_categorical(data.y(part), 2)) for part in parts)
+    return mlp.fit_features(model, train, validation, **options)
 
 
-def _fit_features(model: keras.Model, options: dict, rows: Callable[[str], tuple]) -> list[dict[str, float]]:
-    if options.get("epochs") == 0:
-        return []
-    return mlp.fit_features(model, rows("train"), rows("validation"), **options)
+def _grid(**choices: tuple) -> tuple[dict[str, Any], ...]:
+    """All combinations: four for every model, so that none is tuned harder than another."""
+    return tuple(dict(zip(choices, values, strict=True)) for values in product(*choices.values()))
 
 
 SPECS: dict[str, Spec] = {
-    "popularity": Spec(_popularity, {}),
-    "ease": Spec(_ease, {"regularisation": 500.0}, tuple({"regularisation": r} for r in (100.0, 200.0, 500.0, 1000.0))),
+    "popularity": Spec(lambda data, settings: Popularity(), _closed_form, {}),
+    "ease": Spec(
+        lambda data, settings: EASE(**settings),
+        _closed_form,
+        {"regularisation": 500.0},
+        _grid(regularisation=(100.0, 200.0, 500.0, 1000.0)),
+    ),
     "embedding_mlp": Spec(
         _embedding_mlp,
+        _network(mlp.fit_pairs),
         {"width": 16, "product_width": 16},
-        tuple({"width": w, "product_width": p} for w in (16, 32) for p in (0, 16)),
+        _grid(width=(16, 32), product_width=(0, 16)),
     ),
     "pooled_mlp": Spec(
-        _next_item(neural.pooled_mlp),
+        _with_attributes(neural.pooled_mlp),
+        _network(fit_next_item),
         {"width": 64, "dropout": 0.3},
-        tuple({"width": w, "dropout": d} for w in (64, 128) for d in (0.3, 0.5)),
+        _grid(width=(64, 128), dropout=(0.3, 0.5)),
     ),
     "attention": Spec(
-        _next_item(neural.attention_recommender),
+        _with_attributes(neural.attention_recommender),
+        _network(fit_next_item),
         {"blocks": 1, "dropout": 0.3},
-        tuple({"blocks": b, "dropout": d} for b in (1, 2) for d in (0.3, 0.5)),
+        _grid(blocks=(1, 2), dropout=(0.3, 0.5)),
     ),
-    "feature_mlp": Spec(_feature_model, {}),
-    "two_branch": Spec(_two_branch, {}),
+    "feature_mlp": Spec(lambda data, settings: mlp.feature_mlp(len(data.names)), _fit_feature_mlp, {}),
+    "two_branch": Spec(
+        lambda data, settings: mlp.two_branch_mlp(len(USER), len(FILM), **settings), _fit_two_branch, {}
+    ),
 }
 FEATURE_MODELS = ("feature_mlp", "two_branch")
 SHIPPED = ("embedding_mlp", "pooled_mlp", "attention", "feature_mlp", "two_branch")
@@ -168,16 +170,27 @@ def spec(name: str) -> Spec:
     return SPECS[name]
 
 
+def build(name: str, on: Split | FeatureTable | None = None, seed: int = 0, settings: dict | None = None) -> Any:
+    """Build a model for `on` (default: the shared split or table), untrained, with weights drawn from `seed`."""
+    chosen = spec(name)
+    set_seed(seed)
+    return chosen.build(on or _shared(name), chosen.settings if settings is None else settings)
+
+
 def train(
     name: str, on: Split | FeatureTable | None = None, seed: int = 0, settings: dict | None = None, **options: Any
 ) -> tuple[Any, list[dict[str, float]]]:
     """Train a model on `on` (default: the shared split or table) and return it with one row per epoch.
 
-    `options` go to the training loop, for example epochs=2; epochs=0 builds the model and leaves it untrained.
+    `options` go to the training loop, for example epochs=2, or validation=None for a final fit without early stopping.
     """
-    chosen = spec(name)
-    on = on or (features() if name in FEATURE_MODELS else split())
-    return chosen.train(on, seed, chosen.settings if settings is None else settings, **options)
+    model = build(name, on, seed, settings)
+    options = options if name in FEATURE_MODELS else {"seed": seed, **options}
+    return model, spec(name).fit(model, on or _shared(name), **options)
+
+
+def _shared(name: str) -> Split | FeatureTable:
+    return features() if name in FEATURE_MODELS else split()
 
 
 @cache
@@ -185,7 +198,7 @@ def _shipped(name: str) -> Any:
     if name not in SHIPPED:
         return train(name)[0]
     weights = _read_weights(name)
-    model, _ = train(name, settings=record(name)["settings"], epochs=0)
+    model = build(name, settings=record(name)["settings"])
     network(model).set_weights(weights)
     return model
 
