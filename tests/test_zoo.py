@@ -5,9 +5,12 @@ import pytest
 
 from xrec_utils import zoo
 from xrec_utils.contract import HistoryModel
-from xrec_utils.metrics import auc, evaluate, places
+from xrec_utils.explain.shapley import brute_force, permutation_sampling
+from xrec_utils.games import history_game
+from xrec_utils.metrics import auc, evaluate, places, top_k
 
-HISTORY_MODELS = ("popularity", "ease", "pooled_mlp", "attention")
+HISTORY_MODELS = tuple(name for name in zoo.SPECS if name not in zoo.FEATURE_MODELS)
+SHIPPED_HISTORY_MODELS = tuple(name for name in zoo.SHIPPED if name in HISTORY_MODELS)
 EMPTY = np.array([], dtype=int)
 
 
@@ -30,7 +33,19 @@ def test_contract(name):
     assert same == (name == "popularity")
 
 
-@pytest.mark.parametrize("name", ["embedding_mlp", "pooled_mlp", "attention"])
+@pytest.mark.parametrize("name", HISTORY_MODELS)
+def test_a_recommendation_of_every_model_is_explained(name):
+    """One game for all: exact Shapley values add up, and sampling agrees with them."""
+    model, history = zoo.load(name), zoo.split().cases("test").histories[5][-8:]
+    item = int(top_k(model.score([history]), 1, [history])[0, 0])
+    game = history_game(model, history, item, zoo.split().titles)
+    exact, sampled = brute_force(game), permutation_sampling(game, 200)
+    assert abs(exact.gap) < 1e-4 * (1 + abs(exact.score))
+    assert np.all(np.abs(exact.values - sampled.values) < 5 * sampled.error + 1e-4)
+    assert (np.abs(exact.values).max() > 1e-3) == (name != "popularity")
+
+
+@pytest.mark.parametrize("name", SHIPPED_HISTORY_MODELS)
 def test_shipped_weights_repeat_the_recorded_validation_score(name):
     best = max(row["validation_ndcg"] for row in zoo.record(name)["epochs"])
     got = evaluate(zoo.load(name), zoo.split().cases("validation"))["ndcg"].mean()

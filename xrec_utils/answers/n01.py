@@ -4,17 +4,20 @@ import pandas as pd
 
 from xrec_utils.answers import exercise, near
 from xrec_utils.features import FeatureTable
+from xrec_utils.shop_log import ShopData
 from xrec_utils.splits import Split
 
 DAY = 86_400  # seconds
 
 
-@exercise("01.1", hint='Compare films["raters"] with 1 and take the mean of the result.')
-def share_rated_once(answer: object, films: pd.DataFrame) -> bool | str:
-    once = int((films["raters"] == 1).sum())
-    if near(answer, once):
-        return "that is the number of films; a share is asked for"
-    return near(answer, once / len(films))
+@exercise("01.1", hint='Ask bought["event"].isin(shop.reasons["event"]), and take the mean of the result.')
+def share_with_an_owned_reason(answer: object, shop: ShopData) -> bool | str:
+    numbers = shop.events.loc[shop.events["behaviour"] == "purchase", "event"]
+    if near(answer, shop.events["event"].isin(shop.reasons["event"]).mean()):
+        return "that is the share of all events; only purchases are asked for"
+    if near(answer, numbers.isin(shop.reasons["event"]).sum()):
+        return "that is the number of purchases; a share is asked for"
+    return near(answer, numbers.isin(shop.reasons["event"]).mean())
 
 
 @exercise("01.2", hint='Put the ratings with user == row["user"] and time < row["time"] into the formula.')
