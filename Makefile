@@ -27,8 +27,8 @@ test: $(READY) ## installation, style, unit tests with branch coverage, then all
 check: $(READY) ## is everything in place? OK or FAIL line by line, with the mend
 	@$(PY) -m xrec_utils.check
 
-bench: $(READY) ## measure the recommenders again: the tables of the course
-	@$(PY) -m xrec_utils.bench
+bench: .venv/.bench ## measure what is not measured yet; QUICK=1: a few runs in ten minutes; RERUN=5: five rows again
+	@XREC_QUIET=1 $(PY) -m xrec_utils.bench $(if $(QUICK),quick,$(if $(RERUN),rerun --count "$(RERUN)"))
 
 execute: $(READY) ## for authors: run notebooks and store their outputs (NB=04)
 	@$(PY) -m xrec_utils.publish $(NB)
@@ -69,6 +69,10 @@ $(READY): requirements-build.lock requirements.lock pyproject.toml
 
 .venv/.dev: $(READY) requirements-dev.lock
 	@$(call install,authors' tools,--require-hashes --no-build-isolation -r requirements-dev.lock)
+	@touch $@
+
+.venv/.bench: $(READY) requirements-bench.lock
+	@$(call install,libraries to compare with,--require-hashes --no-build-isolation -r requirements-bench.lock)
 	@touch $@
 
 # $(call install,what,pip arguments): pip's lines go to the log, every 25th package and any failure to the screen.

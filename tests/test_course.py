@@ -42,19 +42,29 @@ def test_a_lesson_is_found_by_its_file() -> None:
 
 def test_results_are_those_of_the_benchmark() -> None:
     quality = pd.read_csv(ROOT / "data" / "bench" / "quality.csv").query("metric == 'ndcg@10'")
+    small = quality.query("dataset == 'movielens-small' and protocol == 'leave-last-out'").sort_values("mean")
     lines = course.results().splitlines()[2:]
-    assert len(lines) == len(quality) and lines[0].startswith("| leave-last-out | attention |")
-    ease = quality.query("protocol == 'leave-last-out' and model == 'ease'").iloc[0]
+    assert [line.split(" | ")[0].strip("| ") for line in lines] == small["model"].tolist()[::-1]
+    ease = small.set_index("model").loc["ease"]
     assert any(f"| ease | {ease['mean']:.3f} [" in line for line in lines)
 
 
+def test_published_rows_stand_among_ours_and_are_marked() -> None:
+    values = [float(line.split("|")[2].split()[0]) for line in course.comparison().splitlines()[2:]]
+    assert values == sorted(values, reverse=True)
+    assert "| BiVAE (published) | 0.475 |" in course.comparison() and "| ease | " in course.comparison()
+
+
 def test_rewriting_replaces_the_tables_and_keeps_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    readme = tmp_path / "README.md"
-    (begin, end), old = course.RESULTS, "old"
-    readme.write_text(f"a\n{course.BEGIN}\n{old}\n{course.END}\nb\n{begin}\n{old}\n{end}\nc\n", encoding="utf-8")
+    readme, all_marks = tmp_path / "README.md", (course.MAP, course.RESULTS, course.COMPARISON)
+
+    def page(*tables: str) -> str:
+        marked = (f"{begin}\n{text}\n{end}" for (begin, end), text in zip(all_marks, tables, strict=True))
+        return "\n".join(["a", *marked, "z", ""])
+
+    readme.write_text(page("old", "old", "old"), encoding="utf-8")
     course.main(tmp_path)
-    new = f"a\n{course.BEGIN}\n{course.table()}\n{course.END}\nb\n{begin}\n{course.results()}\n{end}\nc\n"
-    assert readme.read_text(encoding="utf-8") == new
+    assert readme.read_text(encoding="utf-8") == page(course.table(), course.results(), course.comparison())
     assert "rewritten" in capsys.readouterr().out
 
 

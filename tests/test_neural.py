@@ -99,3 +99,13 @@ def test_attributes_are_genres_and_periods():
     assert encoded.shape == (3, 3 + 18) and encoded.dtype == np.float32
     assert encoded[:, :3].tolist() == [[0, 1, 1], [1, 0, 0], [0, 0, 0]]  # Comedy, Drama, War
     assert encoded[:, 3:].argmax(axis=1).tolist() == [13, 1, 0]  # 1995-1999; the median of the known years; before 1935
+
+
+def test_reviews_are_read_up_to_a_moment_only():
+    items = pd.DataFrame({"item": [30, 10, 20]})
+    reviews = pd.DataFrame({"item": [10, 30, 10, 20], "time": [1, 2, 3, 9], "text": ["cup", "pen", "ink cup", "lamp"]})
+    early = neural.review_attributes(items, reviews, until=9)
+    ink, cup = np.array([1, 2]) / np.sqrt(5)  # columns cup, ink, pen; each word is in one item's text: equal idf
+    assert early.dtype == np.float32 and np.allclose(early, [[0, 0, 1], [cup, ink, 0], [0, 0, 0]])
+    assert np.array_equal(early, neural.review_attributes(items, reviews[:3], until=100))
+    assert neural.review_attributes(items, reviews, until=10).shape == (3, 4)

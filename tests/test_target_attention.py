@@ -116,7 +116,8 @@ def test_it_learns_which_film_decides(monkeypatch, capfd, recwarn):
     monkeypatch.setenv("XREC_QUIET", "1")
     set_seed(0)
     random = np.random.default_rng(0)
-    told = [np.append(random.permutation([n % 4, *random.choice([4, 5, 6, 7], 3, False)]), 8 + n % 4) for n in range(64)]
+    noise = [random.choice([4, 5, 6, 7], 3, replace=False) for _ in range(64)]
+    told = [np.append(random.permutation([n % 4, *noise[n]]), 8 + n % 4) for n in range(64)]
     recommender = TargetAttention(np.eye(N_ITEMS), width=8, dropout=0.0, window=WINDOW)
     cases = Cases(np.arange(64), [h[:-1] for h in told], [h[-1:] for h in told])
     log = fit_target_attention(recommender, told, cases, epochs=40, rate=0.02, patience=40)

@@ -142,8 +142,14 @@ def fit_autoencoder(
 ) -> list[dict[str, float]]:
     """Train to give back whole histories from partly hidden ones.
 
+    What is measured and kept is the moving average of the weights over about the last hundred steps (Polyak and Juditsky
+    1992, doi:10.1137/0330046): it hardly depends on the epoch at which training stops.
     options: epochs, patience and callbacks of `fit_network`. Returns one row per epoch; the loss is in nats per user,
     with the weighted KL term for the vae.
     """
-    model.model.compile(keras.optimizers.Adam(rate), multinomial_loss)
-    return fit_network(model, MultiHot(histories, model.n_items, batch, seed), validation, **options)
+    model.model.compile(keras.optimizers.Adam(rate, use_ema=True, ema_momentum=0.99), multinomial_loss)
+    # Keras itself puts the averages in place at the end; to score them after each epoch, they are swapped in there too.
+    swap = [] if validation is None else [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
+    callbacks = [*swap, *options.pop("callbacks", ())]
+    batches = MultiHot(histories, model.n_items, batch, seed)
+    return fit_network(model, batches, validation, callbacks=callbacks, **options)

@@ -1,168 +1,265 @@
 """`make bench`: the tuning and quality tables, one stored row per run, so that an interrupted bench goes on.
 
-    python -m xrec_utils.bench            everything that is still missing, then the tables
-    python -m xrec_utils.bench tables     the tables from the stored rows
+    python -m xrec_utils.bench                 everything that is still missing, then the tables
+    python -m xrec_utils.bench tune [MODEL..]  try the settings that were not tried yet, on validation only
+    python -m xrec_utils.bench run [MODEL..]   make the runs that are not stored yet
+    python -m xrec_utils.bench tables          the tables from the stored rows
+    python -m xrec_utils.bench quick           a few fast runs into a temporary folder, compared with the stored rows
+    python -m xrec_utils.bench cost [MODEL..]  time one run of each model that has no seconds; the machine must be idle
+    python -m xrec_utils.bench rerun           random stored rows made again and compared (--count 5)
 
-Rules kept here and nowhere else: every model gets the same number of settings to try; settings and epochs are chosen
-on validation; each run reads the test part once; differences are paired by user.
+`--dataset`, `--protocol` and `--seeds 2` narrow tune, run and cost down. Rules kept here and nowhere else: every
+model gets the same number of settings to try; settings and epochs are chosen on validation; each run reads the test
+part once.
 """
 
+from __future__ import annotations
+
 import argparse
-import gzip
-import resource
+import ast
+import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from datetime import date
-from importlib.metadata import version
-from itertools import product
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from xrec_utils import zoo
-from xrec_utils.data import load_movielens
-from xrec_utils.files import replace_bytes
-from xrec_utils.metrics import evaluate, mean_interval, paired_interval
-from xrec_utils.paths import DATA
-from xrec_utils.splits import Split, global_time, k_core, leave_last_out
+from xrec_utils.bench_again import compared, draw, without_cost
+from xrec_utils.bench_peers import PEERS, installed, missing
+from xrec_utils.bench_ratings import RATERS
+from xrec_utils.bench_runs import apart, grid_of, measure, tune
+from xrec_utils.bench_store import RUNS, TUNING, Run, Store, Task
+from xrec_utils.bench_tables import write_tables
 
-BENCH = DATA / "bench"
-RUNS, TUNING = BENCH / "quality_runs.csv", BENCH / "tuning.csv"
-USERS = BENCH / "quality_users.csv.gz"
-MODELS = ("popularity", "ease", "embedding_mlp", "pooled_mlp", "attention")
-SEEDS, TIE_SEEDS = (0, 1, 2), (0, 1)
-METRICS = ("hr", "ndcg")
-KEY = ["protocol", "model", "seed", "tie_seed"]
+SEEDS = 5
+HISTORY_MODELS = tuple(name for name in zoo.SPECS if name not in zoo.FEATURE_MODELS)
+HOME = ("movielens-small", "leave-last-out")  # where the settings in the zoo were chosen
 
 
-def tune(name: str) -> pd.DataFrame:
-    """Try each of a model's settings once, seed 0, on the shared split; validation only."""
-    rows = []
-    for settings in zoo.spec(name).grid:
-        started = time.perf_counter()
-        model, epochs = zoo.train(name, settings=settings)
-        ndcg = evaluate(model, zoo.split().cases("validation"))["ndcg"].mean()
-        rows.append({"model": name, "settings": str(settings), "validation_ndcg": round(float(ndcg), 4),
-                     "epochs": len(epochs), "seconds": round(time.perf_counter() - started, 1)})
-        print(f"  {rows[-1]}", flush=True)
-    return pd.DataFrame(rows)
+@dataclass(frozen=True)
+class Plan:
+    """Which models are measured on a data set under a protocol; `tuned` if settings are chosen for it anew."""
+
+    dataset: str
+    protocol: str
+    models: tuple[str, ...]
+    tuned: bool = False
+
+    def keys(self, models: Iterable[str] = (), seeds: Iterable[int] = (0,)) -> list[tuple[str, str, str, int]]:
+        """Keys of the runs of the named models (of all for none) that can be made here, seed by seed."""
+        wanted = [name for name in self.models if (not models or name in models) and installed(name)]
+        return [(self.dataset, self.protocol, name, seed) for seed in seeds for name in wanted]
 
 
-def tune_missing() -> None:
-    """Add to tuning.csv the models it does not hold yet."""
-    done = pd.read_csv(TUNING) if TUNING.exists() else pd.DataFrame(columns=["model"])
-    for name in MODELS:
-        if zoo.spec(name).grid and name not in set(done["model"]):
-            done = pd.concat([done, tune(name)], ignore_index=True)
-            _write(done, TUNING)
+def _of_zoo(*names: str) -> tuple[str, ...]:
+    return tuple(name for name in names if name in HISTORY_MODELS)
 
 
-def splits() -> Iterator[tuple[str, int, Split]]:
-    """Yield (protocol, tie seed, split): leave-last-out under every tie seed, global time under the first."""
-    core = k_core(load_movielens("movielens-small"), 5)
-    for tie_seed in TIE_SEEDS:
-        yield "leave-last-out", tie_seed, leave_last_out(core, tie_seed)
-    yield "global-time", TIE_SEEDS[0], global_time(core, tie_seed=TIE_SEEDS[0])
+PLANS = (
+    Plan(*HOME, (*HISTORY_MODELS, *PEERS), tuned=True),
+    Plan("movielens-small", "global-time", _of_zoo("popularity", "ease", "pooled_mlp", "attention")),
+    Plan("ml-100k", "leave-last-out",
+         (*_of_zoo("popularity", "item_knn", "ease", "vae", "gru", "attention"), *PEERS)),
+    Plan("ml-100k", "recommenders",
+         (*_of_zoo("popularity", "user_knn", "item_knn", "ials", "ease", "hybrid", "embedding_mlp", "dae", "vae"),
+          *PEERS), tuned=True),
+    Plan("ml-100k", "rmse", tuple(RATERS), tuned=True),
+)
+QUICK = (
+    *((*HOME, name, 0) for name in ("popularity", "ease", "item_knn", "implicit_als", "implicit_item_knn")),
+    *(("ml-100k", "recommenders", name, 0) for name in ("popularity", "ease", "cornac_ease", "implicit_bpr")),
+    *(("ml-100k", "rmse", name, 0) for name in ("baseline", "item_neighbours")),
+)
+QUICK_NETWORK = Task(*HOME, "pooled_mlp", 0, {"width": 32, "dropout": 0.3}, epochs=2)  # to see training work
 
 
-def one_run(name: str, split: Split, seed: int) -> tuple[dict[str, float], pd.DataFrame]:
-    """Train one model and read the test part once: (cost of the run, one row per test user)."""
-    started = time.perf_counter()
-    model, _ = zoo.train(name, split, seed)
-    fitted = time.perf_counter()
-    users = evaluate(model, split.cases("test"))[list(METRICS)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {
-        "fit_seconds": round(fitted - started, 1),
-        "score_seconds": round(time.perf_counter() - fitted, 1),
-        "peak_mb": round(peak),
-    }, users
+def plans(dataset: str | None = None, protocol: str | None = None) -> list[Plan]:
+    """The plans of a data set and a protocol; None stands for all."""
+    return [plan for plan in PLANS if dataset in (None, plan.dataset) and protocol in (None, plan.protocol)]
 
 
-def run_missing() -> None:
-    """Run whatever (protocol, model, seed, tie seed) is not stored yet."""
-    runs = pd.read_csv(RUNS) if RUNS.exists() else pd.DataFrame(columns=KEY)
-    users = pd.read_csv(USERS) if USERS.exists() else pd.DataFrame(columns=[*KEY, "user", *METRICS])
-    done = set(map(tuple, runs[KEY].itertuples(index=False)))
-    for (protocol, tie_seed, split), name, seed in product(splits(), MODELS, SEEDS):
-        key = (protocol, name, seed, tie_seed)
-        if key in done or (protocol == "global-time" and name == "embedding_mlp"):
-            continue  # users who come after the cut have no embedding
-        cost, rows = one_run(name, split, seed)
-        labels = dict(zip(KEY, key, strict=True))
-        runs = pd.concat([runs, pd.DataFrame([{**labels, **cost}])], ignore_index=True)
-        users = pd.concat([users, rows.reset_index().assign(**labels)], ignore_index=True)
-        _write(users.round(5), USERS)
-        _write(runs, RUNS)
-        print(f"  {key} ndcg@10 {rows['ndcg'].mean():.4f} {cost}", flush=True)
+def chosen(store: Store, dataset: str, protocol: str, model: str) -> tuple[dict[str, Any], int | None]:
+    """Settings of a model and the epoch that was best with them (None for models without epochs).
+
+    At home they are those of the zoo (a test compares them with tuning.csv); elsewhere, and for what the zoo does
+    not hold, the best tried there, else the best tried at home.
+
+    Raises:
+        LookupError: nothing was tried; the message says how to.
+    """
+    ours, tried = zoo.SPECS.get(model), store.read(TUNING)
+    if ours and (not ours.grid or (dataset, protocol) == HOME):
+        return ours.settings, None
+    tried = tried[(tried["model"] == model) & (tried["dataset"] == dataset) & (tried["protocol"] == protocol)]
+    if len(tried):
+        best = tried.iloc[tried["validation_ndcg"].fillna(-tried["validation_rmse"]).argmax()]
+        return ast.literal_eval(best["settings"]), int(np.nan_to_num(best["best_epoch"])) or None
+    if protocol in ("recommenders", "rmse") or (dataset, protocol) == HOME:
+        raise LookupError(f"{model} is not tuned for {dataset}, {protocol}: first run `python -m xrec_utils.bench "
+                          f"tune {model} --dataset {dataset} --protocol {protocol}`")
+    return chosen(store, *HOME, model)
 
 
-def by_user(users: pd.DataFrame, protocol: str, model: str, metric: str) -> np.ndarray:
-    """Return an array (seeds x tie seeds, users) of one metric, users in one order."""
-    rows = users[(users["protocol"] == protocol) & (users["model"] == model)]
-    return rows.pivot(index=["seed", "tie_seed"], columns="user", values=metric).to_numpy()
+def tasks_of(store: Store, keys: Iterable[tuple[str, str, str, int]]) -> tuple[list[Task], int]:
+    """The runs of some keys with the settings chosen for them, and how many cannot be made for want of settings.
+
+    Only the recommenders protocol fixes the number of epochs: it fits on everything, nothing is left to stop on.
+    """
+    tasks, failed = [], 0
+    for key in keys:
+        try:
+            settings, epochs = chosen(store, *key[:3])
+        except LookupError as fault:
+            print(f"{' '.join(key[:3])} seed {key[3]}: {fault}", file=sys.stderr)
+            failed += 1
+        else:
+            tasks.append(Task(*key, settings, epochs if key[1] == "recommenders" else None))
+    return tasks, failed
 
 
-def quality_table(users: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Mean over seeds and tie seeds with a 95% bootstrap interval over users, one row per protocol, model, metric."""
-    cost = runs.groupby(["protocol", "model"])[["fit_seconds", "score_seconds", "peak_mb"]].mean().round(1)
-    rows = []
-    for (protocol, model), metric in product(cost.index, METRICS):
-        interval = mean_interval(by_user(users, protocol, model, metric))
-        rows.append({"dataset": "movielens-small", "protocol": protocol, "model": model, "metric": f"{metric}@10",
-                     "mean": interval.mean, "low": interval.low, "high": interval.high,
-                     **cost.loc[(protocol, model)].to_dict()})
-    return pd.DataFrame(rows).round(4)
+def cost_of(run: Run) -> str:
+    """What a run cost, in words."""
+    seconds = run.cost["fit_seconds"]
+    return f"fit {seconds:.1f} s" if np.isfinite(seconds) else "not timed (the machine was busy)"
 
 
-def paired_table(users: pd.DataFrame) -> pd.DataFrame:
-    """Mean difference of the attention model to every other, paired by user, with its 95% interval."""
-    rows = []
-    measured = users.loc[users["model"] == "attention", "protocol"].unique()
-    for protocol, metric in product(measured, METRICS):
-        attention = by_user(users, protocol, "attention", metric)
-        for other in set(users.loc[users["protocol"] == protocol, "model"]) - {"attention"}:
-            interval = paired_interval(attention, by_user(users, protocol, other, metric))
-            rows.append({"protocol": protocol, "model": "attention", "minus": other, "metric": f"{metric}@10",
-                         "mean": interval.mean, "low": interval.low, "high": interval.high,
-                         "users": attention.shape[1]})
-    return pd.DataFrame(rows).round(4).sort_values(["protocol", "metric", "minus"], ascending=[False, True, True])
+def run_all(store: Store, tasks: list[Task], work: Callable[[Task], Run], keep: Callable | None = None) -> int:
+    """Make the runs, each stored at once; one that fails is reported and the rest goes on. Returns how many failed.
+
+    keep: what stores a run, `store.add` if nothing else is given.
+    """
+    failed, keep = 0, keep or store.add
+    for place, task in enumerate(tasks, start=1):
+        try:
+            run = work(task)
+        except Exception as fault:  # whatever a model does wrong, the others are measured
+            failed += 1
+            print(f"{task}: FAILED", file=sys.stderr)
+            traceback.print_exception(fault)
+        else:
+            keep(run)
+            name, value = next(iter(run.metrics.items()))
+            print(f"{task}: {name} {value:.4f}, {cost_of(run)}, {len(tasks) - place} left", flush=True)
+    return failed
 
 
-def write_tables() -> None:
-    """Write quality.csv, paired.csv and versions.csv from the stored runs, and print the first two."""
-    runs, users = pd.read_csv(RUNS), pd.read_csv(USERS)
-    tables = {"quality": quality_table(users, runs), "paired": paired_table(users)}
-    packages = ("tensorflow-cpu", "keras", "numpy", "pandas", "scikit-learn")
-    versions = pd.DataFrame([{"date": date.today().isoformat(), **{p: version(p) for p in packages}}])
-    for name, table in {**tables, "versions": versions}.items():
-        _write(table, BENCH / f"{name}.csv")
-    for table in tables.values():
-        print(table.to_string(index=False))
+def run_missing(store: Store, keys: Iterable[tuple[str, str, str, int]], work: Callable[[Task], Run]) -> int:
+    """Make the runs that are not stored yet; returns how many failed."""
+    done = store.done()
+    tasks, failed = tasks_of(store, [key for key in keys if key not in done])
+    return failed + run_all(store, tasks, work)
 
 
-def _write(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = table.to_csv(index=False).encode()
-    replace_bytes(path, gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
+def time_missing(store: Store, keys: Iterable[tuple[str, str, str, int]], work: Callable[[Task], Run]) -> int:
+    """Repeat one run of each model that has no seconds yet and store its cost alone; returns how many failed."""
+    wanted = {key[:3] for key in keys}
+    tasks = [task for task in without_cost(store.read(RUNS)) if task.key[:3] in wanted]
+    return run_all(store, tasks, work, store.add_cost)
 
 
-def main() -> None:
-    """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="?", default="all", choices=["all", "tune", "ship", "tables"])
-    what = parser.parse_args().what
-    if what in ("all", "tune"):
-        tune_missing()
-    if what == "ship":
-        for name in zoo.SHIPPED:
-            print({k: v for k, v in zoo.ship(name).items() if k != "epochs"}, flush=True)
-    if what == "all":
-        run_missing()
-    if what in ("all", "tables"):
-        write_tables()
+def tune_missing(store: Store, keys: Iterable[tuple[str, str, str, int]], work: Callable[[Task], dict]) -> int:
+    """Try every setting of the models that were not tuned yet, validation only; returns how many failed."""
+    done, failed = set(store.read(TUNING)[["dataset", "protocol", "model"]].itertuples(index=False, name=None)), 0
+    for key in (key for key in keys if key[:3] not in done and grid_of(key[2], key[0])):
+        try:
+            tried = [work(Task(*key, settings)) for settings in grid_of(key[2], key[0])]
+        except Exception as fault:
+            failed += 1
+            print(f"tune {' '.join(key[:3])}: FAILED", file=sys.stderr)
+            traceback.print_exception(fault)
+        else:
+            store.add_tuning(tried)
+            print(pd.DataFrame(tried).drop(columns=["dataset", "protocol"]).to_string(index=False), flush=True)
+    return failed
+
+
+def repeat(store: Store, tasks: list[Task], work: Callable[[Task], Run]) -> int:
+    """Make runs in a temporary folder, print its tables and the comparison with the stored rows.
+
+    Returns how many failed or lie outside the tolerance; the store is only read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        here = Store(Path(folder))
+        failed = run_all(here, tasks, work)
+        if failed < len(tasks):
+            write_tables(here, published(store))
+            print((here.folder / "TABLES.md").read_text(encoding="utf-8"))
+        table = compared(here.read(RUNS), store.read(RUNS))
+    print(table.to_string(index=False) if len(table) else "None of these runs is stored: nothing to compare.")
+    print(f"{table['within'].sum()} of {len(table)} stored values came out within the tolerance; {failed} runs failed.")
+    return failed + int((~table["within"]).sum())
+
+
+def published(store: Store) -> pd.DataFrame:
+    """What others report, as data/bench/published.csv has it."""
+    return pd.read_csv(store.folder / "published.csv")
+
+
+def quick(store: Store, work: Callable[[Task], Run]) -> int:
+    """A few fast runs, compared with the stored ones; returns how many failed or differ."""
+    tasks, failed = tasks_of(store, [key for key in QUICK if installed(key[2])])
+    return failed + repeat(store, [*tasks, QUICK_NETWORK], work)
+
+
+def rerun(store: Store, work: Callable[[Task], Run], count: int, seed: int | None) -> int:
+    """Random stored rows made again; the seed of the draw is printed. Returns how many failed or differ."""
+    seed = time.time_ns() % 1_000_000 if seed is None else seed
+    runs = store.read(RUNS)
+    print(f"{count} stored rows, drawn with --draw {seed}")
+    return repeat(store, draw(runs[runs["model"].map(installed)], count, seed), work)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m xrec_utils.bench", description=__doc__.splitlines()[0])
+    verbs = ["all", "tune", "run", "cost", "tables", "quick", "rerun", "ship"]
+    parser.add_argument("what", nargs="?", default="all", choices=verbs)
+    parser.add_argument("models", nargs="*", help="tune, run, cost, ship: only these models")
+    parser.add_argument("--dataset", choices=sorted({plan.dataset for plan in PLANS}))
+    parser.add_argument("--protocol", choices=sorted({plan.protocol for plan in PLANS}))
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"how many seeds a model (default {SEEDS})")
+    parser.add_argument("--count", type=int, default=5, help="rerun: how many rows (default 5)")
+    parser.add_argument("--draw", type=int, help="rerun: seed of the draw, to draw the same rows again")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None, store: Store | None = None, place: Callable = apart) -> int:
+    """Do what the command line says; returns how many runs failed. place(work, task) says where work is done."""
+    asked, store, failed = parse(arguments), store or Store(), 0
+    if missing() and asked.what not in ("ship", "tables"):
+        print(f"Not installed, so not measured: {', '.join(missing())}. `make bench` installs them, as does "
+              "`pip install --require-hashes -r requirements-bench.lock`.", file=sys.stderr)
+
+    def make(task: Task) -> Run:
+        return place(measure, task)
+
+    todo = plans(asked.dataset, asked.protocol)
+    if asked.what in ("all", "tune"):
+        wanted = [plan for plan in todo if plan.tuned or (asked.dataset and asked.protocol)]
+        keys = [key for plan in wanted for key in plan.keys(asked.models)]
+        failed += tune_missing(store, keys, lambda task: place(tune, task))
+    if asked.what in ("all", "run"):
+        failed += run_missing(store, [k for plan in todo for k in plan.keys(asked.models, range(asked.seeds))], make)
+    if asked.what == "cost":
+        failed += time_missing(store, [key for plan in todo for key in plan.keys(asked.models)], make)
+    if asked.what in ("all", "tables"):
+        write_tables(store, published(store))
+        print((store.folder / "TABLES.md").read_text(encoding="utf-8"))
+    if asked.what == "quick":
+        failed += quick(store, make)
+    if asked.what == "rerun":
+        failed += rerun(store, make, asked.count, asked.draw)
+    if asked.what == "ship":
+        for name in asked.models or zoo.SHIPPED:
+            print({key: value for key, value in zoo.ship(name).items() if key != "epochs"}, flush=True)
+    return failed
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(bool(main()))

@@ -56,14 +56,15 @@ def item_features(items: pd.DataFrame, year: float = 1.0, title: float = 1.0) ->
     """Genres, years and title words as TF-IDF rows of length one: (items, words), float32.
 
     `year` and `title` weigh these two fields next to the genres. A film has its own year and the two around it, so
-    that neighbouring years are alike. Fields that no item has are left out; an item without any is a row of zeros.
+    that neighbouring years are alike. Fields that no item has, or of weight 0, are left out; an item without any word
+    is a row of zeros.
     """
     genres = [list(filter(None, text.split("|"))) for text in items["genres"]]
     years = [[] if pd.isna(made) else [str(made + shift) for shift in (-1, 0, 1)] for made in items["year"]]
     words = [sorted(set(re.findall(r"\w{2,}", text.lower())) - ENGLISH_STOP_WORDS) for text in items["title"]]
     vectorizer = TfidfVectorizer(analyzer=list, dtype=np.float32)
     fields = [(1.0, genres), (year, years), (title, words)]
-    blocks = [weight * vectorizer.fit_transform(words) for weight, words in fields if any(words)]
+    blocks = [weight * vectorizer.fit_transform(words) for weight, words in fields if weight and any(words)]
     return normalize(sparse.hstack(blocks))
 
 

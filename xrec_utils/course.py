@@ -13,8 +13,10 @@ from pathlib import Path
 from xrec_utils.files import replace_text
 from xrec_utils.paths import DATA, ROOT
 
-BEGIN, END = "<!-- map: begin (python -m xrec_utils.course) -->", "<!-- map: end -->"
-RESULTS = "<!-- results: begin (python -m xrec_utils.course) -->", "<!-- results: end -->"
+MAP, RESULTS, COMPARISON = (
+    (f"<!-- {name}: begin (python -m xrec_utils.course) -->", f"<!-- {name}: end -->")
+    for name in ("map", "results", "comparison")
+)
 FOOT = "**Previous:**"
 
 
@@ -58,6 +60,22 @@ LESSONS = (
         45,
     ),
     Lesson(
+        "02",
+        "02_classic_recommenders.ipynb",
+        "Classic recommenders",
+        "Content, neighbours, factors, EASE and a hybrid: their reasons for free, and what sampled metrics hide",
+        "2, 3, 15",
+        60,
+    ),
+    Lesson(
+        "03",
+        "03_interpretable_models.ipynb",
+        "Interpretable models",
+        "Line, LASSO, tree, forest, boosting machine and Bayes: what their numbers say, and whether a deep model wins",
+        "4, 17",
+        60,
+    ),
+    Lesson(
         "04",
         "04_mlp_recommenders.ipynb",
         "MLP recommenders",
@@ -71,6 +89,22 @@ LESSONS = (
         "Attention recommenders",
         "Self-attention from the formula in NumPy to a trained sequence recommender",
         "8",
+        60,
+    ),
+    Lesson(
+        "06",
+        "06_recurrent_and_variational.ipynb",
+        "Recurrent and variational recommenders",
+        "RNN and GRU by hand, the ELBO of one user, what a latent space holds, and who beats EASE",
+        "9, 10",
+        60,
+    ),
+    Lesson(
+        "07",
+        "07_context_and_policy.ipynb",
+        "Context and policy",
+        "Does the hour help? Then a shop to decide in: bandits, REINFORCE, and what an old log says of a new policy",
+        "11, 12",
         60,
     ),
     Lesson(
@@ -122,35 +156,59 @@ def table() -> str:
 
 
 def results() -> str:
-    """README's table of the benchmark, as markdown: NDCG@10 of each model, from data/bench."""
-    quality, paired = (_ndcg(DATA / "bench" / f"{name}.csv") for name in ("quality", "paired"))
-    protocols = list(dict.fromkeys(row["protocol"] for row in quality))[::-1]
-    behind = {(row["protocol"], row["minus"]): row for row in paired}
-    rows = []
-    for protocol in protocols:
-        for row in sorted((r for r in quality if r["protocol"] == protocol), key=lambda r: -float(r["mean"])):
-            lead = behind.get((protocol, row["model"]))
-            rows.append(f"| {protocol} | {row['model']} | {_interval(row)} | {_interval(lead) if lead else ''} |")
-    head = "| Split | Model | NDCG@10 [95% interval] | Lead of attention, paired by user |"
-    return "\n".join([head, "|---|---|---|---|", *rows])
+    """README's tables of the benchmark, as markdown: NDCG@10 of each model, from data/bench."""
+    small = _ranked("movielens-small", "leave-last-out")
+    wanted = ("movielens-small", "leave-last-out", "ease")
+    lead = {row["model"]: row for row in _ndcg("paired") if (row["dataset"], row["protocol"], row["minus"]) == wanted}
+    lines = ["| Model | NDCG@10 [95% interval] | Minus EASE, paired by user | Fit, seconds |", "|---|---|---|---:|"]
+    for row in small:
+        ahead = _interval(lead[row["model"]]) if row["model"] in lead else ""
+        lines.append(f"| {row['model']} | {_interval(row)} | {ahead} | {_seconds(row)} |")
+    return "\n".join(lines)
 
 
-def _ndcg(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return [row for row in csv.DictReader(file) if row["metric"] == "ndcg@10"]
+def comparison() -> str:
+    """README's table of ML-100K under the recommenders team's protocol: ours and theirs, best first."""
+    ours = [(float(row["mean"]), f"{row['model']} | {_interval(row)} | {_seconds(row)}")
+            for row in _ranked("ml-100k", "recommenders")]
+    theirs = [(float(row["ndcg@10"]), f"{row['model']} (published) | {float(row['ndcg@10']):.3f} | ")
+              for row in _rows("published") if row["protocol"] == "recommenders"]
+    lines = ["| Model | NDCG@10 [95% interval] | Fit, seconds |", "|---|---|---:|"]
+    return "\n".join([*lines, *(f"| {cells} |" for _, cells in sorted(ours + theirs, reverse=True))])
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    with (DATA / "bench" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _ndcg(name: str) -> list[dict[str, str]]:
+    return [row for row in _rows(name) if row["metric"] == "ndcg@10"]
+
+
+def _ranked(dataset: str, protocol: str) -> list[dict[str, str]]:
+    """The measured models of a data set and protocol, best first."""
+    rows = [row for row in _ndcg("quality") if (row["dataset"], row["protocol"]) == (dataset, protocol)]
+    return sorted(rows, key=lambda row: -float(row["mean"]))
 
 
 def _interval(row: dict[str, str]) -> str:
     return "{:.3f} [{:.3f}, {:.3f}]".format(*(float(row[end]) for end in ("mean", "low", "high")))
 
 
+def _seconds(row: dict[str, str]) -> str:
+    return f"{float(row['fit_seconds']):.1f}" if row["fit_seconds"] else "not measured"
+
+
 def with_tables(readme: str) -> str:
-    """README's text with both tables between their marks replaced.
+    """README's text with all tables between their marks replaced.
 
     Raises:
         ValueError: the marks are missing.
     """
-    return _between(_between(readme, (BEGIN, END), table()), RESULTS, results())
+    for marks, text in ((MAP, table()), (RESULTS, results()), (COMPARISON, comparison())):
+        readme = _between(readme, marks, text)
+    return readme
 
 
 def _between(readme: str, marks: tuple[str, str], text: str) -> str:

@@ -1,8 +1,9 @@
 """Locks and environments, all generated from pyproject.toml: `python -m xrec_utils.lock [--until DATE]` (`make lock`).
 
-Three locks with hashes hold for every platform and Python this course supports: `requirements-build.lock`
-(pip, setuptools, wheel), `requirements.lock` (what runs and tests the course) and `requirements-dev.lock` (the tools
-of its authors). The conda environments name Python and the build tools and leave the rest to `requirements.lock`.
+Four locks with hashes hold for every platform and Python this course supports: `requirements-build.lock`
+(pip, setuptools, wheel), `requirements.lock` (what runs and tests the course), `requirements-dev.lock` (the tools
+of its authors) and `requirements-bench.lock` (what the benchmark measures beside the course's models). The conda
+environments name Python and the build tools and leave the rest to `requirements.lock`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from xrec_utils.paths import ROOT
 PYTHON = "3.11"
 BUILD_TOOLS = ("pip>=25", "setuptools>=77", "wheel>=0.45")
 BUILD_LOCK, LOCK, DEV_LOCK = "requirements-build.lock", "requirements.lock", "requirements-dev.lock"
+BENCH_LOCK = "requirements-bench.lock"
 OPTIONS = ("--universal", "--generate-hashes", "--fork-strategy", "fewest", "--python-version", PYTHON)
 OPTIONS += ("--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
 PIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*==[^\\\n]*", re.MULTILINE)
@@ -102,16 +104,17 @@ def compile_lock(output: str, wanted: list[str], below: list[str], until: str | 
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
-    """Resolve the ranges of pyproject.toml anew: the three locks and the conda environments."""
+    """Resolve the ranges of pyproject.toml anew: the four locks and the conda environments."""
     parser = argparse.ArgumentParser(prog="python -m xrec_utils.lock", description=main.__doc__)
     parser.add_argument("--until", metavar="DATE", help="consider nothing published after this day, such as 2026-11-21")
     until = parser.parse_args(arguments).until
     compile_lock(BUILD_LOCK, list(BUILD_TOOLS), [], until, root)
     compile_lock(LOCK, requirements(root) + requirements(root, "test"), [BUILD_LOCK], until, root)
     compile_lock(DEV_LOCK, requirements(root, "dev"), [BUILD_LOCK, LOCK], until, root)
+    compile_lock(BENCH_LOCK, requirements(root, "bench"), [BUILD_LOCK, LOCK], until, root)
     for name, text in environments(root).items():
         replace_text(root / name, text)
-    print(f"Wrote {BUILD_LOCK}, {LOCK}, {DEV_LOCK}, {', '.join(environments(root))}.")
+    print(f"Wrote {BUILD_LOCK}, {LOCK}, {DEV_LOCK}, {BENCH_LOCK}, {', '.join(environments(root))}.")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from xrec_utils.contract import History, item_columns
 from xrec_utils.keras_start import keras, tf
@@ -243,6 +244,17 @@ def item_attributes(items: pd.DataFrame) -> np.ndarray:
     years = items["year"].astype("Float64").fillna(items["year"].median()).to_numpy(dtype=float)
     period = np.clip((years - 1930) // 5, 0, 17).astype(int)
     return np.concatenate([genres.to_numpy(dtype=np.float32), np.eye(18, dtype=np.float32)[period]], axis=1)
+
+
+def review_attributes(items: pd.DataFrame, reviews: pd.DataFrame, until: int) -> np.ndarray:
+    """Encode items by the words of their reviews, as TF-IDF, float32 (n_items, n_words).
+
+    items: a row per item code, with column item. reviews: columns item, time, text; only those written before `until`
+    (seconds since 1970) are read, so that neither vocabulary nor weights know the future. No review gives zeros.
+    """
+    told = reviews[reviews["time"] < until].groupby("item")["text"].agg(" ".join)
+    texts = told.reindex(items["item"], fill_value="")
+    return TfidfVectorizer(stop_words="english").fit_transform(texts).toarray().astype(np.float32)
 
 
 def attention_recommender(

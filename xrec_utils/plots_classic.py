@@ -7,7 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from xrec_utils.plots import weight_heatmap
 from xrec_utils.plots_base import GREY, MARKERS, PALETTE, VERMILION, canvas, listed
+
+
+def reasons_by_model(weights: pd.DataFrame, title: str, k: int = 12) -> None:
+    """Draw a heatmap of the k largest reasons: a line per film, a column per model, divided by its largest."""
+    shares = weights / weights.max()
+    shown = shares.loc[shares.abs().mean(axis=1).nlargest(k).index]
+    rows, columns = (list(map(str, axis)) for axis in shown.axes)
+    weight_heatmap(shown.to_numpy(), title, "model", "film seen", rows, columns, "share of the model's largest reason")
 
 
 def two_orders(table: pd.DataFrame, title: str, alt: str | None = None) -> None:

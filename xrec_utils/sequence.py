@@ -1,8 +1,8 @@
 """Recurrent recommenders: a GRU over the history, alone and with attention over its states.
 
 Both are encoders for `neural.HistoryRecommender`, so the item table, the windows, the scoring rule and the training
-loop are those of the attention model. Train them with fit_next_item(..., compiled=False): XLA unrolls nothing here and
-is several times slower.
+loop are those of the attention model. Train them with fit_next_item(..., compiled=False): XLA is several times slower
+at a GRU's steps.
 """
 
 import numpy as np

@@ -5,8 +5,8 @@
 over the films i of the history: a softmax over the films and the start token 0, whose weight before normalising is one,
 so that the empty history scores a_0 + b_j. With x_i the vector of film i: k_i = K x_i, v_i = V x_i, q_j = Q x_j and
 r_j = x_j. The e_i and a_i of a film depend on this film and the candidate alone, neither on its place nor on the other
-films, so the score of any part of a history is a ratio of two sums, and exact Shapley values cost polynomial time
-instead of 2^n (see the game of a ratio of sums). Keep it in this form.
+films, so the score of any part of a history is a ratio of two sums: the key to exact Shapley values in polynomial time.
+Keep it in this form.
 """
 
 from collections.abc import Sequence
@@ -87,7 +87,8 @@ class TargetAttention(HistoryRecommender):
         attributes: float array (n_items, n_attributes).
         width: length d of the item vectors.
         dropout: part of the numbers in the history's vectors that is left out in training.
-        window: how many of the most recent films it reads.
+        window: how many of the most recent films it reads; in a longer history a deleted film lets an older one in, so
+            the ratio of sums holds for histories that fit.
     """
 
     def __init__(self, attributes: np.ndarray, width: int = 64, dropout: float = 0.3, window: int = 50) -> None:
@@ -113,7 +114,7 @@ class TargetAttention(HistoryRecommender):
     def score(self, histories: Sequence[History], items: np.ndarray | None = None) -> np.ndarray:
         """Return logits (n histories, n items or len(items)); the empty history is the start token alone."""
         items = np.arange(self.n_items) if items is None else items
-        batch = max(1, PAIRS // (max(1, len(items)) * (1 + self.window)))
+        batch = max(1, min(1000, PAIRS // (max(1, len(items)) * (1 + self.window))))
         return super().score(histories, np.asarray(items, np.int32), batch)
 
     def _logits(self, histories: Sequence[History], items: np.ndarray) -> np.ndarray:

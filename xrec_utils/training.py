@@ -135,7 +135,7 @@ def fit_network(
     ones, for example keras.callbacks.TensorBoard. Returns one row per epoch: epoch, loss, validation_ndcg (if asked).
     """
     keep = KeepBest(model, validation, patience)
-    every = [keep, Progress(model.name, epochs), *callbacks]
+    every = [*callbacks, keep, Progress(model.name, epochs)]  # a callback that swaps weights comes before the measure
     model.model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=every)
     return keep.history
 

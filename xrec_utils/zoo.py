@@ -173,7 +173,7 @@ SPECS: dict[str, Spec] = {
     "gru_attention": Spec(
         _with_attributes(sequence.gru_attention_recommender),
         _network(fit_next_item, compiled=False, rate=3e-3),
-        {"units": 128, "dropout": 0.3},
+        {"units": 64, "dropout": 0.3},
         _grid(units=(64, 128), dropout=(0.3, 0.5)),
     ),
     "din": Spec(
@@ -191,7 +191,7 @@ SPECS: dict[str, Spec] = {
     "vae": Spec(
         _by_size(autoencoders.vae),
         _network(autoencoders.fit_autoencoder, rate=2e-3, epochs=100, patience=10),
-        {"dropout": 0.5, "beta": 0.05},
+        {"dropout": 0.5, "beta": 0.2},
         _grid(dropout=(0.5, 0.7), beta=(0.05, 0.2)),
     ),
     "feature_mlp": Spec(lambda data, settings: mlp.feature_mlp(len(data.names)), _fit_feature_mlp, {}),

@@ -1,0 +1,71 @@
+"""The rmse protocol: stars of held-out ratings, 5-fold cross-validation, for the models of `ratings`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xrec_utils.bench_peers import grid
+from xrec_utils.data import Dataset
+from xrec_utils.metrics import mae, rmse
+from xrec_utils.ratings import Baseline, ItemNeighbours, MatrixFactorisation
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Stars:
+    """Some ratings: users (n,) and items (n,) as codes from 0, values (n,) in stars."""
+
+    users: np.ndarray
+    items: np.ndarray
+    values: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> Stars:
+        return Stars(self.users[rows], self.items[rows], self.values[rows])
+
+
+def fold(dataset: Dataset, seed: int) -> tuple[Stars, Stars]:
+    """(training, test) of a fold: seeds 0 to 4 are the five folds of one random partition, 5 to 9 of the next."""
+    rows = dataset.interactions.sort_values(["user", "item"])
+    users, items = (np.unique(rows[column], return_inverse=True)[1] for column in ("user", "item"))
+    stars = Stars(users, items, rows["value"].to_numpy(dtype=np.float64))
+    number = np.random.default_rng(seed // FOLDS).permutation(len(rows)) % FOLDS
+    return stars[number != seed % FOLDS], stars[number == seed % FOLDS]
+
+
+def inner(train: Stars, share: float = 0.1) -> tuple[Stars, Stars]:
+    """A training part cut once more, for choosing settings."""
+    held_out = np.random.default_rng(0).random(len(train.values)) < share
+    return train[~held_out], train[held_out]
+
+
+@dataclass(frozen=True)
+class Rater:
+    """How a model of stars is built from its seed and settings, and the settings to try."""
+
+    build: Callable[..., Any]
+    grid: tuple[dict[str, Any], ...]
+
+    def fit(self, train: Stars, seed: int, settings: dict[str, Any]) -> Any:
+        """Build and fit."""
+        return self.build(seed, **settings).fit(train.users, train.items, train.values)
+
+
+RATERS: dict[str, Rater] = {
+    "baseline": Rater(lambda seed, **settings: Baseline(**settings),
+                      grid(user_shrink=(5.0, 10.0), item_shrink=(1.0, 2.0))),
+    "item_neighbours": Rater(lambda seed, **settings: ItemNeighbours(**settings),
+                             grid(n_neighbours=(20, 40), shrink=(100.0, 200.0))),
+    "matrix_factorisation": Rater(lambda seed, **settings: MatrixFactorisation(**settings, seed=seed),
+                                  grid(width=(32, 64), penalty=(0.08, 0.1))),
+}
+
+
+def errors(model: Any, asked: Stars) -> dict[str, float]:
+    """Root mean squared and mean absolute error, in stars."""
+    predicted = model.predict(asked.users, asked.items)
+    return {"rmse": rmse(asked.values, predicted), "mae": mae(asked.values, predicted)}
