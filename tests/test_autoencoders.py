@@ -130,12 +130,12 @@ def test_training_finds_two_kinds_of_taste_and_repeats_itself(model):
     missing = [np.setdiff1d(np.arange(6) + 6 * (n % 2), history) for n, history in enumerate(histories)]
     cases = Cases(np.arange(80), histories, missing)
     start = model.model.get_weights()
-    rows = fit_autoencoder(model, histories, cases, rate=0.02, batch=16, epochs=15, patience=15)
+    rows = fit_autoencoder(model, histories, cases, rate=0.02, batch=16, epochs=50, patience=50)
     assert max(row["validation_ndcg"] for row in rows) > 0.95 and rows[-1]["loss"] < rows[0]["loss"] + 1
     trained = model.score(HISTORIES)
 
     set_seed(0)
     again = BUILD[model.name]()
     again.model.set_weights(start)
-    assert fit_autoencoder(again, histories, cases, rate=0.02, batch=16, epochs=15, patience=15)[0] == rows[0]
+    assert fit_autoencoder(again, histories, cases, rate=0.02, batch=16, epochs=50, patience=50)[0] == rows[0]
     assert np.allclose(again.score(HISTORIES), trained, atol=1e-4)

@@ -96,11 +96,11 @@ TOOLS = {"answers", "bench", "calibrate_shapley", "check", "course", "exercises"
 
 
 def test_the_package_is_small() -> None:
-    """At most about 4,000 logical lines (statements, without docstrings) of what notebooks import, 1,500 of tools."""
+    """At most about 4,000 logical lines (statements, without docstrings) of what notebooks import, 1,700 of tools."""
     size = {True: 0, False: 0}
     for path in FILES:
         size[room(name_of(path)).split("_")[0] in {tool.split("_")[0] for tool in TOOLS}] += statements(path)
-    assert size[False] <= 4_000 and size[True] <= 1_500
+    assert size[False] <= 4_000 and size[True] <= 1_700
 
 
 def statements(path: Path) -> int:

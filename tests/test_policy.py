@@ -296,3 +296,19 @@ def test_drawing_follows_the_probabilities() -> None:
     p = softmax(np.random.default_rng(1).normal(size=6))
     drawn = off_policy.draw(np.tile(p, (20_000, 1)), np.random.default_rng(0))
     assert np.abs(np.bincount(drawn, minlength=6) / 20_000 - p).max() < 0.015
+
+
+def test_errors_are_mean_and_spread_per_hundred() -> None:
+    table = off_policy.errors([{"a": 0.5, "b": 0.1}, {"a": 0.7, "b": 0.1}], truth=0.4)
+    assert table["bias"].tolist() == pytest.approx([20, -30]) and table.loc["b", "spread"] == pytest.approx(0)
+    assert table.loc["a", ["±", "spread"]].tolist() == pytest.approx([20, 200**0.5])
+
+
+def test_the_estimators_agree_on_the_old_policy_itself(logged) -> None:
+    """With all weights 1, every weighted estimator is the mean reward of the log."""
+    crowd, log = logged
+    old = off_policy.OldPolicy(SHOP).probabilities(log.observation, crowd.mask)
+    found, guessed = off_policy.estimates(log, old, SHOP.category), off_policy.by_propensity(log, old, SHOP.category)
+    assert [found["IPS"], found["SNIPS"], guessed["known"]] == pytest.approx([log.rewards.mean()] * 3)
+    assert found["doubly robust"] == pytest.approx(found["IPS"], abs=0.003) and found["replay"] != found["IPS"]
+    assert guessed["softmax on the hour"] == pytest.approx(guessed["known"], abs=0.003)

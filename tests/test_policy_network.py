@@ -109,4 +109,4 @@ def test_reinforce_finds_the_better_items() -> None:
     before = policy.probabilities(crowd.observation(), crowd.mask)[:, shop.brand == 2].sum(axis=1)
     rewards = net.reinforce(policy, shop, range(100, 108), customers=30, rate=2e-2)
     after = policy.probabilities(crowd.observation(), crowd.mask)[:, shop.brand == 2].sum(axis=1)
-    assert len(rewards) == 8 and (after > 2 * before).all() and rewards[-1] > rewards[0]
+    assert len(rewards) == 8 and (after > 1.5 * before).all() and rewards[-1] > 3 * rewards[0]

@@ -85,7 +85,7 @@ def test_leaky_table_can_be_trained_on():
 
 
 def test_wrong_names_and_missing_files(monkeypatch, tmp_path):
-    with pytest.raises(KeyError, match="the zoo has popularity, ease"):
+    with pytest.raises(KeyError, match="the zoo has popularity, content, user_knn"):
         zoo.load("atention")
     monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
     with pytest.raises(FileNotFoundError, match="retrain=True"):

@@ -43,7 +43,7 @@ TABLE, TUNING = BENCH / "policy.csv", BENCH / "policy_tuning.csv"
 SEEDS, CUSTOMERS, VALIDATED = (0, 1, 2), 1000, 500
 CROWD = 100  # every learner meets 40 crowds of 100 customers, in two halves
 FIRST, SECOND = range(TRAINING, TRAINING + 20), range(TRAINING + 20, TRAINING + 40)
-ALPHA, RATE = 0.2, 3e-3  # chosen by `tune`
+ALPHA, RATE = 0.8, 1e-2  # chosen by `tune`
 
 
 class Workshop:
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("what", nargs="?", default="run", choices=["run", "tune"])
     if parser.parse_args().what == "tune":
         return replace_text(TUNING, tune().to_csv(index=False))
-    rows = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame({"shop_seed": []})
+    rows = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame({"shop_seed": pd.Series(dtype=int)})
     for seed in set(SEEDS) - set(rows["shop_seed"]):
         rows = pd.concat([rows, one_shop(seed)], ignore_index=True)
         replace_text(TABLE, rows.to_csv(index=False))

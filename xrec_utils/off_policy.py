@@ -6,9 +6,11 @@ w = target / propensity of the item shown, four estimators of its mean reward ar
 2011, arXiv:1103.4601; for SNIPS, Swaminathan and Joachims 2015).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
@@ -134,3 +136,32 @@ def modelled_propensities(log: Log, category: np.ndarray) -> np.ndarray:
     by_category = model.predict_proba(hour)[np.arange(len(kinds)), column]
     times = np.bincount(log.items, minlength=len(category)) + 1
     return by_category * (times / np.bincount(category, times)[category])[log.items]
+
+
+def estimates(log: Log, target: np.ndarray, category: np.ndarray) -> dict[str, float]:
+    """What naive replay and the four estimators say of a policy, by one log; the model is `category_rates`."""
+    weights, model = log.weights(target), category_rates(log, category)
+    matches = target[np.arange(len(weights)), log.items]
+    return {
+        "replay": snips(log.rewards, matches),
+        "IPS": ips(log.rewards, weights),
+        "SNIPS": snips(log.rewards, weights),
+        "direct": direct(model, target),
+        "doubly robust": doubly_robust(log.rewards, weights, log.items, model, target),
+    }
+
+
+def by_propensity(log: Log, target: np.ndarray, category: np.ndarray) -> dict[str, float]:
+    """SNIPS with known propensities and with two estimates of them."""
+    guesses = {
+        "known": log.propensities,
+        "share of showings": counted_propensities(log, len(category)),
+        "softmax on the hour": modelled_propensities(log, category),
+    }
+    return {name: snips(log.rewards, log.weights(target, p)) for name, p in guesses.items()}
+
+
+def errors(found: Sequence[dict[str, float]], truth: float) -> pd.DataFrame:
+    """Bias with twice its standard error, and spread, of estimates from many logs, per 100 showings."""
+    each = 100 * (pd.DataFrame(found) - truth)
+    return pd.DataFrame({"bias": each.mean(), "±": 2 * each.sem(), "spread": each.std()})

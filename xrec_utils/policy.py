@@ -313,17 +313,22 @@ class LinUCB:
 
 def play(policy: Policy, crowd: Crowd, seed: int = 0, learn: bool = False) -> np.ndarray:
     """Let a policy serve a crowd to the end; returns the reward per customer, (n,)."""
-    random, total = np.random.default_rng(seed), np.zeros(crowd.n)
+    return by_visit(policy, crowd, seed, learn).sum(axis=1)
+
+
+def by_visit(policy: Policy, crowd: Crowd, seed: int = 0, learn: bool = False) -> np.ndarray:
+    """`play`, with a reward for each visit of each customer, (n, visits)."""
+    random, earned = np.random.default_rng(seed), np.zeros((crowd.n, crowd.times.shape[1]))
     while not crowd.done:
         observation = crowd.observation()
         items = policy.act(observation, crowd.mask, random)
-        rewards = crowd.step(items)
-        total += rewards
+        visit, rewards = crowd.visit, crowd.step(items)
+        earned[:, visit] += rewards
         if learn:
             policy.learn(observation, items, rewards)
             if crowd.clock % crowd.steps == 0 and hasattr(policy, "refresh"):
                 policy.refresh()
-    return total
+    return earned
 
 
 def compare(rewards: dict[str, np.ndarray], base: str = "popularity") -> pd.DataFrame:

@@ -23,6 +23,8 @@ def expected_sampled_rank(answer: object) -> bool | str:
 
 @exercise("02.3", hint="Add up the weights of the films with case.stars < 3, and divide by the sum of all weights.")
 def share_of_disliked_films(answer: object, weights: np.ndarray, stars: np.ndarray) -> bool | str:
+    if near(answer, weights[stars < 3].sum() / weights.sum()):
+        return True
     if near(answer, weights[stars <= 3].sum() / weights.sum()):
         return "fewer than 3 stars: films with exactly 3 do not count"
-    return near(answer, weights[stars < 3].sum() / weights.sum())
+    return False
