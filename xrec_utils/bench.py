@@ -66,7 +66,8 @@ def _of_zoo(*names: str) -> tuple[str, ...]:
 
 
 PLANS = (
-    Plan(*HOME, (*HISTORY_MODELS, *PEERS), tuned=True),
+    # din is in the zoo for its closed form; it waits for a tuning of its own
+    Plan(*HOME, (*(name for name in HISTORY_MODELS if name != "din"), *PEERS), tuned=True),
     Plan("movielens-small", "global-time", _of_zoo("popularity", "ease", "pooled_mlp", "attention"), seeds=3),
     Plan("ml-100k", "leave-last-out",
          (*_of_zoo("popularity", "item_knn", "ease", "vae", "gru", "attention"), *PEERS)),

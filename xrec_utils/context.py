@@ -30,7 +30,7 @@ PRETENDED = 10.0  # showings of average success, so that one reaction does not m
 # ---------------------------------------------------------------- the moment as columns
 
 
-def hour_columns(hours: Sequence[int] | np.ndarray, harmonics: int = HARMONICS) -> pd.DataFrame:
+def hour_columns(hours: Sequence[int] | np.ndarray, harmonics: int = 2) -> pd.DataFrame:
     """Hours 0..23 as sin and cos of k·2π·hour/24 for k = 1..harmonics: 23 o'clock is as near to 0 as 1 o'clock is.
 
     One harmonic can only say "more at one time, less twelve hours away"; each further one allows a sharper shape.
