@@ -254,7 +254,7 @@ def logged() -> tuple[Crowd, off_policy.Log]:
 
 def test_the_log_is_drawn_with_the_propensities_it_states(logged) -> None:
     crowd, log = logged
-    old = off_policy.OldPolicy(SHOP).probabilities(log.observation, crowd.mask)
+    old = off_policy.OldPolicy(SHOP).probabilities(crowd.observation(), crowd.mask)
     assert np.array_equal(old[np.arange(crowd.n), log.items], log.propensities) and np.allclose(old.sum(axis=1), 1)
     for late in (log.hour < 17, log.hour >= 17):
         shares = np.bincount(SHOP.category[log.items[late]], minlength=14) / late.sum()
@@ -264,7 +264,7 @@ def test_the_log_is_drawn_with_the_propensities_it_states(logged) -> None:
 
 def test_the_true_value_is_what_a_policy_earns(logged) -> None:
     crowd, log = logged
-    old = off_policy.OldPolicy(SHOP).probabilities(log.observation, crowd.mask)
+    old = off_policy.OldPolicy(SHOP).probabilities(crowd.observation(), crowd.mask)
     value = off_policy.true_value(crowd, old)
     assert log.rewards.mean() == pytest.approx(value, abs=4 * np.sqrt(value / crowd.n))
     assert np.allclose(log.weights(old), 1)
@@ -287,7 +287,7 @@ def test_a_top_list_shares_its_places() -> None:
 
 
 def test_category_rates_are_rates_of_the_category() -> None:
-    log = off_policy.Log(NOBODY, np.zeros(3), np.array([0, 1, 40]), np.array([1.0, 0, 0]), np.ones(3))
+    log = off_policy.Log(np.zeros(3), np.array([0, 1, 40]), np.array([1.0, 0, 0]), np.ones(3))
     rates = off_policy.category_rates(log, SHOP.category)
     assert rates[[0, 15, 40, 220]] == pytest.approx([(1 + 1 / 3) / 3] * 2 + [(1 / 3) / 2, 1 / 3])
 
@@ -307,7 +307,7 @@ def test_errors_are_mean_and_spread_per_hundred() -> None:
 def test_the_estimators_agree_on_the_old_policy_itself(logged) -> None:
     """With all weights 1, every weighted estimator is the mean reward of the log."""
     crowd, log = logged
-    old = off_policy.OldPolicy(SHOP).probabilities(log.observation, crowd.mask)
+    old = off_policy.OldPolicy(SHOP).probabilities(crowd.observation(), crowd.mask)
     found, guessed = off_policy.estimates(log, old, SHOP.category), off_policy.by_propensity(log, old, SHOP.category)
     assert [found["IPS"], found["SNIPS"], guessed["known"]] == pytest.approx([log.rewards.mean()] * 3)
     assert found["doubly robust"] == pytest.approx(found["IPS"], abs=0.003) and found["replay"] != found["IPS"]

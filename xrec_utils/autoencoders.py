@@ -142,8 +142,8 @@ def fit_autoencoder(
 ) -> list[dict[str, float]]:
     """Train to give back whole histories from partly hidden ones.
 
-    What is measured and kept is the moving average of the weights over about the last hundred steps (Polyak and Juditsky
-    1992, doi:10.1137/0330046): it hardly depends on the epoch at which training stops.
+    What is measured and kept is the moving average of the weights over about the last hundred steps (Polyak and
+    Juditsky 1992, doi:10.1137/0330046): it hardly depends on the epoch at which training stops.
     options: epochs, patience and callbacks of `fit_network`. Returns one row per epoch; the loss is in nats per user,
     with the weighted KL term for the vae.
     """

@@ -98,7 +98,8 @@ def ranked(model: Any, split: Split, part: str, protocol: str) -> pd.DataFrame:
 # The zoo's variational autoencoder is small because its weights are shipped; none are for ml-100k.
 WIDE = {"units": 600, "latent": 200}
 LARGER = {("ml-100k", "vae"): (
-    {"dropout": 0.7, "beta": 0.05}, *({**WIDE, "dropout": d, "beta": b} for d, b in ((0.5, 0.2), (0.7, 0.05), (0.7, 0.2)))
+    {"dropout": 0.7, "beta": 0.05}, {**WIDE, "dropout": 0.5, "beta": 0.2},
+    {**WIDE, "dropout": 0.7, "beta": 0.05}, {**WIDE, "dropout": 0.7, "beta": 0.2},
 )}  # fmt: skip
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 from sklearn.kernel_ridge import KernelRidge
 
 from xrec_utils.contract import History, multi_hot

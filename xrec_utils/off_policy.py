@@ -1,6 +1,6 @@
 """What would another policy have earned? Answers from a log in which each customer was shown one item.
 
-A log has observations, the items shown, the rewards, and the propensities: with which probability the old policy
+A log has the hours, the items shown, the rewards, and the propensities: with which probability the old policy
 showed just that item. The new policy is known by its probabilities `target` (n, n_items). With the weights
 w = target / propensity of the item shown, four estimators of its mean reward are a line each (Dudík, Langford and Li
 2011, arXiv:1103.4601; for SNIPS, Swaminathan and Joachims 2015).
@@ -23,9 +23,8 @@ EVENING = 17
 
 @dataclass(frozen=True)
 class Log:
-    """n customers: observation (n, N_OBSERVED), hour (n,), items (n,) codes, rewards (n,) 0 or 1, propensities (n,)."""
+    """n customers: hour of the visit (n,), items (n,) codes, rewards (n,) 0 or 1, propensities (n,)."""
 
-    observation: np.ndarray
     hour: np.ndarray
     items: np.ndarray
     rewards: np.ndarray
@@ -84,7 +83,7 @@ def record(crowd: Crowd, policy: OldPolicy, random: np.random.Generator) -> Log:
     probabilities = policy.probabilities(observation, crowd.mask)
     items = draw(probabilities, random)
     rewards = react(crowd.shop, crowd.utility[everyone, items], random) == 2
-    return Log(observation, hours(observation), items, rewards.astype(float), probabilities[everyone, items])
+    return Log(hours(observation), items, rewards.astype(float), probabilities[everyone, items])
 
 
 def true_value(crowd: Crowd, target: np.ndarray) -> float:
@@ -130,10 +129,10 @@ def counted_propensities(log: Log, n_items: int) -> np.ndarray:
 
 def modelled_propensities(log: Log, category: np.ndarray) -> np.ndarray:
     """Propensities (n,): a softmax regression of the category on the hour, times the item's share in its category."""
-    hour, kinds = np.eye(24)[log.hour], category[log.items]
-    model = LogisticRegression(C=10.0, max_iter=500).fit(hour, kinds)
-    column = np.searchsorted(model.classes_, kinds)
-    by_category = model.predict_proba(hour)[np.arange(len(kinds)), column]
+    kinds, clock = category[log.items], np.eye(24)
+    (hour, kind), repeated = np.unique(np.stack([log.hour, kinds]), axis=1, return_counts=True)
+    model = LogisticRegression(C=10.0, max_iter=500).fit(clock[hour], kind, sample_weight=repeated)
+    by_category = model.predict_proba(clock)[log.hour, np.searchsorted(model.classes_, kinds)]
     times = np.bincount(log.items, minlength=len(category)) + 1
     return by_category * (times / np.bincount(category, times)[category])[log.items]
 

@@ -22,5 +22,5 @@ def reward_by_visit(rewards: Mapping[str, np.ndarray], title: str | None = None,
             error = 1.96 * rewards[name].std(axis=0, ddof=1) / np.sqrt(len(rewards[name]))
             axes.plot(visits, mean, marker=MARKERS[n % len(MARKERS)], color=colour, label=name)
             axes.fill_between(visits, mean - error, mean + error, color=colour, alpha=0.18, lw=0)
-        axes.set(xlabel="visit", ylabel="purchases per visit", xticks=visits, ylim=(0, None))
-        axes.legend(ncols=2)
+        axes.set(xlabel="visit", ylabel="purchases per visit", xticks=visits, ylim=(0, 1.2 * axes.get_ylim()[1]))
+        axes.legend(ncols=4, loc="upper center")
