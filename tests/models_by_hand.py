@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 from xrec_utils.games import Game
+from xrec_utils.keras_start import tf
+from xrec_utils.neural import HistoryRecommender
 
 
 class HandModel:
@@ -56,3 +59,22 @@ def table_game(scores: np.ndarray) -> Game:
     n = int(np.log2(len(scores)))
     powers = 2 ** np.arange(n)
     return Game(tuple(f"p{i}" for i in range(n)), "looked-up score", lambda masks: np.asarray(scores)[masks @ powers])
+
+
+def check_score_vectors(
+    model: HistoryRecommender, histories: Sequence[np.ndarray], place: int, tolerance: float
+) -> None:
+    """score_vectors says what score says, and its gradient is the slope of a small step at one film of three."""
+    for history in histories:
+        vectors = model.vectors(history)
+        assert np.allclose(model.score_vectors(vectors[None], 7), model.score([history])[:, 7], atol=1e-5)
+    start = tf.constant(model.vectors(np.array([1, 4, 7]))[None])
+    with tf.GradientTape() as tape:
+        tape.watch(start)
+        score = model.score_vectors(start, 7)
+    gradient = tape.gradient(score, start).numpy()
+    step = np.zeros(start.shape, np.float32)
+    step[0, place, 3] = 1e-2
+    slope = (model.score_vectors(start + step, 7) - model.score_vectors(start - step, 7)).numpy()[0] / 2e-2
+    assert (np.abs(gradient).sum(axis=-1) > 0).all()
+    assert gradient[0, place, 3] == pytest.approx(slope, rel=0.02, abs=tolerance)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from models_by_hand import check_score_vectors
 
 from xrec_utils import sequence, set_seed
 from xrec_utils.contract import HistoryModel
@@ -112,18 +113,7 @@ def test_a_deleted_film_leaves_no_trace_and_only_the_window_counts(model):
 
 
 def test_score_vectors_is_score_and_has_gradients(model):
-    for history in HISTORIES:
-        vectors = model.vectors(history)
-        assert np.allclose(model.score_vectors(vectors[None], 7), model.score([history])[:, 7], atol=1e-5)
-    start = tf.constant(model.vectors(np.array([1, 4, 7]))[None])
-    with tf.GradientTape() as tape:
-        tape.watch(start)
-        score = model.score_vectors(start, 7)
-    gradient = tape.gradient(score, start).numpy()
-    step = np.zeros(start.shape, np.float32)
-    step[0, 0, 3] = 1e-2
-    slope = (model.score_vectors(start + step, 7) - model.score_vectors(start - step, 7)).numpy()[0] / 2e-2
-    assert (np.abs(gradient).sum(axis=-1) > 0).all() and gradient[0, 0, 3] == pytest.approx(slope, rel=0.02, abs=1e-4)
+    check_score_vectors(model, HISTORIES, place=0, tolerance=1e-4)
 
 
 def test_it_learns_the_circle(model, monkeypatch, capfd, recwarn):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from models_by_hand import check_score_vectors
 
 from xrec_utils import set_seed, target_attention
 from xrec_utils.contract import HistoryModel
-from xrec_utils.keras_start import tf
 from xrec_utils.metrics import evaluate
 from xrec_utils.splits import Cases
 from xrec_utils.target_attention import TargetAttention, fit_target_attention
@@ -92,18 +92,7 @@ def test_training_scores_every_place_as_if_it_were_the_last(model):
 
 
 def test_score_vectors_is_score_and_has_gradients(model):
-    for history in HISTORIES:
-        vectors = model.vectors(history)
-        assert np.allclose(model.score_vectors(vectors[None], 7), model.score([history])[:, 7], atol=1e-5)
-    start = tf.constant(model.vectors(np.array([1, 4, 7]))[None])
-    with tf.GradientTape() as tape:
-        tape.watch(start)
-        score = model.score_vectors(start, 7)
-    gradient = tape.gradient(score, start).numpy()
-    step = np.zeros(start.shape, np.float32)
-    step[0, 1, 3] = 1e-2
-    slope = (model.score_vectors(start + step, 7) - model.score_vectors(start - step, 7)).numpy()[0] / 2e-2
-    assert (np.abs(gradient).sum(axis=-1) > 0).all() and gradient[0, 1, 3] == pytest.approx(slope, rel=0.02, abs=1e-3)
+    check_score_vectors(model, HISTORIES, place=1, tolerance=1e-3)
 
 
 def test_there_are_no_attention_maps_between_films(model):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from xrec_utils.contract import History, item_columns
 from xrec_utils.splits import Split
+from xrec_utils.zoo import grid
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,6 @@ class PeerSpec:
     package: str
     fit: Callable[..., Peer | UserPeer]
     grid: tuple[dict[str, Any], ...]
-
-
-def grid(**choices: tuple) -> tuple[dict[str, Any], ...]:
-    """All combinations of the choices."""
-    return tuple(dict(zip(choices, values, strict=True)) for values in product(*choices.values()))
 
 
 PEERS: dict[str, PeerSpec] = {

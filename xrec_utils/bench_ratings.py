@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from xrec_utils.bench_peers import grid
 from xrec_utils.data import Dataset
 from xrec_utils.metrics import mae, rmse
 from xrec_utils.ratings import Baseline, ItemNeighbours, MatrixFactorisation
+from xrec_utils.zoo import grid
 
 FOLDS = 5
 

@@ -33,7 +33,7 @@ from xrec_utils.bench_ratings import RATERS, errors, fold, inner
 from xrec_utils.bench_store import COST, RANKING, Run, Task
 from xrec_utils.data import Dataset, load_movielens
 from xrec_utils.metrics import evaluate
-from xrec_utils.splits import Split, global_time, k_core, leave_last_out, random_per_user
+from xrec_utils.splits import Split, global_time, in_place, k_core, leave_last_out, random_per_user
 
 BY_USER_PROTOCOLS = ("leave-last-out", "global-time")
 BUSY = 0.1  # the share of the machine that others may use while a run is timed
@@ -58,7 +58,7 @@ def split_of(dataset: str, protocol: str, seed: int) -> Split:
 
 def merged(split: Split) -> Split:
     """The split with its validation part given to training, for a final fit."""
-    train = pd.concat([split.train, split.validation]).sort_values(["user", "place"], kind="stable", ignore_index=True)
+    train = in_place(pd.concat([split.train, split.validation]))
     return replace(split, train=train, validation=split.validation.iloc[:0])
 
 

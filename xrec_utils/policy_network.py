@@ -79,8 +79,8 @@ def episode(policy: NetworkPolicy, crowd: Crowd, random: np.random.Generator) ->
     """Serve a crowd; returns squashed observations (steps, n, ...), the logits' start, actions, rewards (steps, n)."""
     happened = []
     while not crowd.done:
-        observation, start = crowd.observation(), policy.start(crowd.observation(), crowd.mask)
-        seen = squash(observation)
+        observation = crowd.observation()
+        start, seen = policy.start(observation, crowd.mask), squash(observation)
         actions = (start + policy.run(seen)[0].numpy() + random.gumbel(size=start.shape)).argmax(axis=1)
         happened.append((seen, start, actions, crowd.step(actions)))
     return tuple(np.stack(each) for each in zip(*happened, strict=True))

@@ -123,6 +123,7 @@ class Shop:
         typical = np.exp(random.uniform(np.log(10), np.log(400), len(CATEGORIES)))
         self.price = np.round(typical[self.category] * np.exp(self.relative_price), 2)
         self.rules = _rules(p)
+        self._durable = np.array([category in p.durable for category in CATEGORIES])
 
     @property
     def items(self) -> pd.DataFrame:
@@ -183,10 +184,6 @@ class Shop:
             change[category] += amount * all(has[group] for group in groups)
         change += self.parameters.saturation * has * self._durable
         return change[self.category]
-
-    @property
-    def _durable(self) -> np.ndarray:
-        return np.array([category in self.parameters.durable for category in CATEGORIES])
 
     def true_reasons(self, owned: Sequence[int], item: int) -> np.ndarray:
         """Exact Shapley values of the owned items for the part `earlier` of one item, shape (len(owned),), in logits.

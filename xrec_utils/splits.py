@@ -97,12 +97,12 @@ class Split:
     def _last_items(self, part: Part) -> Cases:
         """Cases of `global_time`: the last item of each user whose last event lies in the part."""
         parts = ("train", "validation", "test")
-        events = _in_place(pd.concat([getattr(self, name).assign(part=name) for name in parts]))
+        events = in_place(pd.concat([getattr(self, name).assign(part=name) for name in parts]))
         last = ~events["user"].duplicated(keep="last")
         return self._ask(events[~last], events[last & (events["part"] == part)])
 
     def _ask(self, known: pd.DataFrame, asked: pd.DataFrame) -> Cases:
-        histories = _by_user(_in_place(known), self.n_users)
+        histories = _by_user(in_place(known), self.n_users)
         targets = _by_user(asked, self.n_users)
         held_out = [user for user in range(self.n_users) if len(targets[user])]
         users = [user for user in held_out if len(histories[user])]
@@ -232,7 +232,7 @@ def _by_code(table: pd.DataFrame, key: str, ids: np.ndarray) -> pd.DataFrame:
     return table.set_index(key).reindex(ids).rename_axis(key).reset_index().rename_axis("code")
 
 
-def _in_place(events: pd.DataFrame) -> pd.DataFrame:
+def in_place(events: pd.DataFrame) -> pd.DataFrame:
     """Events of several parts in each user's own order, ties as broken once by the split."""
     return events.sort_values(["user", "place"], kind="stable", ignore_index=True)
 

@@ -88,7 +88,7 @@ def _fit_two_branch(model: keras.Model, data: FeatureTable, **options: Any) -> l
     return mlp.fit_features(model, train, validation, **options)
 
 
-def _grid(**choices: tuple) -> tuple[dict[str, Any], ...]:
+def grid(**choices: tuple) -> tuple[dict[str, Any], ...]:
     """All combinations: four for every model, so that none is tuned harder than another."""
     return tuple(dict(zip(choices, values, strict=True)) for values in product(*choices.values()))
 
@@ -111,19 +111,19 @@ SPECS: dict[str, Spec] = {
         _of_items(classic.ContentBased),
         _closed_form,
         {"year": 2.0, "title": 1.0},
-        _grid(year=(1.0, 2.0), title=(0.5, 1.0)),
+        grid(year=(1.0, 2.0), title=(0.5, 1.0)),
     ),
     "user_knn": Spec(
         _plain(classic.UserKNN),
         _closed_form,
         {"n_neighbours": 10},
-        _grid(n_neighbours=(10, 25, 50, 100)),
+        grid(n_neighbours=(10, 25, 50, 100)),
     ),
     "item_knn": Spec(
         _plain(classic.ItemKNN),
         _closed_form,
         {"n_neighbours": 100, "shrink": 5.0},
-        _grid(n_neighbours=(50, 100), shrink=(5.0, 20.0)),
+        grid(n_neighbours=(50, 100), shrink=(5.0, 20.0)),
     ),
     "ials": Spec(
         _plain(classic.ImplicitALS),
@@ -138,61 +138,61 @@ SPECS: dict[str, Spec] = {
         _plain(classic.EASE),
         _closed_form,
         {"regularisation": 500.0},
-        _grid(regularisation=(100.0, 200.0, 500.0, 1000.0)),
+        grid(regularisation=(100.0, 200.0, 500.0, 1000.0)),
     ),
     "hybrid": Spec(
         _of_items(classic.HybridEASE),
         _closed_form,
         {"regularisation": 200.0, "weight": 20.0},
-        _grid(regularisation=(200.0, 500.0), weight=(20.0, 50.0)),
+        grid(regularisation=(200.0, 500.0), weight=(20.0, 50.0)),
     ),
     "embedding_mlp": Spec(
         _embedding_mlp,
         _network(mlp.fit_pairs),
         {"width": 16, "product_width": 16},
-        _grid(width=(16, 32), product_width=(0, 16)),
+        grid(width=(16, 32), product_width=(0, 16)),
     ),
     "pooled_mlp": Spec(
         _with_attributes(neural.pooled_mlp),
         _network(fit_next_item),
         {"width": 64, "dropout": 0.3},
-        _grid(width=(64, 128), dropout=(0.3, 0.5)),
+        grid(width=(64, 128), dropout=(0.3, 0.5)),
     ),
     "attention": Spec(
         _with_attributes(neural.attention_recommender),
         _network(fit_next_item),
         {"blocks": 1, "dropout": 0.3},
-        _grid(blocks=(1, 2), dropout=(0.3, 0.5)),
+        grid(blocks=(1, 2), dropout=(0.3, 0.5)),
     ),
     "gru": Spec(
         _with_attributes(sequence.gru_recommender),
         _network(fit_next_item, compiled=False, rate=3e-3),
         {"units": 128, "dropout": 0.3},
-        _grid(units=(64, 128), dropout=(0.3, 0.5)),
+        grid(units=(64, 128), dropout=(0.3, 0.5)),
     ),
     "gru_attention": Spec(
         _with_attributes(sequence.gru_attention_recommender),
         _network(fit_next_item, compiled=False, rate=3e-3),
         {"units": 64, "dropout": 0.3},
-        _grid(units=(64, 128), dropout=(0.3, 0.5)),
+        grid(units=(64, 128), dropout=(0.3, 0.5)),
     ),
     "din": Spec(
         _with_attributes(target_attention.TargetAttention),
         _network(target_attention.fit_target_attention, rate=3e-3),
         {"width": 64, "dropout": 0.3},
-        _grid(width=(32, 64), dropout=(0.3, 0.5)),
+        grid(width=(32, 64), dropout=(0.3, 0.5)),
     ),
     "dae": Spec(
         _by_size(autoencoders.dae),
         _network(autoencoders.fit_autoencoder, epochs=100, patience=10),
         {"dropout": 0.5},
-        _grid(dropout=(0.3, 0.5, 0.6, 0.7)),
+        grid(dropout=(0.3, 0.5, 0.6, 0.7)),
     ),
     "vae": Spec(
         _by_size(autoencoders.vae),
         _network(autoencoders.fit_autoencoder, rate=2e-3, epochs=100, patience=10),
         {"dropout": 0.5, "beta": 0.2},
-        _grid(dropout=(0.5, 0.7), beta=(0.05, 0.2)),
+        grid(dropout=(0.5, 0.7), beta=(0.05, 0.2)),
     ),
     "feature_mlp": Spec(lambda data, settings: mlp.feature_mlp(len(data.names)), _fit_feature_mlp, {}),
     "two_branch": Spec(
