@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from xrec_utils import set_seed
 from xrec_utils.games import Game
 from xrec_utils.keras_start import tf
-from xrec_utils.neural import HistoryRecommender
+from xrec_utils.neural import HistoryRecommender, attention_recommender
+from xrec_utils.sequence import gru_attention_recommender
+from xrec_utils.target_attention import TargetAttention
 
 
 class HandModel:
@@ -78,3 +81,15 @@ def check_score_vectors(
     slope = (model.score_vectors(start + step, 7) - model.score_vectors(start - step, 7)).numpy()[0] / 2e-2
     assert (np.abs(gradient).sum(axis=-1) > 0).all()
     assert gradient[0, place, 3] == pytest.approx(slope, rel=0.02, abs=tolerance)
+
+
+ATTENDING = {"attention": attention_recommender, "gru_attention": gru_attention_recommender, "din": TargetAttention}
+
+
+def attending(name: str) -> HistoryRecommender:
+    """An untrained model of 12 items and window 6, its weights large enough for attention to be far from even."""
+    set_seed(0)
+    built = ATTENDING[name](np.eye(12, 4, dtype=np.float32), width=8, window=6)
+    rng = np.random.default_rng(0)
+    built.model.set_weights([rng.normal(size=w.shape) / 2 for w in built.model.get_weights()])
+    return built

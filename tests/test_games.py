@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models_by_hand import HandModel, Recent, Tanh, table_game
 
-from xrec_utils.games import Explanation, Game, feature_game, history_game
+from xrec_utils.explain.shapley import brute_force
+from xrec_utils.games import Explanation, Game, contrast_game, feature_game, history_game, rank_game
 
 HISTORY = np.array([7, 3, 9, 1])
 TITLES = [f"Film {code}" for code in range(40)]
@@ -48,7 +49,7 @@ def test_masks_of_another_kind_are_refused(masks):
 
 @pytest.mark.parametrize("value", [lambda m: m, lambda m: m.sum(1)[:1], lambda m: np.full(len(m), np.nan)])
 def test_answers_that_are_not_one_number_each_are_refused(value):
-    with pytest.raises(ValueError, match="game of 'the score' must give 2 finite scores"):
+    with pytest.raises(ValueError, match="game of 'the score' must give 2 finite scores, got shape"):
         Game(tuple("abc"), "the score", value)(np.eye(3, dtype=bool)[:2])
 
 
@@ -94,12 +95,75 @@ def test_the_model_is_asked_for_one_column_and_small_batches():
         ([7, 3], -1, "codes from 0 to 39"),
         ([7.0, 3.0], 1, "1-D array of item codes, got float64"),
         ([[7, 3]], 1, "1-D array of item codes"),
+        ([7, 3], 1.0, r"item must be one item code \(an integer\), got 1.0"),
+        ([7, 3], [1, 2], r"item must be one item code .* got \[1, 2\]"),
+        ([], 1, "history is empty and a game needs at least one player"),
         (np.array([], dtype=int), 1, "at least one player"),
     ],
 )
 def test_histories_are_checked(history, item, message):
+    for build in (history_game, rank_game, lambda *case: contrast_game(*case, 30)):
+        with pytest.raises(ValueError, match=message):
+            build(HandModel(), history, item)
     with pytest.raises(ValueError, match=message):
-        history_game(HandModel(), history, item)
+        contrast_game(HandModel(), history, 30, item)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda n, items: np.zeros((n, items + 1)), r"Odd.score must give one row .* \(1, \d+\), got \(1, \d+\)"),
+        (lambda n, items: np.zeros(n), r"Odd.score must give one row per history and .* got \(1,\)"),
+        (lambda n, items: np.full((n, items), np.nan), "Odd.score gave NaN or infinite scores: check its weights"),
+    ],
+)
+def test_models_that_answer_wrongly_are_named(answer, message):
+    class Odd(HandModel):
+        def score(self, histories, items=None):
+            return answer(len(histories), len(items))
+
+    for game in (history_game(Odd(), HISTORY, 2), rank_game(Odd(), HISTORY, 2), contrast_game(Odd(), HISTORY, 2, 4)):
+        with pytest.raises(ValueError, match=message):
+            game.full()
+
+
+# ---------------------------------------------------------------- contrast and rank
+
+
+def test_contrast_is_the_difference_of_two_scores_and_so_are_its_shapley_values():
+    model = Recent()
+    game = contrast_game(model, HISTORY, 20, 30, TITLES)
+    one, two = (history_game(model, HISTORY, item, TITLES) for item in (20, 30))
+    masks = np.random.default_rng(0).random((30, 4)) < 0.5
+    np.testing.assert_allclose(game(masks), one(masks) - two(masks))
+    found = brute_force(game)
+    np.testing.assert_allclose(found.values, brute_force(one).values - brute_force(two).values, atol=1e-12)
+    assert found.gap == pytest.approx(0, abs=1e-12)
+    assert game.players == one.players and game.target == "score of Film 20 above Film 30"
+
+
+def test_rank_is_counted_among_the_films_outside_the_full_history():
+    model, item = Tanh(), 20
+    game = rank_game(model, HISTORY, item, TITLES)
+    found, masks = brute_force(game), np.array([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=bool)
+    candidates = [code for code in range(40) if code not in HISTORY]
+    for mask, value in zip(masks, game(masks), strict=True):
+        scores = model.score([HISTORY[mask]])[0]
+        best_first = sorted(candidates, key=lambda code: -scores[code])
+        assert value == pytest.approx(-np.log2(2 + best_first.index(item)))
+    assert found.gap == pytest.approx(0, abs=1e-12) and np.abs(found.values).max() > 0.1
+    assert (found.players, found.target) == (history_game(model, HISTORY, item, TITLES).players, "rank of Film 20")
+
+
+def test_ties_share_the_middle_of_their_places():
+    """An empty history scores every film alike: 36 candidates, the middle of places 1 to 36."""
+
+    class Flat(HandModel):
+        def encode(self, vectors):
+            return vectors.sum(axis=0)
+
+    game = rank_game(Flat(), HISTORY, 20)
+    assert game.empty() == pytest.approx(-np.log2(1 + 18.5)) and game.target == "rank of item 20"
 
 
 # ---------------------------------------------------------------- features

@@ -1,11 +1,14 @@
-"""LIME: the version written out equals the library's, and both find a straight line where there is one."""
+"""LIME: what is written here equals the library draw for draw, and finds a straight line where there is one."""
 
 import inspect
 
 import numpy as np
 import pytest
+from lime.lime_text import LimeTextExplainer
+from models_by_hand import Additive, Recent
 
-from xrec_utils.explain.lime import lime_from_scratch, lime_tabular
+from xrec_utils.explain.lime import lime_from_scratch, lime_history, lime_tabular
+from xrec_utils.games import history_game
 
 RNG = np.random.default_rng(3)
 SLOPES = np.array([0.05, -0.03, 0.0, 0.02])
@@ -104,3 +107,39 @@ def test_wrong_answers_are_named():
 
 def test_written_out_fits_on_one_screen():
     assert len(inspect.getsource(lime_from_scratch).splitlines()) <= 25
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_a_history_is_explained_as_the_library_explains_a_text(seed):
+    game = history_game(Recent(), np.arange(9), 20)
+
+    def answers(texts):
+        words = [set(text.split()) for text in texts]
+        return np.tile(game(np.array([[f"w{n}" in held for n in range(9)] for held in words]))[:, None], 2)
+
+    text = " ".join(f"w{n}" for n in range(9))
+    explainer = LimeTextExplainer(feature_selection="none", random_state=seed)
+    library = explainer.explain_instance(text, answers, labels=(0,), num_features=9, num_samples=300)
+    found = lime_history(game, samples=300, seed=seed)
+    np.testing.assert_allclose(found.values, [value for _, value in sorted(library.local_exp[0])], atol=1e-9)
+    assert found.base == pytest.approx(library.intercept[0]) and f"R2 {library.score:.2f}" in found.method
+
+
+def test_a_linear_game_is_nearly_found():
+    model = Additive()
+    found = lime_history(history_game(model, np.arange(8), 20), samples=4000, kernel_width=100)
+    np.testing.assert_allclose(found.values, model.inputs[:8] @ model.outputs[:, 20], atol=0.05)
+    assert found.score == pytest.approx(model.score([np.arange(8)])[0, 20]) and "R2 1.00" in found.method
+    assert abs(found.gap) < 0.05 and abs(found.base) < 0.05 and found.error is None
+
+
+def test_seeds_move_a_curved_game():
+    game = history_game(Recent(), np.arange(30), 35)
+    one, same, other = (lime_history(game, 200, seed).values for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.allclose(one, other, atol=1e-3) and not np.array_equal(np.argsort(one), np.argsort(other))
+
+
+def test_one_sample_is_no_neighbourhood():
+    with pytest.raises(ValueError, match="samples=1 must be 2 or more"):
+        lime_history(history_game(Recent(), np.arange(3), 20), samples=1)

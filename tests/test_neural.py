@@ -82,8 +82,18 @@ def test_attention_is_the_formula():
 
 
 def test_no_attention_to_read_in_an_average():
-    with pytest.raises(TypeError, match="attention"):
-        neural.pooled_mlp(np.eye(3), width=4).attention(np.array([1]))
+    average = neural.pooled_mlp(np.eye(3), width=4)
+    for read in (average.attention, lambda history: average.score_of_attention(history, 0)):
+        with pytest.raises(TypeError, match="attention"):
+            read(np.array([1]))
+
+
+def test_the_last_row_of_attention_makes_the_score():
+    """Two blocks, a history longer than the window; other weights are tried in test_attention_trial."""
+    set_seed(1)
+    model, history = neural.attention_recommender(np.eye(N_ITEMS), width=8, window=WINDOW), np.arange(9)
+    row = tf.constant(model.attention(history)[-1:, :, -1])
+    assert model.score_of_attention(history, 10)(row).numpy() == pytest.approx(model.score([history])[:, 10], abs=1e-5)
 
 
 def test_average_is_an_average():

@@ -34,6 +34,8 @@ SAME = (  # notebook, function or class, module of xrec_utils
     ("07", "doubly_robust", "off_policy"),
     ("10", "lime_from_scratch", "explain.lime"),
     ("10", "brute_force", "explain.shapley"),
+    ("11", "marginals", "explain.shapley"),
+    ("11", "both_ways", "explain.shapley"),
 )
 Definition = ast.FunctionDef | ast.ClassDef
 

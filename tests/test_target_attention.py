@@ -61,6 +61,14 @@ def test_parts_reproduce_the_score_of_every_part_of_the_history(model):
         assert model.score([history[kept]], np.array([item]))[0, 0] == pytest.approx(ratio, abs=1e-5)
 
 
+def test_the_score_is_linear_in_the_attention(model):
+    history, item = np.array([1, 4, 7]), 2
+    own, (_, a) = model.weights(history, item), model.parts(history, item)
+    scores = model.score_of_attention(history, item)(np.stack([own, np.eye(4)[2]])[:, None].astype(np.float32)).numpy()
+    assert scores[0] == pytest.approx(model.score([history])[0, item], abs=1e-5)
+    assert scores[1] == pytest.approx(a[2] + model.table.bias.numpy()[item], abs=1e-5)
+
+
 def test_the_empty_history_is_the_start_token(model):
     e, a = model.parts(EMPTY, 5)
     assert e.tolist() == [1] and model.weights(EMPTY, 5).tolist() == [1]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from xrec_utils.contract import History, item_columns, multi_hot
+from xrec_utils.contract import History, multi_hot
 from xrec_utils.keras_start import keras, tf
 from xrec_utils.splits import Cases
 from xrec_utils.training import fit_network
@@ -27,12 +27,17 @@ class Autoencoder:
 
     def __init__(self, name: str, model: keras.Model) -> None:
         self.name, self.model, self.n_items = name, model, int(model.input_shape[1])
+        self.decoder = model.get_layer("logits")  # linear: a few items need a few of its columns
+        self.code = keras.Model(model.input, self.decoder.input)
 
     def score(self, histories: Sequence[History], items: np.ndarray | None = None, batch: int = 256) -> np.ndarray:
         """Return logits (n histories, n items or len(items)); the empty history is the row of zeros."""
         starts = range(0, max(len(histories), 1), batch)
         rows = [multi_hot(histories[at : at + batch], self.n_items) for at in starts]
-        return np.concatenate([item_columns(self.model(x, training=False).numpy(), items) for x in rows])
+        if items is None:
+            return np.concatenate([self.model(x, training=False).numpy() for x in rows])
+        kernel, bias = self.decoder.kernel.numpy()[:, items], self.decoder.bias.numpy()[items]
+        return np.concatenate([self.code(x, training=False).numpy() for x in rows]) @ kernel + bias
 
     def score_inputs(self, inputs: tf.Tensor, item: int) -> tf.Tensor:
         """Score one item for inputs (n, n_items), whole or fractional: shape (n,), differentiable.

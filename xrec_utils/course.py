@@ -123,6 +123,38 @@ LESSONS = (
         "17, 19, 20",
         75,
     ),
+    Lesson(
+        "11",
+        "11_why_this_film.ipynb",
+        "Why this film?",
+        "Shapley values of your own history: exact where a formula exists, fast elsewhere, each with its error",
+        "20",
+        60,
+    ),
+    Lesson(
+        "12",
+        "12_attention_on_trial.ipynb",
+        "Attention on trial",
+        "Attention maps beside gradients and exact Shapley values: permuted, replaced, and asked to confess",
+        "21",
+        60,
+    ),
+    Lesson(
+        "13",
+        "13_contrast_and_counterfactual.ipynb",
+        "Contrast and counterfactual",
+        "Why this and not that, what would have changed it, and which rating taught it to the model",
+        "22",
+        60,
+    ),
+    Lesson(
+        "15",
+        "15_judging_explanations.ipynb",
+        "Judging explanations",
+        "Truth, faithfulness, stability, agreement and cost; the leaderboard, a failure gallery, and asking people",
+        "26",
+        75,
+    ),
 )
 
 

@@ -58,9 +58,8 @@ class Game:
     def _score(self, masks: Masks) -> np.ndarray:
         scores = np.asarray(self.value(masks), dtype=np.float64)
         if scores.shape != (len(masks),) or not np.isfinite(scores).all():
-            raise ValueError(
-                f"the game of {self.target!r} must give {len(masks)} finite scores, got shape {scores.shape}"
-            )
+            what = f"shape {scores.shape}, {(~np.isfinite(scores)).sum()} of them NaN or infinite"
+            raise ValueError(f"the game of {self.target!r} must give {len(masks)} finite scores, got {what}")
         return scores
 
     def full(self) -> float:
@@ -82,26 +81,89 @@ def history_game(
 
     Absent means deleted: the remaining films close up in their order. history: (players,) item codes, oldest first.
     item: the code explained; it must lie outside the history, because candidates stay fixed while films are removed.
-    titles: names by item code. Raises ValueError on an unknown code, an empty history or an item inside it.
+    titles: names by item code. Raises ValueError on an unknown code, an empty history or an item inside it; the game
+    does when the model's scores have another shape than the contract's or are not finite.
     """
+    history, item = _checked_case(model, history, item)
+    name = _namer(titles)
+
+    def value(masks: Masks) -> np.ndarray:
+        return _scores(model, history, masks, np.array([item]))[:, 0]
+
+    return Game(tuple(map(name, history)), f"score of {name(item)}", value, batch)
+
+
+def contrast_game(
+    model: HistoryModel, history: np.ndarray, item: int, other: int, titles: Sequence[str] | None = None
+) -> Game:
+    """The films of a history play for score(item) - score(other): why is one film above another?
+
+    By additivity its Shapley values are the differences between those of the two `history_game`s, whose arguments,
+    checks and errors these are.
+    """
+    history, item = _checked_case(model, history, item)
+    _, other = _checked_case(model, history, other)
+    name = _namer(titles)
+
+    def value(masks: Masks) -> np.ndarray:
+        return _scores(model, history, masks, np.array([item, other])) @ np.array([1.0, -1.0])
+
+    return Game(tuple(map(name, history)), f"score of {name(item)} above {name(other)}", value)
+
+
+def rank_game(model: HistoryModel, history: np.ndarray, item: int, titles: Sequence[str] | None = None) -> Game:
+    """The films of a history play for a film's place in the list: v(S) = -log2(1 + rank), 1 more per halving.
+
+    The rank (1 = best) is among all films outside the full history, however many of its films are removed; films with
+    equal scores share the middle of their places. Arguments, checks and errors as in `history_game`.
+    """
+    history, item = _checked_case(model, history, item)
+    candidates = np.setdiff1d(np.arange(model.n_items), history)
+    own, name = int(np.searchsorted(candidates, item)), _namer(titles)
+
+    def value(masks: Masks) -> np.ndarray:
+        scores = _scores(model, history, masks, candidates)
+        above, level = scores > scores[:, own, None], scores == scores[:, own, None]
+        rank = above.sum(axis=1) + (1 + level.sum(axis=1)) / 2
+        return -np.log2(1 + rank)
+
+    return Game(tuple(map(name, history)), f"rank of {name(item)}", value)
+
+
+def _checked_case(model: HistoryModel, history: np.ndarray, item: int) -> tuple[np.ndarray, int]:
+    """History and item as codes that the model knows, the item outside the history."""
     history = np.asarray(history)
+    if not history.size:
+        raise ValueError("history is empty and a game needs at least one player: explain a user who has seen a film")
     if history.ndim != 1 or not np.issubdtype(history.dtype, np.integer):
         raise ValueError(f"history must be a 1-D array of item codes, got {history.dtype} {history.shape}")
     codes = np.append(history, item)
+    if np.ndim(item) or not np.issubdtype(codes.dtype, np.integer):
+        raise ValueError(f"item must be one item code (an integer), got {item!r}")
     if codes.min() < 0 or codes.max() >= model.n_items:
         raise ValueError(
             f"history and item must hold codes from 0 to {model.n_items - 1} ({model.name} knows no other)"
         )
     if item in history:
         raise ValueError(f"item {item} is in the history: only a film the user has not seen can be a recommendation")
+    return history, int(item)
 
-    def name(code: int) -> str:
-        return f"item {code}" if titles is None else str(titles[code])
 
-    def value(masks: Masks) -> np.ndarray:
-        return model.score([history[mask] for mask in masks], items=np.array([item]))[:, 0]
+def _namer(titles: Sequence[str] | None) -> Callable[[int], str]:
+    return lambda code: f"item {code}" if titles is None else str(titles[code])
 
-    return Game(tuple(name(code) for code in history), f"score of {name(item)}", value, batch)
+
+def _scores(model: HistoryModel, history: np.ndarray, masks: Masks, items: np.ndarray) -> np.ndarray:
+    """Scores (groups, items) of the model for what each group leaves of the history, float64."""
+    scores = np.asarray(model.score([history[mask] for mask in masks], items=items), dtype=np.float64)
+    if scores.shape != (len(masks), len(items)):
+        raise ValueError(
+            f"{model.name}.score must give one row per history and one column per entry of items, "
+            f"{(len(masks), len(items))}, got {scores.shape}"
+        )
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{model.name}.score gave NaN or infinite scores: check its weights, or train it again")
+    return scores
 
 
 def feature_game(

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.preprocessing import normalize
 
 from xrec_utils.contract import History, multi_hot
 from xrec_utils.keras_start import keras
@@ -107,17 +108,30 @@ class UserItemRecommender:
         item = model.inputs[1]
         self.from_vectors = keras.Model([*(table.output for table in self.tables), item], model.output)
 
+    def film_vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what each film adds to a folded-in user, (n_items, d), and the average user (d,).
+
+        The regression is linear in the history's direction: vectors = average + Σ_i added_i / √(number of films).
+        """
+        vectors = np.concatenate([table.get_weights()[0] for table in self.tables], axis=1)
+        average = vectors.mean(axis=0)
+        regression = KernelRidge(alpha=FOLD_IN, kernel="cosine").fit(self.known, vectors - average)
+        return normalize(self.known).T @ regression.dual_coef_, average
+
     def fold_in(self, histories: Sequence[History]) -> np.ndarray:
         """Return user vectors of shape (n histories, d), all of the user's embeddings side by side."""
-        vectors = np.concatenate([table.get_weights()[0] for table in self.tables], axis=1)
-        regression = KernelRidge(alpha=FOLD_IN, kernel="cosine").fit(self.known, vectors - vectors.mean(axis=0))
-        return (regression.predict(multi_hot(histories, self.n_items)) + vectors.mean(axis=0)).astype(np.float32)
+        added, average = self.film_vectors()
+        return (normalize(multi_hot(histories, self.n_items)) @ added + average).astype(np.float32)
 
     def score(self, histories: Sequence[History], items: np.ndarray | None = None, batch: int = 65536) -> np.ndarray:
         """Return logits (n histories, n items or len(items)) of folded-in histories."""
+        return self.score_vectors(self.fold_in(histories), items, batch)
+
+    def score_vectors(self, vectors: np.ndarray, items: np.ndarray | None = None, batch: int = 65536) -> np.ndarray:
+        """Return logits (n, n items or len(items)) of user vectors (n, d), as `fold_in` gives them."""
         cuts = np.cumsum([table.output.shape[-1] for table in self.tables])[:-1]
-        vectors = np.split(self.fold_in(histories), cuts, axis=1)
-        return self._pairs(self.from_vectors, vectors, self._items(items), batch)
+        parts = np.split(vectors.astype(np.float32), cuts, axis=1)
+        return self._pairs(self.from_vectors, parts, self._items(items), batch)
 
     def score_users(self, users: np.ndarray, batch: int = 65536) -> np.ndarray:
         """Return logits (n users, n_items) for user codes of the training part."""

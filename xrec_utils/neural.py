@@ -8,7 +8,8 @@ A window is the start token followed by at most `window` items; shorter ones are
 are counted from the most recent item, so that deleting a film closes the gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -218,12 +219,50 @@ class HistoryRecommender:
         Raises:
             TypeError: the encoder of this model has no attention.
         """
-        if self.maps is None:
-            raise TypeError(f"{self.name} mixes its history without attention; use the model named 'attention'")
-        ids = ops.convert_to_tensor(self.windows([history]))
-        maps = self.maps([self.table(ids), ids != self.padding], training=False)
+        self._needs_attention()
+        maps = self.maps(self._read(history), training=False)
         read = 1 + min(len(history), self.window)
         return np.stack([weights.numpy()[0, :, -read:, -read:] for weights in maps.values()])
+
+    def score_of_attention(self, history: History, item: int) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Return the item's score as a function of the last layer's last row of attention: (n, heads, L) -> (n,).
+
+        L = 1 + films read, place 0 the start token, for a history with a film in it. All else stays: values, earlier
+        layers and what passes by the attention. Differentiable; given the row that `attention` shows, it is `score`.
+
+        Raises:
+            TypeError: the encoder of this model has no attention.
+        """
+        self._needs_attention()
+        layer, before, after = self._around_attention
+        beside, inside = (x[0] for x in before(self._read(history), training=False))
+        *_, kernel, bias, out, shift = layer.weights
+        values = ops.einsum("ld,dhe->lhe", inside, kernel) + bias
+        row, level = self.table.rows()[item][:, None], self.table.bias[item]
+
+        def score(weights: tf.Tensor) -> tf.Tensor:
+            mixed = ops.einsum("nhe,hed->nd", ops.einsum("nhl,lhe->nhe", weights, values), out) + shift
+            hidden = after([ops.tile(beside[-1:], (len(weights), 1))[:, None], mixed[:, None]], training=False)
+            return ops.matmul(hidden[:, 0], row)[:, 0] + level
+
+        return score
+
+    @cached_property
+    def _around_attention(self) -> tuple[layers.Layer, keras.Model, keras.Model]:
+        """The last attention layer, what leads to (past it, into it), and what its answer and the past lead to."""
+        layer = self.encoder.get_layer(max(self.maps.output))
+        behind = self.encoder.layers[self.encoder.layers.index(layer) :]
+        join = next(x for x in behind if isinstance(x, (layers.Add, layers.Concatenate)))
+        before = keras.Model(self.encoder.inputs, [join.input[0], layer.input[1]])
+        return layer, before, keras.Model(join.input, self.encoder.output)
+
+    def _read(self, history: History) -> list[tf.Tensor]:
+        ids = ops.convert_to_tensor(self.windows([history]))
+        return [self.table(ids), ids != self.padding]
+
+    def _needs_attention(self) -> None:
+        if self.maps is None:
+            raise TypeError(f"{self.name} mixes its history without attention; use the model named 'attention'")
 
 
 @keras.saving.register_keras_serializable("xrec_utils")

@@ -9,7 +9,7 @@ films, so the score of any part of a history is a ratio of two sums: the key to 
 Keep it in this form.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -141,6 +141,12 @@ class TargetAttention(HistoryRecommender):
         """Return the attention (films read + 1,) that the candidate pays to the start token and to each film."""
         weight, _ = self.parts(history, item)
         return weight / weight.sum()
+
+    def score_of_attention(self, history: History, item: int) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Return the item's score as a function of its attention (n, 1, films read + 1) -> (n,): Σ w a + bias."""
+        _, answer = self.parts(history, item)
+        level = self.table.bias[item]
+        return lambda weights: ops.matmul(weights[:, 0], answer[:, None])[:, 0] + level
 
 
 def fit_target_attention(

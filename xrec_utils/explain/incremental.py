@@ -1,0 +1,116 @@
+"""Shapley values by random orders for models that first add up one vector per film.
+
+Such a model computes finish(Σ_{i in S} a_i, |S|). Along an order of arrival the sums are running sums, so a whole order
+costs one `cumsum` and one batch through the rest of the network: no history is ever read again. Orders come in
+antithetic pairs (Mitchell et al. 2022, JMLR 23); values and standard errors mean what they mean in
+`shapley.permutation_sampling`, which gives the same for the same orders, only slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import NamedTuple
+
+import numpy as np
+
+from xrec_utils.autoencoders import Autoencoder
+from xrec_utils.classic import UserKNN, keep_largest
+from xrec_utils.contract import History
+from xrec_utils.explain.quadrature import one_hidden
+from xrec_utils.mlp import UserItemRecommender
+from xrec_utils.neural import HistoryRecommender
+
+NUMBERS = 4_000_000  # most floats of running sums held at once
+
+
+class Sums(NamedTuple):
+    """addends (n, d): what each film adds. finish(sums (m, d), films (m,)) -> scores (m,) of the item explained."""
+
+    addends: np.ndarray
+    finish: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@singledispatch
+def sums_of(model: object, history: History, item: int) -> Sums | None:
+    """The model as sums and what follows them, or None for a model (or a history) that is not of this form."""
+    return None
+
+
+@sums_of.register
+def _(model: Autoencoder, history: History, item: int) -> Sums:
+    net = one_hidden(model)
+    readout, constant = net.readout[:, item], net.constant[item]
+
+    def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+        scale = np.maximum(films, 1)[:, None] ** (-0.5 if net.by_length else 0)
+        return np.tanh(net.bias + scale * sums) @ readout + constant
+
+    return Sums(net.rows[history], finish)
+
+
+@sums_of.register
+def _(model: UserKNN, history: History, item: int) -> Sums:
+    size = model.seen.sum(axis=1)
+
+    def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+        similarity = sums / np.sqrt(np.maximum(np.outer(films, size), 1))
+        return keep_largest(similarity, model.n_neighbours) @ model.seen[:, item]
+
+    return Sums(np.ascontiguousarray(model.seen[:, history].T), finish)
+
+
+@sums_of.register
+def _(model: UserItemRecommender, history: History, item: int) -> Sums:
+    added, average = model.film_vectors()
+
+    def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+        vectors = average + sums / np.sqrt(np.maximum(films, 1))[:, None]
+        return model.score_vectors(vectors, np.array([item]))[:, 0]
+
+    return Sums(added[history], finish)
+
+
+@sums_of.register
+def _(model: HistoryRecommender, history: History, item: int) -> Sums | None:
+    """The pooled network averages the start token and the films; an average over one place is that place itself."""
+    if model.name != "pooled_mlp" or len(history) > model.window:
+        return None
+    start = model.table(np.array([model.start], np.int32)).numpy()[0]
+    row, bias = model.table.rows().numpy()[item], float(model.table.bias.numpy()[item])
+
+    def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+        mean = ((start + sums) / (1 + films)[:, None]).astype(np.float32)
+        hidden = model.encoder([mean[:, None], np.ones((len(mean), 1), bool)], training=False)
+        return hidden.numpy()[:, 0] @ row + bias
+
+    return Sums(model.vectors(history), finish)
+
+
+def marginal_means(sums: Sums, permutations: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values and their standard errors, both (n,), from `permutations` orders in antithetic pairs.
+
+    Raises:
+        ValueError: `permutations` is odd or below 4 (an error needs two pairs).
+    """
+    if permutations < 4 or permutations % 2:
+        raise ValueError(f"permutations={permutations} must be even and at least 4: orders come in pairs")
+    n, width = sums.addends.shape
+    rng, pairs = np.random.default_rng(seed), permutations // 2
+    orders = np.array([rng.permutation(n) for _ in range(pairs)])
+    step = max(1, NUMBERS // (2 * (n + 1) * width))
+    found = np.concatenate([_both_ways(sums, orders[at : at + step]) for at in range(0, pairs, step)])
+    return found.mean(axis=0), found.std(axis=0, ddof=1) / pairs**0.5
+
+
+def _both_ways(sums: Sums, orders: np.ndarray) -> np.ndarray:
+    """What each player adds on arrival, averaged over an order and its reverse: (m, n) orders -> (m, n)."""
+    both = np.concatenate([orders, orders[:, ::-1]])
+    m, n = both.shape
+    running = np.zeros((m, n + 1, sums.addends.shape[1]))
+    np.cumsum(sums.addends[both], axis=1, out=running[:, 1:])
+    films = np.tile(np.arange(n + 1), m)
+    scores = sums.finish(running.reshape(m * (n + 1), -1), films).reshape(m, n + 1)
+    gains = np.empty((m, n))
+    np.put_along_axis(gains, both, np.diff(scores.astype(np.float64), axis=1), axis=1)
+    return gains.reshape(2, -1, n).mean(axis=0)
