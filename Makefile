@@ -29,6 +29,9 @@ check: $(READY) ## is everything in place? OK or FAIL line by line, with the men
 
 bench: .venv/.bench ## measure what is not measured yet; QUICK=1: a few runs in ten minutes; RERUN=5: five rows again
 	@XREC_QUIET=1 $(PY) -m xrec_utils.bench $(if $(QUICK),quick,$(if $(RERUN),rerun --count "$(RERUN)"))
+	@$(if $(RERUN),true,XREC_QUIET=1 $(PY) -m xrec_utils.bench_shapley $(if $(QUICK),quick))
+	@$(if $(QUICK)$(RERUN),true,XREC_QUIET=1 $(PY) -m xrec_utils.bench_causes)
+	@$(if $(QUICK)$(RERUN),true,XREC_QUIET=1 $(PY) -m xrec_utils.bench_leaderboard)
 
 execute: $(READY) ## for authors: run notebooks and store their outputs (NB=04)
 	@$(PY) -m xrec_utils.publish $(NB)

@@ -11,6 +11,7 @@ from models_by_hand import Tanh
 
 from xrec_utils import bench_causes
 from xrec_utils.bench_causes import first, influence_table, searched, summary
+from xrec_utils.bench_store import Store
 from xrec_utils.classic import EASE
 from xrec_utils.data import Dataset
 from xrec_utils.splits import Split, leave_last_out
@@ -69,19 +70,18 @@ def test_sums_worked_by_hand() -> None:
 def test_a_file_is_written_when_its_table_is_complete(
     on: Split, ease: EASE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(bench_causes, "BENCH", tmp_path)
     monkeypatch.setattr(bench_causes, "SHORTEST", 5)
     monkeypatch.setattr(bench_causes, "load_movielens", lambda name: name)
     monkeypatch.setattr(bench_causes, "leave_last_out", lambda data: on)
     monkeypatch.setattr(bench_causes.zoo, "split", lambda: on)
     monkeypatch.setattr(bench_causes.zoo, "load", lambda name: ease)
     monkeypatch.setattr(bench_causes.zoo, "build", lambda name, on: EASE(5.0))
-    bench_causes.main(["counterfactual"])
-    assert [path.name for path in tmp_path.iterdir()] == ["counterfactual.csv"]
+    bench_causes.main(["counterfactual"], Store(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"counterfactual.csv", "EXPLANATIONS.md"}
     monkeypatch.setattr(bench_causes.influence_table, "__defaults__", (10, 0))
-    bench_causes.main([])
+    bench_causes.main([], Store(tmp_path))  # only what is missing
     written = pd.read_csv(tmp_path / "influence.csv")
-    assert written["deletions"].tolist() == [10] and "speedup" in capsys.readouterr().out
+    assert written["deletions"].tolist() == [10] and "influence: stored" in capsys.readouterr().out
     assert len(pd.read_csv(tmp_path / "counterfactual.csv")) == 5 + 4 + 4 * 3
 
 

@@ -103,6 +103,7 @@ def test_parts_are_stored_and_not_made_twice(monkeypatch: pytest.MonkeyPatch, tm
     made = []
     parts = {"pairs": ("shapley_pairs.csv", lambda: made.append(1) or pd.DataFrame([{"users": 2, "seconds": 0.5}]))}
     monkeypatch.setattr(bench_shapley, "PARTS", parts)
+    monkeypatch.setattr(bench_shapley, "SIZES", {})
     bench_shapley.main([], Store(tmp_path))
     bench_shapley.main([], Store(tmp_path))
     assert made == [1]
@@ -172,3 +173,8 @@ def test_the_shop_itself_is_explained_without_error(monkeypatch: pytest.MonkeyPa
     rows = bench_leaderboard.shop_rows("itself").set_index(["explainer", "measure"])["value"]
     assert (rows["Shapley (ours)", "planted found"] == 1).all()
     assert (rows["leave-one-out", "planted found, redundant pair"] == 0).all()
+
+
+def test_an_unknown_part_is_named(tmp_path) -> None:
+    with pytest.raises(SystemExit, match="unknown part magic; choose from pairs, support"):
+        bench_shapley.main(["magic"], Store(tmp_path))

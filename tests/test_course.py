@@ -57,16 +57,33 @@ def test_published_rows_stand_among_ours_and_are_marked() -> None:
     assert "| BiVAE (published) | 0.475 |" in course.comparison() and "| ease | " in course.comparison()
 
 
+def test_the_leaderboard_in_readme_is_the_mean_over_the_models_of_the_zoo() -> None:
+    board = pd.read_csv(ROOT / "data" / "bench" / "leaderboard.csv")
+    zoo = board[~board["model"].str.startswith("shop")].groupby(["explainer", "measure"])["mean"].mean()
+    lines = {line.split(" | ")[0].strip("| "): line for line in course.explainers().splitlines()[2:]}
+    assert set(lines) == set(board.loc[board["measure"] == "deletion", "explainer"])
+    for name, line in lines.items():
+        assert f"| {name} | {zoo[name, 'deletion']:.2f} | {zoo[name, 'films until gone']:.2f} |" in line
+
+
+def test_speed_shows_each_method_with_its_smallest_error() -> None:
+    curves = pd.read_csv(ROOT / "data" / "bench" / "shapley.csv").query("model == 'dae' and players == 100")
+    errors = [float(line.split("|")[-2]) for line in course.speed().splitlines()[2:]]
+    assert errors == sorted(errors) and len(errors) == len(curves.groupby(["library", "method"]))
+
+
 def test_rewriting_replaces_the_tables_and_keeps_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    readme, all_marks = tmp_path / "README.md", (course.MAP, course.RESULTS, course.COMPARISON)
+    readme = tmp_path / "README.md"
+    all_marks = (course.MAP, course.RESULTS, course.COMPARISON, course.EXPLAINERS, course.SPEED)
 
     def page(*tables: str) -> str:
         marked = (f"{begin}\n{text}\n{end}" for (begin, end), text in zip(all_marks, tables, strict=True))
         return "\n".join(["a", *marked, "z", ""])
 
-    readme.write_text(page("old", "old", "old"), encoding="utf-8")
+    readme.write_text(page(*["old"] * 5), encoding="utf-8")
     course.main(tmp_path)
-    assert readme.read_text(encoding="utf-8") == page(course.table(), course.results(), course.comparison())
+    tables = (course.table(), course.results(), course.comparison(), course.explainers(), course.speed())
+    assert readme.read_text(encoding="utf-8") == page(*tables)
     assert "rewritten" in capsys.readouterr().out
 
 

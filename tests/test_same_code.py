@@ -36,6 +36,11 @@ SAME = (  # notebook, function or class, module of xrec_utils
     ("10", "brute_force", "explain.shapley"),
     ("11", "marginals", "explain.shapley"),
     ("11", "both_ways", "explain.shapley"),
+    ("15", "first_players", "faithfulness"),
+    ("15", "added", "faithfulness"),
+    ("15", "deletion_curve", "faithfulness"),
+    ("15", "area", "faithfulness"),
+    ("15", "share_of_possible", "faithfulness"),
 )
 Definition = ast.FunctionDef | ast.ClassDef
 

@@ -1,4 +1,4 @@
-"""The tables of causes: `python -m xrec_utils.bench_causes`, or one of them with `influence` or `counterfactual`.
+"""The tables of causes: `python -m xrec_utils.bench_causes`, or one again with `influence` or `counterfactual`.
 
 influence.csv: what EASE forgets by low-rank update against EASE trained again, on ML-100K (fetched once).
 counterfactual.csv: smallest sets of films found for the first recommendation of test users of movielens-small, k = 10.
@@ -7,7 +7,7 @@ Users have 20 to 150 films: the search costs about the square of the history. Ne
 
 from __future__ import annotations
 
-import argparse
+import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
@@ -16,19 +16,18 @@ import pandas as pd
 from tqdm import tqdm
 
 from xrec_utils import zoo
+from xrec_utils.bench_explanations import make_parts
+from xrec_utils.bench_store import Store
 from xrec_utils.classic import EASE
 from xrec_utils.contract import HistoryModel
 from xrec_utils.data import load_movielens
 from xrec_utils.explain.baselines import leave_one_out
 from xrec_utils.explain.counterfactual import Counterfactual, beam, greedy, holds_after_retraining, minimal_linear
 from xrec_utils.explain.influence import EaseInfluence, Retrained, ease_scores, inverse_gram
-from xrec_utils.files import replace_text
 from xrec_utils.games import history_game
 from xrec_utils.metrics import top_k
-from xrec_utils.paths import DATA
 from xrec_utils.splits import Split, leave_last_out
 
-BENCH = DATA / "bench"
 LINEAR, NETWORKS = ("ease", "item_knn"), ("dae", "din", "attention", "gru")
 SHORTEST, LONGEST, USERS = 20, 150, 100
 EXACT, RETRAINED = "branch and bound", "greedy, retrained"
@@ -140,17 +139,15 @@ def influence_on_ml100k() -> pd.DataFrame:
     return influence_table(on, zoo.build("ease", on).fit(on.train_histories(), on.n_items))
 
 
-TABLES = {"influence": influence_on_ml100k, "counterfactual": counterfactual_table}
+PARTS = {
+    "influence": ("influence.csv", influence_on_ml100k),
+    "counterfactual": ("counterfactual.csv", counterfactual_table),
+}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the tables asked for (default: all), each written when it is complete, and print them."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tables", nargs="*", choices=[*TABLES, []], help="default: all")
-    for name in parser.parse_args(arguments).tables or TABLES:
-        table = TABLES[name]()
-        replace_text(BENCH / f"{name}.csv", table.to_csv(index=False))
-        print(table.to_string(index=False))
+def main(arguments: Sequence[str] | None = None, store: Store | None = None) -> None:
+    """Make the tables named, or for none those that are not stored yet."""
+    make_parts(PARTS, sys.argv[1:] if arguments is None else arguments, store or Store())
 
 
 if __name__ == "__main__":

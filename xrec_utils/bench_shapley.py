@@ -1,7 +1,7 @@
 """Error against seconds: our Shapley estimators beside shap, shapiq and lime, on the same games in the same run.
 
     python -m xrec_utils.bench_shapley             what is not stored yet (about 25 minutes), into shapley*.csv
-    python -m xrec_utils.bench_shapley curves | pairs | support    one of its three parts
+    python -m xrec_utils.bench_shapley pairs | support             one of these tables again
     python -m xrec_utils.bench_shapley quick       one game of twenty films, printed and not stored
 
 Curves: every method explains the first recommendation of the same users. `dae` learned ML-100K, its game is a NumPy
@@ -27,7 +27,7 @@ import shap
 
 from xrec_utils import zoo
 from xrec_utils.autoencoders import Autoencoder
-from xrec_utils.bench_explanations import write_explanations
+from xrec_utils.bench_explanations import make_parts
 from xrec_utils.bench_store import Store
 from xrec_utils.contract import multi_hot
 from xrec_utils.data import load_movielens
@@ -42,9 +42,9 @@ from xrec_utils.games import Game, feature_game, history_game
 from xrec_utils.keras_start import keras
 from xrec_utils.splits import leave_last_out
 
-USERS = 3
 SIZES = {"dae": (20, 100, 300), "attention": (20, 48), "gru": (20, 48)}
-TRUTH_ORDERS = 20_000  # for attention and gru beyond brute force
+USERS = {"dae": 3, "attention": 2, "gru": 2}  # brute force over 20 films costs a network a minute and more
+TRUTH_ORDERS = 10_000  # for attention and gru beyond brute force
 LEAST_SECONDS = 0.2  # shorter runs are repeated and the median is kept
 
 
@@ -108,11 +108,11 @@ def restricted(model: Any, history: np.ndarray, item: int) -> Callable[[np.ndarr
     return lambda masks: np.tanh(masks.astype(np.float32) @ rows + net.bias) @ readout + constant
 
 
-def play(name: str, n: int, users: int = USERS) -> list[Played]:
-    """The first recommendation of the first `users` test users who have n films or more; their newest n count."""
+def play(name: str, n: int, users: int | None = None) -> list[Played]:
+    """The first recommendation of the first test users who have n films or more; their newest n count."""
     model, split = dae_of_ml100k() if name == "dae" else (zoo.load(name), zoo.split())
     long = [history[-n:] for history in split.cases("test").histories if len(history) >= n]
-    return [_played(name, model, history) for history in long[:users]]
+    return [_played(name, model, history) for history in long[: users or USERS[name]]]
 
 
 def _played(name: str, model: Any, history: np.ndarray) -> Played:
@@ -195,15 +195,17 @@ WAYS = (
     Way("ours", "leverage regression", lambda p, b: leverage_regression(p.game, b * p.n, 0).values,
         (10, 40, 160, 640)),
     Way("shap", "KernelExplainer (default)", _shap("Kernel (default)"), ("auto",)),
-    Way("shap", "KernelExplainer (l1_reg=False)", _shap("Kernel"), ("auto", 8_192, 32_768, 131_072)),
-    Way("shap", "PermutationExplainer", _shap("Permutation"), (1, 10, 100, 1000)),
-    Way("shap", "PermutationExplainer", _shap("Permutation"), (10_000,), ("dae",)),
-    Way("shap", "SamplingExplainer", _shap("Sampling"), ("auto", 20_000, 200_000)),
+    Way("shap", "KernelExplainer (l1_reg=False)", _shap("Kernel"), ("auto", 8_192, 32_768)),
+    Way("shap", "KernelExplainer (l1_reg=False)", _shap("Kernel"), (131_072,), ("dae",)),
+    Way("shap", "PermutationExplainer", _shap("Permutation"), (1, 10, 100)),
+    Way("shap", "PermutationExplainer", _shap("Permutation"), (1000, 10_000), ("dae",)),
+    Way("shap", "SamplingExplainer", _shap("Sampling"), (20_000,)),
+    Way("shap", "SamplingExplainer", _shap("Sampling"), ("auto", 200_000), ("dae",)),
     Way("shap", "DeepExplainer", _shap_network("Deep"), (None,), ("dae",)),
     Way("shap", "GradientExplainer", _shap_network("Gradient"), (200, 2000), ("dae",)),
-    *(Way("shapiq", kind, _shapiq(kind), (2_500, 20_000))
-      for kind in ("KernelSHAP", "PermutationSamplingSV", "OwenSamplingSV", "StratifiedSamplingSV", "SVARM",
-                   "UnbiasedKernelSHAP")),
+    *(Way("shapiq", kind, _shapiq(kind), (2_500, 20_000)) for kind in ("KernelSHAP", "PermutationSamplingSV")),
+    *(Way("shapiq", kind, _shapiq(kind), (2_500, 20_000), ("dae",))  # group by group: too slow for a network
+      for kind in ("OwenSamplingSV", "StratifiedSamplingSV", "SVARM", "UnbiasedKernelSHAP")),
     *(Way("shapiq", kind, _shapiq(kind), (160_000,), ("dae",))
       for kind in ("PermutationSamplingSV", "StratifiedSamplingSV")),
     Way("lime", "LIME weights", lambda p, b: lime_history(p.game, b, 0).values, (500, 5_000)),
@@ -352,25 +354,33 @@ def inputs_of(name: str) -> list[np.ndarray]:
     return [multi_hot([case.history], model.n_items) if hot else model.windows([case.history])]
 
 
+def curves(store: Store) -> pd.DataFrame:
+    """The curves of all games; those that shapley.csv holds already are kept, and each new one is stored at once."""
+    path = store.folder / "shapley.csv"
+    table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["model", "players"])
+    for name, n in ((name, n) for name, sizes in SIZES.items() for n in sizes):
+        if not ((table["model"] == name) & (table["players"] == n)).any():
+            table = pd.concat([table, curve(play(name, n))], ignore_index=True)
+            store.write("shapley.csv", table)
+    return table
+
+
 PARTS = {
-    "curves": ("shapley.csv", lambda: pd.concat([curve(play(name, n)) for name in SIZES for n in SIZES[name]])),
     "pairs": ("shapley_pairs.csv", all_pairs),
     "support": ("shapley_support.csv", support),
 }
 
 
 def main(arguments: list[str] | None = None, store: Store | None = None) -> None:
-    """Make the parts named, or for none those without a stored table; each table is stored whole."""
+    """Make the curves that are not stored, then the tables named, or for none those that are not stored."""
     asked, store = sys.argv[1:] if arguments is None else arguments, store or Store()
     if asked[:1] == ["try"]:
         attempt(*asked[1:])
     elif asked == ["quick"]:
         curve(play("dae", 20, users=1))
     else:
-        for name in asked or [part for part, (file, _) in PARTS.items() if not (store.folder / file).exists()]:
-            file, make = PARTS[name]
-            store.write(file, make())
-        write_explanations(store)
+        curves(store)
+        make_parts(PARTS, asked, store)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from pathlib import Path
 from xrec_utils.files import replace_text
 from xrec_utils.paths import DATA, ROOT
 
-MAP, RESULTS, COMPARISON = (
+MAP, RESULTS, COMPARISON, EXPLAINERS, SPEED = (
     (f"<!-- {name}: begin (python -m xrec_utils.course) -->", f"<!-- {name}: end -->")
-    for name in ("map", "results", "comparison")
+    for name in ("map", "results", "comparison", "explainers", "speed")
 )
 FOOT = "**Previous:**"
 
@@ -209,6 +209,38 @@ def comparison() -> str:
     return "\n".join([*lines, *(f"| {cells} |" for _, cells in sorted(ours + theirs, reverse=True))])
 
 
+MARKS = ("deletion", "films until gone", "Shapley error", "stability")  # columns of README's leaderboard
+
+
+def explainers() -> str:
+    """README's leaderboard: mean over the models of the zoo, and the share of the shop's own reasons that was found."""
+    rows, marks = _rows("leaderboard"), {}
+    for row in rows:
+        measure = row["measure"] if not row["model"].startswith("shop") else f"{row['model']} {row['measure']}"
+        marks.setdefault(row["explainer"], {}).setdefault(measure, []).append(float(row["mean"]))
+    wanted = (*MARKS, "shop: itself planted found")
+    board = {name: [sum(found[m]) / len(found[m]) if m in found else None for m in wanted]
+             for name, found in marks.items() if "deletion" in found}
+    lines = ["| Explainer | Deletion, share of possible | Films until gone, share of history | Error against Shapley "
+             "| Top ten kept under another seed | Shop's true reasons found |", "|---|--:|--:|--:|--:|--:|"]
+    for name, values in sorted(board.items(), key=lambda pair: -pair[1][0]):
+        lines.append(f"| {name} | {' | '.join('–' if v is None else f'{v:.2f}' for v in values)} |")
+    return "\n".join(lines)
+
+
+def speed() -> str:
+    """README's table of cost at 100 films on dae: each library's best method for a few errors."""
+    rows = [row for row in _rows("shapley") if (row["model"], row["players"]) == ("dae", "100")]
+    lines = ["| Library, method | Scores asked | Seconds | Error |", "|---|--:|--:|--:|"]
+    best = {}
+    for row in sorted(rows, key=lambda row: float(row["error"])):
+        best.setdefault((row["library"], row["method"]), row)
+    for (library, method), row in best.items():
+        asked = f"{int(row['calls']):,}" if int(row["calls"]) else "–"
+        lines.append(f"| {library}, {method} | {asked} | {float(row['seconds']):.3g} | {float(row['error']):.1e} |")
+    return "\n".join(lines)
+
+
 def _rows(name: str) -> list[dict[str, str]]:
     with (DATA / "bench" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -238,7 +270,8 @@ def with_tables(readme: str) -> str:
     Raises:
         ValueError: the marks are missing.
     """
-    for marks, text in ((MAP, table()), (RESULTS, results()), (COMPARISON, comparison())):
+    texts = (table(), results(), comparison(), explainers(), speed())
+    for marks, text in zip((MAP, RESULTS, COMPARISON, EXPLAINERS, SPEED), texts, strict=True):
         readme = _between(readme, marks, text)
     return readme
 
