@@ -68,6 +68,7 @@ def test_the_leaderboard_in_readme_is_the_mean_over_the_models_of_the_zoo() -> N
 
 def test_speed_shows_each_method_with_its_smallest_error() -> None:
     curves = pd.read_csv(ROOT / "data" / "bench" / "shapley.csv").query("model == 'dae' and players == 100")
+    curves = curves[curves["method"] != "Fourier series"]  # the truth itself
     errors = [float(line.split("|")[-2]) for line in course.speed().splitlines()[2:]]
     assert errors == sorted(errors) and len(errors) == len(curves.groupby(["library", "method"]))
 

@@ -1,6 +1,6 @@
 """The leaderboard: every explainer on the same recommendations of the same users, marked by every measure.
 
-    python -m xrec_utils.bench_leaderboard          missing models, then the tables (about 20 minutes in all)
+    python -m xrec_utils.bench_leaderboard          missing models, then the tables (about half an hour)
     python -m xrec_utils.bench_leaderboard tables   the tables from the stored rows
 
 Users are the first 40 test users with 20 to 50 films; explained is the film that the model puts first. Explainers that

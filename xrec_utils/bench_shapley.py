@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import shap
+from threadpoolctl import threadpool_limits
 
 from xrec_utils import zoo
 from xrec_utils.autoencoders import Autoencoder
@@ -205,7 +206,8 @@ WAYS = (
     Way("shap", "GradientExplainer", _shap_network("Gradient"), (200, 2000), ("dae",)),
     *(Way("shapiq", kind, _shapiq(kind), (2_500, 20_000)) for kind in ("KernelSHAP", "PermutationSamplingSV")),
     *(Way("shapiq", kind, _shapiq(kind), (2_500, 20_000), ("dae",))  # group by group: too slow for a network
-      for kind in ("OwenSamplingSV", "StratifiedSamplingSV", "SVARM", "UnbiasedKernelSHAP")),
+      for kind in ("OwenSamplingSV", "StratifiedSamplingSV", "UnbiasedKernelSHAP")),
+    Way("shapiq", "SVARM", _shapiq("SVARM"), (2_500,), ("dae",)),
     *(Way("shapiq", kind, _shapiq(kind), (160_000,), ("dae",))
       for kind in ("PermutationSamplingSV", "StratifiedSamplingSV")),
     Way("lime", "LIME weights", lambda p, b: lime_history(p.game, b, 0).values, (500, 5_000)),
@@ -261,12 +263,12 @@ def all_pairs(pairs: int = 200, threads: int = 2) -> pd.DataFrame:
     histories = [np.append(h, t) for h, t in zip(cases.histories, cases.targets, strict=True)]
     quadrature(model, histories[0])  # warm
     started = time.perf_counter()
-    with ThreadPoolExecutor(threads) as pool:
-        gaps = np.array(list(pool.map(lambda h: _gaps(model, h), histories)))
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:  # one matrix product per thread, not one for all
+        said = np.array(list(pool.map(lambda h: quadrature(model, h).sum(axis=0, dtype=float), histories)))
     seconds = time.perf_counter() - started
-    rise = np.abs(model.score(histories) - model.score([np.array([], int)]))
-    share = np.abs(gaps) / np.maximum(rise, 0.05 * np.median(rise))
-    errors = _errors_on(model, histories, pairs)
+    rise = model.score(histories).astype(float) - model.score([np.array([], int)])
+    share = np.abs(rise - said) / np.maximum(np.abs(rise), 0.05 * np.median(np.abs(rise)))
+    errors = _errors_on(model, histories, pairs, threads)
     return pd.DataFrame([{
         "users": len(histories), "items": model.n_items, "values": sum(map(len, histories)) * model.n_items,
         "seconds": seconds, "threads": threads, "mean_gap": share.mean(), "worst_gap": share.max(),
@@ -274,19 +276,17 @@ def all_pairs(pairs: int = 200, threads: int = 2) -> pd.DataFrame:
     }])  # fmt: skip
 
 
-def _gaps(model: Any, history: np.ndarray) -> np.ndarray:
-    """All values of one history, (n, items), and what they miss of v(all) - v(none), (items,)."""
-    both = model.score([history, history[:0]]).astype(float)
-    return both[0] - both[1] - quadrature(model, history).sum(axis=0, dtype=float)
-
-
-def _errors_on(model: Any, histories: list[np.ndarray], pairs: int) -> list[float]:
-    random, errors = np.random.default_rng(0), []
+def _errors_on(model: Any, histories: list[np.ndarray], pairs: int, threads: int) -> list[float]:
+    random, drawn = np.random.default_rng(0), []
     for user in random.choice(len(histories), pairs, replace=False):
-        item = random.choice(np.setdiff1d(np.arange(model.n_items), histories[user]))
-        values = quadrature(model, histories[user], np.array([item]))[:, 0]
-        errors.append(relative(values, explain(model, histories[user], int(item), method="fourier").values))
-    return errors
+        drawn.append((histories[user], int(random.choice(np.setdiff1d(np.arange(model.n_items), histories[user])))))
+
+    def error(history: np.ndarray, item: int) -> float:
+        values = quadrature(model, history, np.array([item]))[:, 0]
+        return relative(values, explain(model, history, item, method="fourier").values)
+
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(error, *zip(*drawn, strict=True)))
 
 
 # -- who can be explained at all ----------------------------------------------------------------------------------
@@ -333,13 +333,16 @@ def _apart(name: str, kind: str) -> str:
 def attempt(name: str, kind: str) -> None:
     """Let shap explain the input of one network, and print that it ran and what its values miss."""
     network, row = zoo.network(zoo.load(name)), inputs_of(name)
-    output = network.outputs[0]
-    column = output[:, -1:, 0] if len(output.shape) == 3 else output[:, :1]
-    explainer = getattr(shap, f"{kind}Explainer")((network.inputs, column), [np.zeros_like(x) for x in row])
-    values = explainer.shap_values(row)
-    ends = [float(keras.Model(network.inputs, column)(x)[0, 0]) for x in (row, [np.zeros_like(x) for x in row])]
-    gap = ends[0] - ends[1] - sum(np.sum(part) for part in values)
-    print(f"ran, completeness gap {abs(gap / (ends[0] - ends[1])):.1e}")
+    # shap wants inputs of a fixed length, one array for one input and a list for several
+    fixed = [keras.Input(x.shape[1:], dtype=each.dtype) for x, each in zip(row, network.inputs, strict=True)]
+    output = network(fixed if len(row) > 1 else fixed[0])
+    column = output[:, -1, :1] if len(output.shape) == 3 else output[:, :1]
+    nothing = [np.zeros_like(x) for x in row]
+    inputs, first, empty = (x[0] if len(row) == 1 else x for x in (fixed, row, nothing))
+    values = getattr(shap, f"{kind}Explainer")((inputs, column), empty).shap_values(first)
+    ends = [float(keras.Model(fixed, column)(x)[0, 0]) for x in (row, nothing)]
+    missed = ends[0] - ends[1] - sum(np.sum(part) for part in (values if isinstance(values, list) else [values]))
+    print(f"ran, completeness gap {abs(missed / (ends[0] - ends[1])):.1e}")
 
 
 def inputs_of(name: str) -> list[np.ndarray]:
@@ -372,14 +375,15 @@ PARTS = {
 
 
 def main(arguments: list[str] | None = None, store: Store | None = None) -> None:
-    """Make the curves that are not stored, then the tables named, or for none those that are not stored."""
+    """Make the tables named; for none the curves and tables that are not stored."""
     asked, store = sys.argv[1:] if arguments is None else arguments, store or Store()
     if asked[:1] == ["try"]:
         attempt(*asked[1:])
     elif asked == ["quick"]:
         curve(play("dae", 20, users=1))
     else:
-        curves(store)
+        if not asked:
+            curves(store)
         make_parts(PARTS, asked, store)
 
 
