@@ -46,6 +46,8 @@ def influence_table(on: Split, model: EASE, deletions: int = 1000, seed: int = 0
     ours, spent, truth, trained = [], perf_counter() - start, [], 0.0
     progress = tqdm(total=deletions, disable=None)
     for user in np.random.default_rng(seed).permutation(on.n_users):
+        if len(truth) == deletions:
+            break
         row = histories[user][: deletions - len(truth)]
         item = first(model, histories[user])
         found = influence.influence(user, histories[user], item)
