@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from xrec_utils import bench_explanations, bench_leaderboard, bench_shapley, zoo
+from xrec_utils.agreement import relative_error
 from xrec_utils.bench_shapley import Counted, Played, Way
 from xrec_utils.bench_store import Store
 from xrec_utils.explain.shapley import brute_force
@@ -36,7 +37,7 @@ def test_every_way_explains_the_game(way: Way, dae_game: Played) -> None:
     values = way.run(dae_game, budget)
     assert values.shape == (10,)
     limit = 0.3 if way.method in ("LIME weights", "UnbiasedKernelSHAP") else 0.15
-    assert bench_shapley.relative(values, dae_game.truth) < limit
+    assert relative_error(values, dae_game.truth) < limit
 
 
 def test_calls_are_counted_and_short_runs_repeated(dae_game: Played) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -92,7 +92,7 @@ class Asked:
 
     def with_history(self, history: np.ndarray) -> Asked:
         """The same question from another history."""
-        return Asked(self.model, history, self.item, self.counts, self.columns, self.background)
+        return replace(self, history=history)
 
 
 def _shapley(asked: Asked, seed: int) -> Explanation:
@@ -207,8 +207,7 @@ def model_rows(name: str) -> pd.DataFrame:
     model, untrained = zoo.load(name), None if name == "ease" else zoo.build(name, seed=1)
     rows = []
     for user, asked in enumerate(questions(model, zoo.split(), USERS)):
-        again = asked if untrained is None else Asked(untrained, asked.history, asked.item, asked.counts, asked.columns,
-                                                      asked.background)  # fmt: skip
+        again = asked if untrained is None else replace(asked, model=untrained)
         marks = marks_of(asked, user, model, again if user < FEW else None)
         rows += [(name, explainer, measure, user, value) for explainer, measure, value in marks
                  if not (untrained is None and measure == "randomised weights")]  # fmt: skip

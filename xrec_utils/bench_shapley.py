@@ -17,8 +17,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ import shap
 from threadpoolctl import threadpool_limits
 
 from xrec_utils import zoo
+from xrec_utils.agreement import relative_error
 from xrec_utils.autoencoders import Autoencoder
 from xrec_utils.bench_explanations import make_parts
 from xrec_utils.bench_store import Store
@@ -73,7 +74,6 @@ class Played:
     value: Counted
     truth: np.ndarray
     truth_error: float
-    nodes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -82,6 +82,11 @@ class Played:
     @property
     def game(self) -> Game:
         return Game(tuple(map(str, range(self.n))), "score", self.value, batch=8192)
+
+    @cached_property
+    def network(self) -> keras.Model:
+        """The dae for the films of the history and the item alone, built once: a warm run does not pay for it."""
+        return cut_down(self)
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def _played(name: str, model: Any, history: np.ndarray) -> Played:
         long = permutation_sampling(game, TRUTH_ORDERS, seed=99)
         truth, error = long.values, long.error
     value = Counted(restricted(model, history, item) if name == "dae" else game.value)
-    return Played(name, model, history, item, value, truth, relative(truth + error, truth))
+    return Played(name, model, history, item, value, truth, relative_error(truth + error, truth))
 
 
 def _shap(kind: str) -> Callable[[Played, Any], np.ndarray]:
@@ -153,7 +158,7 @@ def _shap_network(kind: str) -> Callable[[Played, Any], np.ndarray]:
     """Deep or Gradient of shap on the dae cut down to one history's films, as a Keras network."""
 
     def run(played: Played, budget: Any) -> np.ndarray:
-        network = played.nodes.setdefault("network", cut_down(played))
+        network = played.network
         row, nothing = np.ones((1, played.n), np.float32), np.zeros((1, played.n), np.float32)
         if kind == "Deep":
             return np.ravel(shap.DeepExplainer((network.inputs, network.outputs[0]), nothing).shap_values(row))
@@ -214,11 +219,6 @@ WAYS = (
 )
 
 
-def relative(values: np.ndarray, truth: np.ndarray) -> float:
-    """Relative L2 error: the distance to the truth, divided by its length."""
-    return float(np.linalg.norm(values - truth) / np.linalg.norm(truth))
-
-
 def timed(run: Callable[[], np.ndarray], value: Counted) -> tuple[np.ndarray, float, int]:
     """The result, the median seconds of a warm run, and the groups scored in one run."""
     value.calls, started = 0, time.perf_counter()
@@ -238,7 +238,7 @@ def curve(games: Sequence[Played], ways: Sequence[Way] = WAYS) -> pd.DataFrame:
         way.run(games[0], way.budgets[0])  # warm: numba and TensorFlow compile on a first call
         for budget in way.budgets:
             found = [timed(lambda p=p, w=way, b=budget: w.run(p, b), p.value) for p in games]
-            errors = [relative(values, p.truth) for (values, _, _), p in zip(found, games, strict=True)]
+            errors = [relative_error(values, p.truth) for (values, _, _), p in zip(found, games, strict=True)]
             rows.append({
                 "model": games[0].name, "players": games[0].n, "method": way.method, "library": way.library,
                 "budget": budget, "calls": int(np.mean([calls for _, _, calls in found])),
@@ -283,7 +283,7 @@ def _errors_on(model: Any, histories: list[np.ndarray], pairs: int, threads: int
 
     def error(history: np.ndarray, item: int) -> float:
         values = quadrature(model, history, np.array([item]))[:, 0]
-        return relative(values, explain(model, history, item, method="fourier").values)
+        return relative_error(values, explain(model, history, item, method="fourier").values)
 
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
         return list(pool.map(error, *zip(*drawn, strict=True)))

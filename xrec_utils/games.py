@@ -85,7 +85,7 @@ def history_game(
     does when the model's scores have another shape than the contract's or are not finite.
     """
     history, item = _checked_case(model, history, item)
-    name = _namer(titles)
+    name = namer(titles)
 
     def value(masks: Masks) -> np.ndarray:
         return _scores(model, history, masks, np.array([item]))[:, 0]
@@ -103,7 +103,7 @@ def contrast_game(
     """
     history, item = _checked_case(model, history, item)
     _, other = _checked_case(model, history, other)
-    name = _namer(titles)
+    name = namer(titles)
 
     def value(masks: Masks) -> np.ndarray:
         return _scores(model, history, masks, np.array([item, other])) @ np.array([1.0, -1.0])
@@ -119,7 +119,7 @@ def rank_game(model: HistoryModel, history: np.ndarray, item: int, titles: Seque
     """
     history, item = _checked_case(model, history, item)
     candidates = np.setdiff1d(np.arange(model.n_items), history)
-    own, name = int(np.searchsorted(candidates, item)), _namer(titles)
+    own, name = int(np.searchsorted(candidates, item)), namer(titles)
 
     def value(masks: Masks) -> np.ndarray:
         scores = _scores(model, history, masks, candidates)
@@ -149,7 +149,7 @@ def _checked_case(model: HistoryModel, history: np.ndarray, item: int) -> tuple[
     return history, int(item)
 
 
-def _namer(titles: Sequence[str] | None) -> Callable[[int], str]:
+def namer(titles: Sequence[str] | None) -> Callable[[int], str]:
     return lambda code: f"item {code}" if titles is None else str(titles[code])
 
 

@@ -42,7 +42,7 @@ def error_curves(
         handles = {line.get_label(): line for axis in first.figure.axes for line in axis.lines}
         first.set_ylabel(ylabel)
         first.figure.legend([handles[name] for name in names], names, loc="outside lower center",
-                            ncols=1 + len(panels), frameon=False)  # fmt: skip
+                            ncols=min(3, 1 + len(panels)), frameon=False)  # fmt: skip
 
 
 def estimates(

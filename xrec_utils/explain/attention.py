@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from xrec_utils.explain.gradients import unseen_as_zero
-from xrec_utils.games import Explanation, history_game
+from xrec_utils.games import Explanation, history_game, namer
 from xrec_utils.keras_start import tf
 from xrec_utils.neural import HistoryRecommender
 from xrec_utils.target_attention import TargetAttention
@@ -116,7 +116,7 @@ def player_names(history: np.ndarray | Sequence[int], titles: Sequence[str] | No
     """
     if not len(history):
         raise ValueError("The history is empty: there is no film whose part in the score could be explained.")
-    return tuple(f"item {code}" if titles is None else str(titles[code]) for code in np.asarray(history).tolist())
+    return tuple(map(namer(titles), np.asarray(history).tolist()))
 
 
 def _shares(players: tuple[str, ...], item: str, shares: np.ndarray, method: str, started: float) -> Explanation:

@@ -128,16 +128,17 @@ def _closed_form(model, game, history, item, permutations, seed) -> Found | None
     return closed_form(model, history, item)
 
 
-def _all_groups(model, game, history, item, permutations, seed, most: int = FEW) -> Explanation | None:
-    return brute_force(game) if game.n_players <= most else None
+def _all_groups(model, game, history, item, permutations, seed) -> Explanation | None:
+    return brute_force(game) if game.n_players <= FEW else None
 
 
 def _quadrature(model, game, history, item, permutations, seed) -> Found | None:
     """The error of a value: how far a coarser rule is from it, plus its even share of the completeness gap."""
     if not isinstance(model, Autoencoder):
         return None
-    nodes, items = default_nodes(len(history)), np.array([item])
-    values, coarse = (quadrature(model, history, items, n)[:, 0].astype(float) for n in (nodes, nodes - 1))
+    net, nodes = one_hidden(model), default_nodes(len(history))
+    units = (hidden_shapley(net.rows[history], net.bias, net.by_length, n) for n in (nodes, nodes - 1))
+    values, coarse = ((each @ net.readout[:, [item]])[:, 0].astype(float) for each in units)
     gap = game.full() - game.empty() - values.sum()
     return values, np.abs(values - coarse) + abs(gap) / len(values)
 

@@ -18,6 +18,7 @@ from xrec_utils.autoencoders import Autoencoder
 from xrec_utils.classic import UserKNN, keep_largest
 from xrec_utils.contract import History
 from xrec_utils.explain.quadrature import one_hidden
+from xrec_utils.explain.shapley import first_of_pairs
 from xrec_utils.mlp import UserItemRecommender
 from xrec_utils.neural import HistoryRecommender
 
@@ -91,13 +92,11 @@ def marginal_means(sums: Sums, permutations: int, seed: int) -> tuple[np.ndarray
     """Values and their standard errors, both (n,), from `permutations` orders in antithetic pairs.
 
     Raises:
-        ValueError: `permutations` is odd or below 4 (an error needs two pairs).
+        ValueError: as `first_of_pairs` does.
     """
-    if permutations < 4 or permutations % 2:
-        raise ValueError(f"permutations={permutations} must be even and at least 4: orders come in pairs")
     n, width = sums.addends.shape
-    rng, pairs = np.random.default_rng(seed), permutations // 2
-    orders = np.array([rng.permutation(n) for _ in range(pairs)])
+    orders = first_of_pairs(n, permutations, seed)
+    pairs = len(orders)
     step = max(1, NUMBERS // (2 * (n + 1) * width))
     found = np.concatenate([_both_ways(sums, orders[at : at + step]) for at in range(0, pairs, step)])
     return found.mean(axis=0), found.std(axis=0, ddof=1) / pairs**0.5

@@ -18,7 +18,7 @@ from scipy import linalg
 
 from xrec_utils.classic import EASE
 from xrec_utils.contract import History, item_columns, multi_hot
-from xrec_utils.games import Explanation, history_game
+from xrec_utils.games import Explanation, history_game, namer
 
 
 def inverse_gram(model: EASE, histories: Sequence[History]) -> np.ndarray:
@@ -104,10 +104,9 @@ class EaseInfluence:
         history = np.asarray(history)
         given = [history[~np.isin(history, films)] for films in forgotten] if both else [history]
         score, base, *after = self.retrained_scores(user, forgotten, given)[:, item]
-        names = [f"item {code}" if titles is None else str(titles[code]) for code in row]
         method = f"influence on {'training and history' if both else 'training'}"
         values = score - np.array(after)
-        return Explanation(names, target, values, base, score, method, perf_counter() - start)
+        return Explanation(tuple(map(namer(titles), row)), target, values, base, score, method, perf_counter() - start)
 
 
 class Retrained:

@@ -41,11 +41,9 @@ def permutation_sampling(game: Game, permutations: int = 100, seed: int = 0) -> 
     of their number; with few pairs it tends to be too small (`calibrate_shapley` measures it).
     Raises ValueError unless `permutations` is even and at least 4 (an error needs two pairs).
     """
-    if permutations < 4 or permutations % 2:
-        raise ValueError(f"permutations={permutations} must be even and at least 4: orders come in pairs")
-    n, pairs, start = game.n_players, permutations // 2, perf_counter()
-    rng = np.random.default_rng(seed)
-    orders = np.array([rng.permutation(n) for _ in range(pairs)])
+    n, start = game.n_players, perf_counter()
+    orders = first_of_pairs(n, permutations, seed)
+    pairs = len(orders)
     base, score = game.empty(), game.full()
     step = max(1, MASK_BYTES // (2 * n * n))
     parts = [orders[i : i + step] for i in range(0, pairs, step)]
@@ -54,6 +52,17 @@ def permutation_sampling(game: Game, permutations: int = 100, seed: int = 0) -> 
     method = f"Shapley by {permutations} permutations"
     seconds = perf_counter() - start
     return Explanation(game.players, game.target, found.mean(axis=0), base, score, method, seconds, error)
+
+
+def first_of_pairs(n: int, permutations: int, seed: int) -> np.ndarray:
+    """Random orders of n players, (permutations / 2, n); the other order of each antithetic pair is its reverse.
+
+    Raises ValueError unless `permutations` is even and at least 4 (an error needs two pairs).
+    """
+    if permutations < 4 or permutations % 2:
+        raise ValueError(f"permutations={permutations} must be even and at least 4: orders come in pairs")
+    rng = np.random.default_rng(seed)
+    return np.array([rng.permutation(n) for _ in range(permutations // 2)])
 
 
 def both_ways(game: Game, orders: np.ndarray, base: float, score: float) -> np.ndarray:
