@@ -77,7 +77,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", shelf.as_uri())
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setattr(fetch, "RECBOLE_SHA256", sha256(path))
+    monkeypatch.setattr(fetch, "RECBOLE", fetch.Wheel("recbole==1.2.1", sha256(path)))
     return path
 
 
@@ -178,7 +178,7 @@ def test_a_download_that_ends_early_says_after_how_many_bytes(site: Path, known:
 
 def test_a_package_with_another_sum_is_refused(site: Path, known: None, wheel: Path,
                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "RECBOLE_SHA256", "0" * 64)
+    monkeypatch.setattr(fetch, "RECBOLE", fetch.Wheel("recbole==1.2.1", "0" * 64))
     with pytest.raises(DataError, match=r"recbole-1\.2\.1-py3-none-any\.whl has sha256 .* expected 0000"):
         load_movielens(NAME)
 

