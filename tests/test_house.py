@@ -6,7 +6,10 @@ import itertools
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from collections.abc import Callable
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ from packaging.specifiers import SpecifierSet
 from xrec_utils import lock
 from xrec_utils.paths import ROOT
 
-LOCKS = [lock.BUILD_LOCK, lock.LOCK, lock.DEV_LOCK, lock.BENCH_LOCK]
+LOCKS = [lock.BUILD_LOCK, lock.LOCK, lock.DEV_LOCK, lock.BENCH_LOCK, lock.LLM_LOCK]
 PLATFORMS = [
     {"sys_platform": "linux", "platform_machine": "x86_64", "platform_system": "Linux", "os_name": "posix"},
     {"sys_platform": "linux", "platform_machine": "aarch64", "platform_system": "Linux", "os_name": "posix"},
@@ -75,6 +78,7 @@ OTHER = {
     lock.BUILD_LOCK: lock.BUILD_TOOLS,
     lock.DEV_LOCK: lock.requirements(group="dev"),
     lock.BENCH_LOCK: lock.requirements(group="bench"),
+    lock.LLM_LOCK: lock.requirements(group="llm"),
 }
 
 
@@ -82,6 +86,26 @@ OTHER = {
 def test_the_other_locks_hold_what_they_should(name: str, wanted: list[str]) -> None:
     pins = pinned(name, machines()[0])
     assert all(pins[lock.canonical(each.name)] in each.specifier for each in map(Requirement, wanted))
+
+
+def test_the_lock_of_language_models_holds_what_is_named_and_nothing_the_course_has() -> None:
+    """It is installed without what its packages declare, so that none of it may be left to chance or set back."""
+    named = {lock.canonical(Requirement(each).name) for each in lock.requirements(group="llm")}
+    for machine in machines():
+        pins = pinned(lock.LLM_LOCK, machine)
+        assert pins.keys() == named and not named & pinned(lock.LOCK, machine).keys()
+
+
+def test_what_the_language_models_import_is_there(needs: Callable[[str], None]) -> None:
+    """All that the packages of that lock declare is in one of the two locks, but for a hub's client that is not used."""
+    needs("llm")
+    code = "import gguf, tokenizers, onnxruntime, xllamacpp, openai; openai.OpenAI(api_key='none')"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""
+    there = pinned(lock.LOCK, machines()[0]) | pinned(lock.LLM_LOCK, machines()[0])
+    declared = [Requirement(each) for name in pinned(lock.LLM_LOCK, machines()[0]) for each in requires(name) or ()]
+    needed = [each for each in declared if each.marker is None or each.marker.evaluate(machines()[0] | {"extra": ""})]
+    absent = [each for each in needed if there.get(lock.canonical(each.name), "0") not in each.specifier]
+    assert [each.name for each in absent] == ["huggingface-hub"]
 
 
 def test_the_locks_agree_with_each_other() -> None:
@@ -150,6 +174,7 @@ def test_relocking_rewrites_locks_and_environments(copy: Path, capsys: pytest.Ca
     assert "Wrote requirements-build.lock" in capsys.readouterr().out
     assert (copy / lock.BUILD_LOCK).read_text().splitlines()[: len(lock.BUILD_TOOLS)] == list(lock.BUILD_TOOLS)
     assert (copy / lock.DEV_LOCK).read_text().startswith(lock.requirements(group="dev")[0])
+    assert (copy / lock.LLM_LOCK).read_text().startswith(lock.requirements(group="llm")[0])
     assert (copy / "binder/environment.yml").read_text() == lock.environments(copy)["binder/environment.yml"]
 
 

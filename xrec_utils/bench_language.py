@@ -1,6 +1,6 @@
 """Ask the language model everything the course asks it, once: `python -m xrec_utils.bench_language [part ...]`.
 
-Parts: ranking, games, words, gradients, texts, agreement, table. Each writes into data/language and is skipped
+Parts: ranking, deletions, games, lines, closely, texts, agreement, table. Each writes into data/language and is skipped
 where its answers stand already; `table` sums all up in data/bench/language.csv. Needs `make llm`.
 
 Written down before the first test user was asked:
@@ -18,14 +18,16 @@ import gzip
 import io
 import json
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 
 import pandas as pd
 
 from xrec_utils import language as lang
+from xrec_utils.explain import words
 from xrec_utils.fetch import model_file
 from xrec_utils.files import replace_bytes, replace_text, sha256
-from xrec_utils.prompts import fingerprint
+from xrec_utils.prompts import chat, fingerprint, message
 
 PACKAGES = ("keras", "gguf", "tokenizers", "numpy")
 
@@ -70,7 +72,82 @@ def ranking() -> None:
         print(f"{name}: NDCG@10 {lang.ndcg(found.iloc[:, 2:].to_numpy()).mean():.3f}", flush=True)
 
 
-PARTS = {"ranking": ranking}
+def explained(name: str, part: Callable[[int], list[dict[str, object]]], cases: int) -> None:
+    """Make a table of rows for each of so many cases, unless it stands for the same cases already."""
+    known = json.loads((lang.FOLDER / "record.json").read_text(encoding="utf-8"))
+    if known.get("cases", {}).get(name) == lang.cases_fingerprint():
+        return
+    rows = []
+    for n in range(cases):
+        rows += part(n)
+        print(f"{name}: case {n}", flush=True)
+    keep(name, pd.DataFrame(rows))
+    note("cases", name, lang.cases_fingerprint())
+
+
+def deletions(n: int) -> list[dict[str, object]]:
+    """The candidates' scores with every line and without each one."""
+    history, films = lang.case(n).history, lang.names(lang.panel().candidates[n])
+    without = [history, *(history[:i] + history[i + 1 :] for i in range(len(history)))]
+    found = lang.model().likelihood([chat(message(lines)) for lines in without], [films] * len(without))
+    return [{"case": n, "without": i - 1, **{f"c{k}": x for k, x in enumerate(row)}} for i, row in enumerate(found)]
+
+
+def games(n: int) -> list[dict[str, object]]:
+    """The preference for every group of lines."""
+    scores = lang.case(n).game()(lang.groups())
+    return [{"case": n, "group": group, "score": score} for group, score in enumerate(scores)]
+
+
+def lines(n: int) -> list[dict[str, object]]:
+    """What three explainers say of each line: LIME over words, integrated gradients, attention."""
+    case = lang.case(n)
+    made = [words.lime_words(case)[0], words.line_gradients(case)[0], words.line_attention(case)[0]]
+    return [{"case": n, "method": e.method, "line": i, "value": value, "base": e.base, "score": e.score,
+             "seconds": e.seconds} for e in made for i, value in enumerate(e.values)]  # fmt: skip
+
+
+def closely(n: int) -> list[dict[str, object]]:
+    """One case in full: LIME's weight of every word, the credit of every token, attention by block."""
+    case = lang.case(n)
+    explainers = (words.lime_words, words.line_gradients, words.line_attention)
+    spoken, credit, attention = (explainer(case)[1] for explainer in explainers)
+    reading = words.Reading.of(case)
+    tokens = [case.model.tokenizer.decode([token]) for token in reading.tree.tokens]
+    return [
+        *({"what": "word", "place": k, "text": word, "value": weight} for k, (word, weight) in enumerate(spoken)),
+        *({"what": "token", "place": k, "line": line, "text": text, "value": value}
+          for k, (line, text, value) in enumerate(zip(reading.lines, tokens, credit, strict=True))),
+        *({"what": "attention", "place": block, "line": line, "value": value} for block, row in enumerate(attention)
+          for line, value in enumerate(reading.by_line(row, len(case.history)))),
+    ]  # fmt: skip
+
+
+def texts() -> None:
+    """Let llama.cpp write: lists and choices for thirty users, reasons for sixty."""
+    from xrec_utils.llm_text import LocalLM
+
+    path, model = lang.FOLDER / "texts.json", LocalLM()
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for kind, users in (("why", lang.CITED), ("list", lang.CITED // 2), ("choice", lang.CITED // 2)):
+        asked = [lang.conversation(kind, n) for n in range(users)]
+        prompts = fingerprint([json.dumps(each) for each in asked])
+        if known.get(kind, {}).get("prompts") == prompts:
+            continue
+        replies = [model.generate(each, max_tokens=160) for each in asked]
+        known[kind] = {"prompts": prompts, "model": model.name, "xllamacpp": version("xllamacpp"), "replies": replies}
+        replace_text(path, json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+        print(f"{kind}: {users} texts", flush=True)
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "ranking": ranking,
+    "deletions": lambda: explained("deletions.csv.gz", deletions, lang.CITED),
+    "games": lambda: explained("games.csv.gz", games, lang.EXPLAINED),
+    "lines": lambda: explained("lines.csv.gz", lines, lang.EXPLAINED),
+    "closely": lambda: explained("closely.csv.gz", closely, 1),
+    "texts": texts,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:

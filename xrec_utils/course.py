@@ -108,6 +108,22 @@ LESSONS = (
         60,
     ),
     Lesson(
+        "08",
+        "08_language_model_recommender.ipynb",
+        "Language-model recommender",
+        "Behaviour as text, three prompts, a small language model as ranker: its bias, its cure, and who beats it",
+        "13",
+        60,
+    ),
+    Lesson(
+        "14",
+        "14_explaining_language_models.ipynb",
+        "Explaining language models",
+        "Words, lines, gradients and attention of one prompt, and whether the model's own reason holds",
+        "19, 20",
+        60,
+    ),
+    Lesson(
         "09",
         "09_weight_heatmaps.ipynb",
         "Weight heatmaps",
@@ -154,6 +170,14 @@ LESSONS = (
         "Truth, faithfulness, stability, agreement and cost; the leaderboard, a failure gallery, and asking people",
         "26",
         75,
+    ),
+    Lesson(
+        "19",
+        "19_serving_explanations.ipynb",
+        "Serving explanations",
+        "A web service that answers with reasons: its latency budget, what to cache and what to compute beforehand",
+        "14, 18, 31",
+        45,
     ),
 )
 

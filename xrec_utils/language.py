@@ -18,16 +18,21 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils import zoo
-from xrec_utils.llm import KerasLM
+from xrec_utils.explain.words import Preference
+from xrec_utils.games import Explanation, Game, Masks
+from xrec_utils.llm import LIST, KerasLM
 from xrec_utils.metrics import places, ranking_table
 from xrec_utils.paths import DATA
-from xrec_utils.prompts import chat, fingerprint, message, spoken
+from xrec_utils.prompts import ANSWER, SYSTEM, chat, fingerprint, message, spoken
 
 FOLDER = DATA / "language"
 USERS, HALF, CANDIDATES, LENGTH = 200, 100, 20, 10
+CITED, EXPLAINED, LINES = 60, 16, 8  # users asked why; users whose games are played in full; films in these prompts
 STARTS = (0, 5, 10, 15, 19)  # places of the target where the bias is measured
 TURNS = (0, 5, 10, 15)  # how far a list is turned for an average over four orders
 ASKED_LIVE = 20  # users asked anew with RUN_LLM=1
+WHY = "Why this film? Name the films of my list that made you recommend it."
+TEN = "Answer with a list of ten titles, best first."
 CLOSE = 0.02  # nats per token by which a score may differ on another machine
 
 
@@ -56,6 +61,7 @@ QUESTIONS = {
     "20 films": Question(length=20, users=HALF),
     **{f"target at {place}": Question(place=place, users=HALF)
        for place in sorted({(start + turn) % CANDIDATES for start in STARTS for turn in TURNS})},
+    "no list, 8 films": Question(listed=False, length=LINES, users=CITED),
 }  # fmt: skip
 
 
@@ -131,6 +137,7 @@ def _stored() -> pd.DataFrame:
     return pd.read_csv(FOLDER / "ranking.csv.gz")
 
 
+@cache
 def scores(name: str) -> np.ndarray:
     """Scores (users, 20) of the question of that name, target first: stored ones, checked against the model if `live`.
 
@@ -171,3 +178,75 @@ def baseline(name: str) -> np.ndarray:
     return np.take_along_axis(every, asked.candidates, axis=1)
 
 
+
+
+@cache
+def case(n: int) -> Preference:
+    """Case n of the prompts explained: why the model's first of twenty films, and not its second?"""
+    first, second = np.argsort(-scores("no list, 8 films")[n], kind="stable")[:2]
+    films = names(panel().candidates[n])
+    return Preference(model(), tuple(names(panel().histories[n][-LINES:])), films[first], films[second])
+
+
+def groups(players: int = LINES) -> Masks:
+    """All 2**players groups as masks, group g holding player i where bit i of g is set."""
+    return (np.arange(2**players)[:, None] >> np.arange(players)) % 2 == 1
+
+
+def cases_fingerprint() -> str:
+    """sha256 over the cases explained, which stored explanations must have been made for."""
+    return fingerprint([repr((case(n).history, case(n).film, case(n).other)) for n in range(CITED)])
+
+
+@cache
+def _table(name: str) -> pd.DataFrame:
+    """A table of data/language. Raises ValueError if it answers other cases than `case` gives now."""
+    if record()["cases"][name] != cases_fingerprint():
+        raise ValueError(f"data/language/{name} explains other cases: run python -m xrec_utils.bench_language")
+    return pd.read_csv(FOLDER / name)
+
+
+def game(n: int) -> Game:
+    """The game of case n with its 256 stored scores: every group of lines, so that anything can be computed exactly."""
+    found = _table("games.csv.gz")
+    stored = found.loc[found["case"] == n, "score"].to_numpy()
+    if live() and n == 0:
+        few = groups()[::16]
+        compare(case(n).game()(few), stored[::16], "game 0")
+    bits = 2 ** np.arange(LINES)
+    return Game(case(n).history, case(n).target, lambda masks: stored[masks @ bits])
+
+
+def explanation(n: int, method: str) -> Explanation:
+    """What "attention", "integrated gradients" or "LIME over words" said about the lines of case n, as stored."""
+    found = _table("lines.csv.gz")
+    rows = found[(found["case"] == n) & found["method"].str.startswith(method)]
+    first = rows.iloc[0]
+    return Explanation(case(n).history, case(n).target, rows["value"].to_numpy(), first["base"], first["score"],
+                       first["method"], first["seconds"])  # fmt: skip
+
+
+def deletions(n: int) -> np.ndarray:
+    """Scores (9, 20) of the candidates of case n: with all lines, then without each of them in turn."""
+    found = _table("deletions.csv.gz")
+    return found[found["case"] == n].drop(columns=["case", "without"]).to_numpy()
+
+
+@cache
+def texts(kind: str) -> list[str]:
+    """What the model wrote: "list" (ten films of its own), "choice" (ten of the candidates), "why" (its reason)."""
+    found = json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))[kind]
+    if found["prompts"] != fingerprint([json.dumps(conversation(kind, n)) for n in range(len(found["replies"]))]):
+        raise ValueError(f"data/language/texts.json answers other {kind!r}: run python -m xrec_utils.bench_language")
+    return found["replies"]
+
+
+def conversation(kind: str, n: int) -> list[dict[str, str]]:
+    """The messages that make the model write about case n."""
+    asked, history = case(n), case(n).history
+    start = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": message(history)}]
+    if kind == "why":
+        answer = {"role": "assistant", "content": f"{ANSWER} {asked.film}"}
+        return [*start, answer, {"role": "user", "content": WHY}]
+    films = names(panel().candidates[n][shown(Question(), n)]) if kind == "choice" else ()
+    return [{"role": "user", "content": f"{message(history, films)}\n{LIST if films else TEN}"}]

@@ -37,6 +37,9 @@ class Size:
         return self.width // self.heads
 
 
+SMOLLM2 = Size()
+
+
 def rotate(x: Any, positions: Any, wavelength: float) -> Any:
     """Rotary position embedding (Su et al. 2021, arXiv:2104.09864): pair i of x (n, t, heads, d) turns by an angle.
 
@@ -95,7 +98,7 @@ class Block(keras.layers.Layer):
 class Llama(keras.Model):
     """The network from token vectors to the last hidden state; `embed` and `logits` share one matrix of words."""
 
-    def __init__(self, size: Size = Size(), **named: Any) -> None:
+    def __init__(self, size: Size = SMOLLM2, **named: Any) -> None:
         super().__init__(**named)
         self.size = size
         self.words = keras.layers.Embedding(size.vocabulary, size.width, embeddings_initializer="zeros", name="words")
@@ -151,7 +154,7 @@ def unpack(tensor: Any) -> np.ndarray:
     return dequantize(tensor.data, tensor.tensor_type)
 
 
-def load_llama(path: Path, size: Size = Size()) -> Llama:
+def load_llama(path: Path, size: Size = SMOLLM2) -> Llama:
     """Build the network and fill it from a GGUF file, one tensor at a time: at most one is held twice."""
     packed, model = tensors(path), Llama(size)
     model.build()

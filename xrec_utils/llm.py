@@ -16,8 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from xrec_utils.contract import History
-from xrec_utils.prompts import spoken, within
+from xrec_utils.llm_text import LanguageModel
+from xrec_utils.prompts import message, spoken, within
+from xrec_utils.replies import Catalogue, ranked
 
+LIST = "Answer with a list of their titles, best first."
 LARGEST = 640  # tokens read at once: more cost memory and, attention being quadratic, time
 
 
@@ -142,28 +145,53 @@ class KerasLM:
         if not all(answer.strip() for films in answers for answer in films):
             raise ValueError("answers: an empty text has no likelihood, give each candidate a title")
         pairs = [(start, end) for start, films in zip(starts, ends, strict=True) for end in films]
-        scores = np.concatenate([np.empty(0), *self._read(pairs)])
-        return np.split(scores, np.cumsum([len(films) for films in ends])[:-1])
+        scores = iter(self._read(pairs))
+        return [np.array([next(scores) for _ in films]) for films in ends]
 
-    def _read(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[np.ndarray]:
+    def _read(self, pairs: Sequence[tuple[list[int], list[int]]]) -> np.ndarray:
         sequences = [start + end for start, end in pairs]
-        scores = [np.empty(0)] * len(pairs)
+        scores = np.empty(len(pairs))
         for bundle in bundles(sequences, LARGEST):
             tree = Tree()
             paths = {n: tree.add(sequences[n])[-len(pairs[n][1]) :] for n in bundle}
             asked = sorted({tree.parents[node] for path in paths.values() for node in path})
-            found = self._log_probabilities(tree, asked)
+            found = self.following(tree, asked)
             row = {node: place for place, node in enumerate(asked)}
             for n, path in paths.items():
                 steps = [found[row[tree.parents[node]], tree.tokens[node]] for node in path]
-                scores[n] = np.array([np.mean(steps, dtype=np.float64)])
+                scores[n] = np.mean(steps, dtype=np.float64)
         return scores
 
-    def _log_probabilities(self, tree: Tree, asked: list[int]) -> np.ndarray:
+    def following(self, tree: Tree, asked: list[int]) -> np.ndarray:
         """(asked, vocabulary): what may follow each of the nodes asked about."""
         tokens, depths = (np.array([values], np.int32) for values in (tree.tokens, tree.depths))
         rows = np.stack([np.zeros(len(asked), np.int32), np.array(asked, np.int32)], axis=1)
         return self._graph(tokens, depths, tree.mask()[None], rows).numpy()
+
+
+@dataclass(eq=False)
+class Lister:
+    """Lets a model write its choice as a list and reads that back; a candidate's score is minus its place.
+
+    Candidates the model leaves out follow in the order shown. invented: titles it wrote that are no candidate, so far.
+    """
+
+    writer: LanguageModel
+    invented: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.writer.name
+
+    def score(self, histories: Sequence[Sequence[str]], candidates: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """See `Ranker`. Raises what the writer raises when it cannot be reached."""
+        return [self._places(history, films) for history, films in zip(histories, candidates, strict=True)]
+
+    def _places(self, history: Sequence[str], films: Sequence[str]) -> np.ndarray:
+        reply = self.writer.generate(f"{message(history, films)}\n{LIST}", max_tokens=16 * len(films))
+        found = ranked(reply, range(len(films)), Catalogue(films), seen=(), k=len(films))
+        self.invented += found.invented
+        return -np.argsort(found.codes).astype(float)
 
 
 @dataclass(eq=False)

@@ -1,9 +1,10 @@
 """Locks and environments, all generated from pyproject.toml: `python -m xrec_utils.lock [--until DATE]` (`make lock`).
 
-Four locks with hashes hold for every platform and Python this course supports: `requirements-build.lock`
+Five locks with hashes hold for every platform and Python this course supports: `requirements-build.lock`
 (pip, setuptools, wheel), `requirements.lock` (what runs and tests the course), `requirements-dev.lock` (the tools
-of its authors) and `requirements-bench.lock` (what the benchmark measures beside the course's models). The conda
-environments name Python and the build tools and leave the rest to `requirements.lock`.
+of its authors), `requirements-bench.lock` (what the benchmark measures beside the course's models) and
+`requirements-llm.lock` (language models; named in full in pyproject.toml, and installed without what they declare).
+The conda environments name Python and the build tools and leave the rest to `requirements.lock`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from xrec_utils.paths import ROOT
 PYTHON = "3.11"
 BUILD_TOOLS = ("pip>=25", "setuptools>=77", "wheel>=0.45")
 BUILD_LOCK, LOCK, DEV_LOCK = "requirements-build.lock", "requirements.lock", "requirements-dev.lock"
-BENCH_LOCK = "requirements-bench.lock"
+BENCH_LOCK, LLM_LOCK = "requirements-bench.lock", "requirements-llm.lock"
 OPTIONS = ("--universal", "--generate-hashes", "--fork-strategy", "fewest", "--python-version", PYTHON)
 OPTIONS += ("--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
 PIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*==[^\\\n]*", re.MULTILINE)
@@ -83,10 +84,11 @@ def environments(root: Path = ROOT) -> dict[str, str]:
     }
 
 
-def compile_lock(output: str, wanted: list[str], below: list[str], until: str | None, root: Path = ROOT) -> None:
+def compile_lock(output: str, wanted: list[str], below: list[str], until: str | None, root: Path = ROOT,
+                 *options: str) -> None:
     """Resolve the requirement lines `wanted` into the lock `output`, agreeing with the locks `below`.
 
-    `until` is a date: nothing published later is considered.
+    `until` is a date: nothing published later is considered. `options` are further ones of uv.
 
     Raises:
         SystemExit: uv found no solution or is not installed; its message is printed above, the lock is unchanged.
@@ -96,7 +98,8 @@ def compile_lock(output: str, wanted: list[str], below: list[str], until: str | 
         constraints, compiled = Path(folder, "constraints.txt"), Path(folder, output)
         # a constraint with a marker would make uv split the lock by platform
         constraints.write_text("\n".join(str(pin) for pin in fixed if not pin.marker), encoding="utf-8")
-        command = [sys.executable, "-m", "uv", "pip", "compile", "-", *OPTIONS, "--constraint", str(constraints)]
+        command = [sys.executable, "-m", "uv", "pip", "compile", "-", *OPTIONS, *options]
+        command += ["--constraint", str(constraints)]
         command += ["--output-file", str(compiled)] + (["--exclude-newer", until] if until else [])
         if subprocess.run(command, input="\n".join(wanted), text=True).returncode:
             sys.exit(f"{output} is unchanged: see the message above (`pip install uv` if uv is missing).")
@@ -104,7 +107,7 @@ def compile_lock(output: str, wanted: list[str], below: list[str], until: str | 
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
-    """Resolve the ranges of pyproject.toml anew: the four locks and the conda environments."""
+    """Resolve the ranges of pyproject.toml anew: the five locks and the conda environments."""
     parser = argparse.ArgumentParser(prog="python -m xrec_utils.lock", description=main.__doc__)
     parser.add_argument("--until", metavar="DATE", help="consider nothing published after this day, such as 2026-11-21")
     until = parser.parse_args(arguments).until
@@ -112,9 +115,10 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     compile_lock(LOCK, requirements(root) + requirements(root, "test"), [BUILD_LOCK], until, root)
     compile_lock(DEV_LOCK, requirements(root, "dev"), [BUILD_LOCK, LOCK], until, root)
     compile_lock(BENCH_LOCK, requirements(root, "bench"), [BUILD_LOCK, LOCK], until, root)
+    compile_lock(LLM_LOCK, requirements(root, "llm"), [BUILD_LOCK, LOCK], until, root, "--no-deps")
     for name, text in environments(root).items():
         replace_text(root / name, text)
-    print(f"Wrote {BUILD_LOCK}, {LOCK}, {DEV_LOCK}, {BENCH_LOCK}, {', '.join(environments(root))}.")
+    print(f"Wrote {BUILD_LOCK}, {LOCK}, {DEV_LOCK}, {BENCH_LOCK}, {LLM_LOCK}, {', '.join(environments(root))}.")
 
 
 if __name__ == "__main__":

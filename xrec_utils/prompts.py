@@ -14,7 +14,7 @@ from hashlib import sha256
 SYSTEM = "You recommend films. You answer with the title of one film and nothing else."
 ANSWER = "The next film to watch is:"  # how the model's answer is made to begin; a space and a title follow
 YEAR = re.compile(r"\s*\((\d{4})(-\d{0,4})?\)\s*$")
-ALIAS = re.compile(r"\s*\([^()]*\)")  # another title of the same film, in brackets
+ALIAS = re.compile(r"\s+\([^()]*\)")  # another title of the same film, in brackets
 MOVED = re.compile(r"^(?P<title>.+), (?P<article>The|A|An|Les|Le|La|L'|El|Los|Las|Il|Das|Der|Die)$")
 Count = Callable[[str], int]
 

@@ -67,12 +67,25 @@ def explain(
         raise ValueError("explain needs a model with a history and an item, or a Game alone")
     else:
         game = history_game(model, history, item, titles)
+    return solve(model, game, history, item, method, permutations, seed)
+
+
+def solve(
+    model: HistoryModel | None,
+    game: Game,
+    history: History | None,
+    item: int | None,
+    method: str = "auto",
+    permutations: int = 256,
+    seed: int = 0,
+) -> Explanation:
+    """`explain` for a game that is at hand already (model None: for any game); arguments and errors as there."""
     if method != "auto" and method not in METHODS:
         raise ValueError(f"method={method!r} is unknown; choose auto, {', '.join(METHODS)}")
     case, start = (model, game, history, item, permutations, seed), perf_counter()
     for name, way in METHODS.items() if method == "auto" else [(method, METHODS[method])]:
         if found := way(*case):
-            return _named(found, game, name, perf_counter() - start)
+            return named(found, game, name, perf_counter() - start)
     raise ValueError(f"{method} cannot explain {_what(model, game)}: use method='auto'")
 
 
@@ -80,7 +93,8 @@ def _what(model: HistoryModel | None, game: Game) -> str:
     return f"{model.name if model else game.target} with {game.n_players} players"
 
 
-def _named(found: Explanation | Found, game: Game, name: str, seconds: float) -> Explanation:
+def named(found: Explanation | Found, game: Game, name: str, seconds: float) -> Explanation:
+    """An Explanation out of what a method found: values and errors, or one already."""
     if isinstance(found, Explanation):
         return found
     values, error = found

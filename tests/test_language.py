@@ -1,0 +1,159 @@
+"""The stored answers of the language model: they belong to today's prompts, and the model still gives them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_llm
+
+from xrec_utils import bench_language
+from xrec_utils import language as lang
+from xrec_utils.explain.shapley import brute_force
+from xrec_utils.prompts import message
+
+CACHED = (lang.panel, lang.record, lang._stored, lang.scores, lang._table, lang.texts)
+
+
+def forget() -> None:
+    for function in CACHED:
+        function.cache_clear()
+
+
+def test_targets_come_first_and_no_candidate_was_seen() -> None:
+    asked = lang.panel()
+    assert len(asked.users) == len(set(asked.users)) == lang.USERS
+    for history, candidates in zip(asked.histories, asked.candidates, strict=True):
+        assert len(set(candidates)) == lang.CANDIDATES and not set(candidates) & set(history)
+    cases = lang.zoo.split().cases("test")
+    targets = dict(zip(cases.users, (int(target[0]) for target in cases.targets), strict=True))
+    assert [targets[user] for user in asked.users] == asked.candidates[:, 0].tolist()
+
+
+@pytest.mark.parametrize("place", lang.STARTS)
+def test_the_target_stands_where_the_question_says(place: int) -> None:
+    question = lang.QUESTIONS[f"target at {place}"]
+    prompt, names = lang.words(question, 1)[0], lang.names(lang.panel().candidates[0])
+    assert f"\n{place + 1}. {names[0]}\n" in prompt.split("These are the films")[1]
+    order = lang.shown(question, 0)
+    assert order[place] == 0 and (np.diff(order) % lang.CANDIDATES == 1).all()
+
+
+@pytest.mark.parametrize("name", lang.QUESTIONS)
+def test_stored_scores_answer_todays_prompts(name: str) -> None:
+    stored = lang.scores(name)
+    assert stored.shape == (lang.QUESTIONS[name].users, lang.CANDIDATES) and (stored < 0).all()
+
+
+def test_averages_over_turns_do_not_know_where_a_turn_began() -> None:
+    """Places 0, 5, 10 and 15 are turns of each other: their averages are the same numbers."""
+    for start in lang.TURNS:
+        np.testing.assert_allclose(lang.averaged(start), lang.averaged(0))
+    assert not np.allclose(lang.averaged(19), lang.averaged(0))
+
+
+def test_ndcg_of_the_first_column() -> None:
+    scores = np.array([[3.0, 1, 2], [1, 3, 2], [2, 3, 1]])
+    np.testing.assert_allclose(lang.ndcg(scores), [1, 0.5, 1 / np.log2(3)])
+    assert lang.ndcg(scores, k=1).tolist() == [1, 0, 0]
+
+
+def test_baselines_score_the_same_candidates() -> None:
+    asked, model = lang.panel(), lang.zoo.load("ease")
+    found = lang.baseline("ease")
+    np.testing.assert_allclose(found[7], model.score([asked.histories[7]], items=asked.candidates[7])[0], rtol=1e-6)
+
+
+def test_cases_compare_the_first_with_the_second() -> None:
+    scores = lang.scores("no list, 8 films")
+    for n in (0, lang.CITED - 1):
+        case, films = lang.case(n), lang.names(lang.panel().candidates[n])
+        order = [films[place] for place in np.argsort(-scores[n])]
+        assert (case.film, case.other) == (order[0], order[1]) and len(case.history) == lang.LINES
+
+
+def test_stored_games_agree_with_stored_scores_and_deletions() -> None:
+    for n in range(lang.EXPLAINED):
+        game, scores = lang.game(n), lang.deletions(n)
+        first, second = np.argsort(-lang.scores("no list, 8 films")[n], kind="stable")[:2]
+        without = ~np.eye(lang.LINES, dtype=bool)
+        expected = scores[:, first] - scores[:, second]
+        np.testing.assert_allclose([game.full(), *game(without)], expected, atol=2e-3)
+        assert abs(brute_force(game).gap) < 1e-9
+
+
+def test_stored_explanations_are_of_the_same_preference() -> None:
+    for n in range(lang.EXPLAINED):
+        gradients, attention = (lang.explanation(n, name) for name in ("integrated gradients", "attention"))
+        assert gradients.score == pytest.approx(lang.game(n).full(), abs=2e-3)
+        assert attention.values.min() >= 0 and attention.values.sum() < 1
+        assert lang.explanation(n, "LIME over words").score == pytest.approx(
+            1 / (1 + np.exp(-lang.game(n).full())), abs=2e-3)  # fmt: skip
+
+
+def test_stored_texts_answer_todays_questions() -> None:
+    assert len(lang.texts("why")) == lang.CITED and len(lang.texts("list")) == len(lang.texts("choice"))
+    why = lang.conversation("why", 0)
+    assert [turn["role"] for turn in why] == ["system", "user", "assistant", "user"]
+    assert why[1]["content"] == message(lang.case(0).history) and lang.case(0).film in why[2]["content"]
+    assert "can watch next" in lang.conversation("choice", 3)[0]["content"]
+
+
+def test_the_model_still_says_so(needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("llm")
+    monkeypatch.setenv("RUN_LLM", "1")
+    monkeypatch.setattr(lang, "ASKED_LIVE", 2)
+    lang.scores.cache_clear()
+    lang.scores("sequential")
+    lang.game(0)
+    with pytest.raises(ValueError, match="differ by"):
+        lang.compare(np.zeros(3), np.array([0, 0, 0.5]), "nothing")
+    lang.scores.cache_clear()
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same experiments with a tiny model, three users and three candidates, in a folder of their own."""
+    forget()
+    sizes = {"USERS": 3, "HALF": 2, "CANDIDATES": 3, "CITED": 2, "EXPLAINED": 1, "LINES": 3, "FOLDER": tmp_path}
+    for name, value in sizes.items():
+        monkeypatch.setattr(lang, name, value)
+    monkeypatch.setattr(lang, "QUESTIONS", {
+        "sequential": lang.Question(length=2, users=3),
+        "no list, 8 films": lang.Question(listed=False, length=3, users=2),
+    })  # fmt: skip
+    model = tiny_llm.tiny_lm()
+    monkeypatch.setattr(lang, "model", lambda: model)
+    titles = np.array([letter * 3 for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"] * 200)
+    monkeypatch.setattr(lang, "names", lambda codes: [str(titles[code]) for code in codes])
+    monkeypatch.setattr(bench_language, "model_file", lambda name: Path(__file__))
+    yield tmp_path
+    monkeypatch.undo()
+    forget()
+
+
+def test_everything_is_asked_once_and_read_back(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench_language.main(["ranking", "deletions", "games", "lines", "closely"])
+    assert "sequential: NDCG@10" in capsys.readouterr().out
+    asked = lang.ask(lang.QUESTIONS["sequential"], lang.model())
+    np.testing.assert_allclose(lang.scores("sequential"), asked, atol=1e-4)
+    np.testing.assert_allclose(lang.game(0)(lang.groups()), lang.case(0).game()(lang.groups()), atol=1e-4)
+    assert lang.explanation(0, "attention").players == lang.case(0).history
+    before = {path.name: path.read_bytes() for path in small.iterdir()}
+    bench_language.main(["ranking", "deletions", "games", "lines", "closely"])
+    assert capsys.readouterr().out == "" and before == {path.name: path.read_bytes() for path in small.iterdir()}
+
+
+def test_answers_to_other_prompts_are_refused(small: Path) -> None:
+    bench_language.main(["ranking", "deletions"])
+    record = json.loads((small / "record.json").read_text())
+    record["prompts"]["sequential"] = record["cases"]["deletions.csv.gz"] = "of yesterday"
+    (small / "record.json").write_text(json.dumps(record))
+    forget()
+    with pytest.raises(ValueError, match="answers other prompts"):
+        lang.scores("sequential")
+    with pytest.raises(ValueError, match="explains other cases"):
+        lang.deletions(0)

@@ -1,0 +1,81 @@
+"""Lines and words of a prompt as players, on a tiny language model with known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny_llm
+
+from xrec_utils.explain import words
+from xrec_utils.explain.shapley import brute_force
+from xrec_utils.prompts import chat, message
+
+
+@pytest.fixture(scope="module")
+def case() -> words.Preference:
+    return words.Preference(tiny_llm.tiny_lm(), ("Alien", "Big Fish", "Cube 2"), "Dune", "Elf")
+
+
+def likelihood(case: words.Preference, history: tuple[str, ...]) -> float:
+    film, other = case.model.likelihood([chat(message(history))], [[case.film, case.other]])[0]
+    return film - other
+
+
+def test_the_game_is_the_preference_after_each_group_of_lines(case: words.Preference) -> None:
+    game = case.game()
+    masks = np.array([[True, False, True], [False, False, False], [True, True, True]])
+    expected = [likelihood(case, films) for films in (("Alien", "Cube 2"), (), case.history)]
+    np.testing.assert_allclose(game(masks), expected, atol=1e-6)
+    assert game.target == "preference for Dune over Elf"
+    assert brute_force(game).gap == pytest.approx(0, abs=1e-9)
+
+
+def test_probabilities_have_two_columns_and_skip_lines_without_words(case: words.Preference) -> None:
+    found = words.probabilities(case)(["Alien\nBig Fish\nCube 2", "Alien\n \nCube 2", "\n", "Alien\n  \n - "])
+    assert found.shape == (4, 2)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    expected = [likelihood(case, films) for films in (case.history, ("Alien", "Cube 2"), (), ("Alien",))]
+    np.testing.assert_allclose(np.log(found[:, 1] / found[:, 0]), expected, atol=1e-5)
+
+
+def test_lime_gives_every_word_a_weight_and_adds_them_up_by_line(case: words.Preference) -> None:
+    explained, spoken = words.lime_words(case, samples=40)
+    assert [word for word, _ in spoken] == ["Alien", "Big", "Fish", "Cube", "2"]
+    weights = [weight for _, weight in spoken]
+    np.testing.assert_allclose(explained.values, [weights[0], sum(weights[1:3]), sum(weights[3:])])
+    assert explained.players == case.history and explained.score == pytest.approx(words.probabilities(case)(
+        ["\n".join(case.history)])[0, 1])  # fmt: skip
+    again, _ = words.lime_words(case, samples=40)
+    np.testing.assert_array_equal(again.values, explained.values)
+
+
+def test_every_token_of_a_line_belongs_to_it(case: words.Preference) -> None:
+    tokens, lines = words.line_of_tokens(case)
+    text = case.model.tokenizer.decode(tokens)
+    assert text == chat(message(case.history))
+    for n, film in enumerate(case.history):
+        mine = "".join(letter for letter, line in zip(text, lines, strict=True) if line == n)
+        assert mine.strip() == f"{n + 1}. {film}"
+
+
+def test_gradients_add_up_to_the_difference_from_their_start() -> None:
+    """With enough steps the integral is exact: the values close the gap, and no token outside the lines has credit."""
+    case = words.Preference(tiny_llm.tiny_lm(), ("Up", "Elf"), "Dune", "Big")
+    table = case.model.model.words.embeddings
+    table.assign_add(np.full(table.shape, 1.5))  # the mean word lies away from zero, as SmolLM2's does
+    explained, credit = words.line_gradients(case, steps=40)
+    assert explained.score == pytest.approx(likelihood(case, case.history), abs=1e-5)
+    moved = abs(explained.score - explained.base)
+    assert abs(explained.gap) < 0.02 * moved
+    assert np.all(credit[words.Reading.of(case).lines < 0] == 0)
+    np.testing.assert_allclose(credit.sum(), explained.values.sum(), atol=1e-6)
+    coarse, _ = words.line_gradients(case, steps=1)
+    assert abs(coarse.gap) > abs(explained.gap)
+
+
+def test_attention_of_a_line_is_a_share(case: words.Preference) -> None:
+    explained, weights = words.line_attention(case)
+    reading = words.Reading.of(case)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+    assert explained.values.sum() == pytest.approx(weights.mean(axis=0)[reading.lines >= 0].sum(), abs=1e-6)
+    assert (explained.values > 0).all()
