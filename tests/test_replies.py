@@ -57,9 +57,8 @@ def test_a_list_with_years_comes_back_from_every_style(style: str, titles: list[
 @pytest.mark.parametrize("style", STYLES)
 @given(films)
 def test_a_list_without_years_comes_back(style: str, titles: list[str]) -> None:
-    names = [name for name in map(spoken, titles) if name != "Birdman: Or"]
-    if len(names) > 1:  # "Or" is what is left of that title without its brackets
-        assert [key(title) for title in films_in(STYLES[style](names))] == [key(name) for name in names]
+    names = [spoken(title) for title in titles]
+    assert [key(title) for title in films_in(STYLES[style](names))] == [key(name) for name in names]
 
 
 @pytest.mark.parametrize(("text", "expected"), [
@@ -129,7 +128,7 @@ def test_the_film_meant_is_found(title: str, film: str | None) -> None:
     assert match.invented == [] and (film is None or TITLES[match.codes[0]] == film)
 
 
-@pytest.mark.parametrize("title", ["Toy Story 9", "The Lion King (2014)", "Rocky 7", "A Purple Banana", "", "!", "(1995)"])
+@pytest.mark.parametrize("title", ["Toy Story 9", "The Lion King (2014)", "Rocky 7", "Violet Kiwi", "", "!", "(1995)"])
 def test_what_is_no_film_is_invented(title: str) -> None:
     match = CATALOGUE.match([title])
     assert match.invented == [title] and match.codes.tolist() == [-1] and match.scores.tolist() == [0]

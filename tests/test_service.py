@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from xrec_utils.explain.auto import explain
 from xrec_utils.explain.baselines import leave_one_out
 from xrec_utils.games import Explanation, history_game
 from xrec_utils.metrics import top_k
-from xrec_utils.service import address, create_app
+from xrec_utils.service import address, create_app, main
 from xrec_utils.service_core import MODELS, PERMUTATIONS, Cache, spoken, version
 from xrec_utils.service_schema import LONGEST, Answer, RecommendRequest
 
@@ -246,6 +247,15 @@ def test_the_address_comes_from_the_environment(environment: dict[str, str], fou
 def test_a_port_that_is_none(port: str) -> None:
     with pytest.raises(ValueError, match="PORT="):
         address({"PORT": port})
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("PORT", str(taken.getsockname()[1]))
+        assert main() == 1
+    assert "cannot start" in capsys.readouterr().err
 
 
 def test_the_app_can_be_made_again() -> None:

@@ -8,6 +8,7 @@ import tiny_llm
 
 from xrec_utils.explain import words
 from xrec_utils.explain.shapley import brute_force
+from xrec_utils.games import Explanation
 from xrec_utils.prompts import chat, message
 
 
@@ -31,7 +32,7 @@ def test_the_game_is_the_preference_after_each_group_of_lines(case: words.Prefer
 
 
 def test_probabilities_have_two_columns_and_skip_lines_without_words(case: words.Preference) -> None:
-    found = words.probabilities(case)(["Alien\nBig Fish\nCube 2", "Alien\n \nCube 2", "\n", "Alien\n  \n - "])
+    found = words.probabilities(case.of)(["Alien\nBig Fish\nCube 2", "Alien\n \nCube 2", "\n", "Alien\n  \n - "])
     assert found.shape == (4, 2)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     expected = [likelihood(case, films) for films in (case.history, ("Alien", "Cube 2"), (), ("Alien",))]
@@ -43,7 +44,7 @@ def test_lime_gives_every_word_a_weight_and_adds_them_up_by_line(case: words.Pre
     assert [word for word, _ in spoken] == ["Alien", "Big", "Fish", "Cube", "2"]
     weights = [weight for _, weight in spoken]
     np.testing.assert_allclose(explained.values, [weights[0], sum(weights[1:3]), sum(weights[3:])])
-    assert explained.players == case.history and explained.score == pytest.approx(words.probabilities(case)(
+    assert explained.players == case.history and explained.score == pytest.approx(words.probabilities(case.of)(
         ["\n".join(case.history)])[0, 1])  # fmt: skip
     again, _ = words.lime_words(case, samples=40)
     np.testing.assert_array_equal(again.values, explained.values)
@@ -79,3 +80,37 @@ def test_attention_of_a_line_is_a_share(case: words.Preference) -> None:
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
     assert explained.values.sum() == pytest.approx(weights.mean(axis=0)[reading.lines >= 0].sum(), abs=1e-6)
     assert (explained.values > 0).all()
+
+
+def explained(values: list[float], error: list[float] | None) -> Explanation:
+    films = ("Alien", "Big Fish", "Cube 2", "Dune")[: len(values)]
+    noise = None if error is None else np.array(error)
+    return Explanation(films, "preference for Elf over Up", np.array(values), 0.0, 1.0, "a guess", error=noise)
+
+
+def test_the_template_names_the_films_above_twice_their_error() -> None:
+    found = words.template_reason(explained([0.3, -0.9, 0.5, 0.21], [0.1, 0.1, 0.1, 0.105]))
+    assert found == ("Cube 2 and Alien raise the model's preference for Elf over Up.", [2, 0])
+    one = words.template_reason(explained([0.3, 0.1], [0.1, 0.1]))
+    assert one.sentence == "Alien raises the model's preference for Elf over Up." and one.cited == [0]
+    assert words.template_reason(explained([3, 1, 4, 2], [0, 0, 0, 0])).cited == [2, 0, 3]
+    assert words.template_reason(explained([3, 1, 4, 2], [0, 0, 0, 0]), k=1).cited == [2]
+
+
+def test_the_template_says_so_when_no_film_is_sure() -> None:
+    found = words.template_reason(explained([0.1, -1.0, 0.0], [0.06, 0.0, 0.0]))
+    assert found.cited == [] and found.sentence.startswith("No single film of your list clearly raises")
+    with pytest.raises(ValueError, match="without standard errors"):
+        words.template_reason(explained([0.1, 0.2], None))
+
+
+def test_citation_precision_counts_over_all_cases() -> None:
+    effects = [np.array([0.5, -0.1, 0.0]), np.array([0.2, 0.2, 0.2])]
+    found = words.citation_precision([[0, 1, 2], [2]], effects)
+    assert (found.right, found.cited, found.share) == (2, 4, 0.5)
+    z = 1.959964  # Wilson's interval for 2 of 4, by its formula
+    middle, half = (2 + z**2 / 2) / (4 + z**2), z / (4 + z**2) * (2 * 2 / 4 + z**2 / 4) ** 0.5
+    assert (found.low, found.high) == pytest.approx((middle - half, middle + half), abs=1e-6)
+    assert words.citation_precision([[0], []], effects).high == pytest.approx(1)
+    with pytest.raises(ValueError, match="no film is cited"):
+        words.citation_precision([[], []], effects)

@@ -1,7 +1,7 @@
 """Ask the language model everything the course asks it, once: `python -m xrec_utils.bench_language [part ...]`.
 
-Parts: ranking, deletions, games, lines, closely, texts, agreement, table. Each writes into data/language and is skipped
-where its answers stand already; `table` sums all up in data/bench/language.csv. Needs `make llm`.
+Parts: ranking, deletions, games, lines, closely, texts, encoder, agreement, table. Each writes into data/language, most
+only what is not there yet; `table` sums all up in data/bench/language.csv. All but `table` need `make llm`.
 
 Written down before the first test user was asked:
   1. Popularity ranks better than the language model by NDCG@10 in each of the three designs (200 users).
@@ -21,8 +21,10 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 
+import numpy as np
 import pandas as pd
 
+from xrec_utils import bench_language_table, bench_llama
 from xrec_utils import language as lang
 from xrec_utils.explain import words
 from xrec_utils.fetch import model_file
@@ -140,6 +142,29 @@ def texts() -> None:
         print(f"{kind}: {users} texts", flush=True)
 
 
+def encoder() -> None:
+    """How alike MiniLM finds each candidate's title and those of the user's last films."""
+    from xrec_utils.llm_encoder import SentenceEncoder
+
+    model, said = SentenceEncoder(), lang.titles_compared()
+    found = [model.score(*texts).astype(float).round(4).tolist() for texts in said]
+    kept_as = {"texts": fingerprint([repr(texts) for texts in said]), "model": model.name,
+               "onnxruntime": version("onnxruntime"), "scores": found}  # fmt: skip
+    replace_text(lang.FOLDER / "encoder.json", json.dumps(kept_as) + "\n")
+
+
+def agreement() -> None:
+    """How far the Keras model lies from NumPy (logits) and llama.cpp (nats of log-probability), into record.json."""
+    known, weights = json.loads((lang.FOLDER / "record.json").read_text(encoding="utf-8")), model_file("smollm2").name
+    if weights in known.get("agreement", {}):
+        return
+    gaps, same = bench_llama.to_llama_cpp(lang.model())
+    found = {"NumPy, largest logit difference": bench_llama.to_numpy(lang.model()).max(),
+             "llama.cpp, median difference": np.median(gaps), "llama.cpp, 99th percentile": np.quantile(gaps, 0.99),
+             "llama.cpp, same top token": same.mean(), "llama.cpp, tokens asked about": len(same)}  # fmt: skip
+    note("agreement", weights, {name: round(float(value), 6) for name, value in found.items()})
+
+
 PARTS: dict[str, Callable[[], None]] = {
     "ranking": ranking,
     "deletions": lambda: explained("deletions.csv.gz", deletions, lang.CITED),
@@ -147,6 +172,9 @@ PARTS: dict[str, Callable[[], None]] = {
     "lines": lambda: explained("lines.csv.gz", lines, lang.EXPLAINED),
     "closely": lambda: explained("closely.csv.gz", closely, 1),
     "texts": texts,
+    "encoder": encoder,
+    "agreement": agreement,
+    "table": bench_language_table.write,
 }
 
 

@@ -24,6 +24,7 @@ from xrec_utils.llm import LIST, KerasLM
 from xrec_utils.metrics import places, ranking_table
 from xrec_utils.paths import DATA
 from xrec_utils.prompts import ANSWER, SYSTEM, chat, fingerprint, message, spoken
+from xrec_utils.replies import Catalogue, Citations, cited
 
 FOLDER = DATA / "language"
 USERS, HALF, CANDIDATES, LENGTH = 200, 100, 20, 10
@@ -178,12 +179,34 @@ def baseline(name: str) -> np.ndarray:
     return np.take_along_axis(every, asked.candidates, axis=1)
 
 
+def titles_compared() -> list[tuple[list[str], list[str]]]:
+    """What a sentence encoder compares for each user: titles of the last films, and of the candidates."""
+    asked = panel()
+    return [(names(history[-LENGTH:]), names(codes))
+            for history, codes in zip(asked.histories, asked.candidates, strict=True)]  # fmt: skip
+
+
+@cache
+def similarity() -> np.ndarray:
+    """Scores (200, 20), target first: mean cosine of each candidate's title to the last films' by MiniLM, as stored.
+
+    Raises ValueError when other titles were compared.
+    """
+    found = json.loads((FOLDER / "encoder.json").read_text(encoding="utf-8"))
+    if found["texts"] != fingerprint([repr(texts) for texts in titles_compared()]):
+        raise ValueError("data/language/encoder.json compares other titles: run python -m xrec_utils.bench_language")
+    return np.array(found["scores"])
+
+
+def chosen(n: int) -> np.ndarray:
+    """Places among the candidates of the film that the model puts first for case n, and of its second."""
+    return np.argsort(-scores("no list, 8 films")[n], kind="stable")[:2]
 
 
 @cache
 def case(n: int) -> Preference:
     """Case n of the prompts explained: why the model's first of twenty films, and not its second?"""
-    first, second = np.argsort(-scores("no list, 8 films")[n], kind="stable")[:2]
+    first, second = chosen(n)
     films = names(panel().candidates[n])
     return Preference(model(), tuple(names(panel().histories[n][-LINES:])), films[first], films[second])
 
@@ -232,6 +255,13 @@ def deletions(n: int) -> np.ndarray:
     return found[found["case"] == n].drop(columns=["case", "without"]).to_numpy()
 
 
+def falls(n: int) -> np.ndarray:
+    """What deleting each line of case n costs its film (2, 8): nats of preference, and places among the twenty."""
+    found, (first, second) = deletions(n), chosen(n)
+    preference, place = found[:, first] - found[:, second], (found > found[:, [first]]).sum(axis=1)
+    return np.array([preference[0] - preference[1:], place[1:] - place[0]])
+
+
 @cache
 def texts(kind: str) -> list[str]:
     """What the model wrote: "list" (ten films of its own), "choice" (ten of the candidates), "why" (its reason)."""
@@ -250,3 +280,19 @@ def conversation(kind: str, n: int) -> list[dict[str, str]]:
         return [*start, answer, {"role": "user", "content": WHY}]
     films = names(panel().candidates[n][shown(Question(), n)]) if kind == "choice" else ()
     return [{"role": "user", "content": f"{message(history, films)}\n{LIST if films else TEN}"}]
+
+
+@cache
+def stated() -> list[Citations]:
+    """What the model's reasons name, one for each of the texts on "why".
+
+    cited: lines (0, 1, ...) of the history; others: codes of further films, the recommended one left out; invented:
+    titles of no film of the catalogue, without those that only begin another one, as a text cut short does.
+    """
+    catalogue, found = Catalogue(names(range(zoo.split().n_items))), []
+    for n, text in enumerate(texts("why")):
+        past, film = panel().histories[n][-LINES:].tolist(), int(panel().candidates[n][chosen(n)[0]])
+        told = cited(text, catalogue, [*past, film])
+        whole = [title for title in told.invented if sum(other.startswith(title) for other in told.invented) == 1]
+        found.append(Citations([past.index(code) for code in told.cited if code != film], told.others, whole))
+    return found

@@ -33,7 +33,7 @@ BRACKETS = re.compile(r"\(([^()]*)\)")
 TWIN = re.compile(r"(?<=\)) \[\d+\]$")  # the id that tells two films of one name apart
 ROMAN = {word: str(n) for n, word in enumerate(("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"), 1)}
 AMID = re.compile(r"(?<=[a-z,:] )(?:The|A|An) [A-Z][\w'’-]*(?::? (?:(?:of|the|and|in|a|to|for) ){0,2}[A-Z\d][\w'’-]*)*")
-ARTICLES = ("a", "an", "the", "le", "la", "les", "l", "el", "il", "der", "die", "das")
+ARTICLES = ("a", "an", "the", "le", "la", "les", "l", "el", "il", "der", "das")
 SKIPPED = frozenset((*ARTICLES, "part", "episode", "vol", "volume", "chapter"))
 LIST_MARK = re.compile(r"^\s*(?:[-*•–+]|\d{1,3}[.)]|#\d{1,3}[.:)]?)\s+")
 INLINE = re.compile(r"^(?:.*?\s)?1([.)])\s.*[\s,;]2\1\s")
@@ -214,7 +214,8 @@ def _clean(item: str) -> str:
 
 def _like_a_title(text: str, share: float = 1.0) -> bool:
     """Whether at least a share of the words, small ones left out, begins with a capital or a digit, as in titles."""
-    words = [word for word in re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text) if word.lower() not in SMALL]
+    every = re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text)
+    words = [word for word in every if word.lower() not in SMALL] or every
     return bool(words) and sum(not word[0].islower() for word in words) >= share * len(words)
 
 
@@ -280,10 +281,10 @@ def _capitals(sentence: str) -> str:
 
 
 def _bare_pattern(title: str) -> re.Pattern[str]:
-    """A title in running text: its words in its own capitals, no number after it; one word alone only mid-sentence."""
+    """A title in running text: its words in its own capitals, no number after it; one word alone only mid-sentence or numbered."""
     words = re.findall(r"[^\W_]+", plain(spoken(title)))
     words = words[1:] if len(words) > 1 and words[0].lower() in SKIPPED else words
-    before = r"(?<=[a-z,] )" if len(words) == 1 else r"(?<!\w)"
+    before = r"(?:(?<=[a-z,] )|(?<=\d[.)] ))" if len(words) == 1 else r"(?<!\w)"
     return re.compile(before + r"\W+".join(map(re.escape, words)) + r"(?!\w)(?!:? (?:\d|[IVX]+\b|Part\b))")
 
 

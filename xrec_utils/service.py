@@ -15,6 +15,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -181,6 +182,7 @@ def main() -> int:
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue is no fault
     try:
         host, port = address(os.environ)
+        socket.create_server((host, port)).close()  # a port that is taken is said before the models are loaded
         app = create_app(Service())
         gc.freeze()  # models and libraries stay: the collector need not look through them again and again
         server = create_server(app, host=host, port=port, threads=THREADS,

@@ -2,6 +2,7 @@
 
 Every explanation here is about one number, the *preference*: the mean log-probability of a film's title after the
 prompt minus that of another's, in nats per token. Its players are the films of the history, a line of the prompt each.
+At the end a reason in words that is made from Shapley values, and how to judge any reason that names films.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from lime.lime_text import LimeTextExplainer
+from scipy.stats import binomtest
 
 from xrec_utils.games import Explanation, Game, Masks
 from xrec_utils.keras_start import tf
@@ -55,16 +58,17 @@ class Preference:
         return Explanation(self.history, self.target, values, empty if base is None else base, full, method, seconds)
 
 
-def probabilities(case: Preference) -> Callable[[list[str]], np.ndarray]:
+def probabilities(preference: Callable[[list[list[str]]], np.ndarray]) -> Callable[[list[str]], np.ndarray]:
     """What LIME asks for: a function from texts to an (n, 2) array, P(other) and P(film), each row adding up to 1.
 
-    A text holds one film a line; a line with no word left is no film. P(film) = 1 / (1 + exp(-preference)).
+    preference: from lists of titles to numbers (n,), such as `Preference.of`; P(film) = 1 / (1 + exp(-preference)).
+    A text holds one film a line; a line with no word left is no film.
     """
 
     def predict(texts: list[str]) -> np.ndarray:
         lines = [[line.strip() for line in text.split("\n")] for text in texts]
-        preference = case.of([[line for line in films if any(map(str.isalnum, line))] for films in lines])
-        film = 1 / (1 + np.exp(-preference))
+        found = preference([[line for line in films if any(map(str.isalnum, line))] for films in lines])
+        film = 1 / (1 + np.exp(-found))
         return np.column_stack([1 - film, film])
 
     return predict
@@ -78,7 +82,7 @@ def lime_words(case: Preference, samples: int = 128, seed: int = 0) -> tuple[Exp
     """
     started, text = time.perf_counter(), "\n".join(case.history)
     explainer = LimeTextExplainer(split_expression=WORD, bow=False, mask_string="", random_state=seed)
-    found = explainer.explain_instance(text, probabilities(case), num_features=len(text), num_samples=samples)
+    found = explainer.explain_instance(text, probabilities(case.of), num_features=len(text), num_samples=samples)
     weights, (places, texts) = dict(found.as_map()[1]), _words(text, found.domain_mapper.indexed_string)
     lines = np.array([text.count("\n", 0, place) for place in places])
     order = range(len(texts))
@@ -180,3 +184,53 @@ def line_attention(case: Preference) -> tuple[Explanation, np.ndarray]:
     weights = np.stack(seen)
     values = reading.by_line(weights.mean(axis=0), len(case.history))
     return case.explanation(values, "attention (mean of blocks and heads)", started), weights
+
+
+class Reason(NamedTuple):
+    """A reason in one sentence, and the positions of the films that it names."""
+
+    sentence: str
+    cited: list[int]
+
+
+def template_reason(explanation: Explanation, k: int = 3) -> Reason:
+    """The films that surely raise the score, strongest first: values above twice their standard error, at most k.
+
+    Names nothing but players, so it cannot invent a title; where no film is sure it says so. Raises ValueError on an
+    explanation without errors, which cannot tell what is sure.
+    """
+    if explanation.error is None:
+        raise ValueError(f"{explanation.method} comes without standard errors: estimate it with leverage_regression")
+    sure = explanation.values > 2 * explanation.error
+    cited = [int(player) for player in explanation.top() if sure[player]][:k]
+    names = [explanation.players[player] for player in cited]
+    if not names:
+        return Reason(f"No single film of your list clearly raises the model's {explanation.target}.", [])
+    start = f"{', '.join(names[:-1])} and {names[-1]} raise" if len(names) > 1 else f"{names[0]} raises"
+    return Reason(f"{start} the model's {explanation.target}.", cited)
+
+
+class Precision(NamedTuple):
+    """How many of the cited films are right. low, high: 95% interval (Wilson 1927), as if films were independent."""
+
+    right: int
+    cited: int
+    low: float
+    high: float
+
+    @property
+    def share(self) -> float:
+        return self.right / self.cited
+
+
+def citation_precision(cited: Sequence[Sequence[int]], effects: Sequence[np.ndarray]) -> Precision:
+    """Over several cases: how many of the films cited (positions) have an effect (players,) above zero?
+
+    Raises ValueError when nothing is cited: then there is nothing to be right about.
+    """
+    hits = [effect[player] > 0 for films, effect in zip(cited, effects, strict=True) for player in films]
+    if not hits:
+        raise ValueError("no film is cited in any of the cases, so no share of them is right")
+    right = int(np.sum(hits))
+    interval = binomtest(right, len(hits)).proportion_ci(method="wilson")
+    return Precision(right, len(hits), float(interval.low), float(interval.high))

@@ -1,0 +1,76 @@
+"""The rows of data/bench/language.csv are what the stored answers say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xrec_utils import bench_language, bench_language_table
+from xrec_utils import language as lang
+from xrec_utils.bench_language_table import Row, resampled, share, spread
+
+
+def test_spread_of_means() -> None:
+    assert spread(np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 0.5]])) == 0.75
+
+
+def test_share_is_of_the_sums_not_a_mean_of_shares() -> None:
+    assert share(np.array([[1, 0], [1, 9]])) == 0.1
+
+
+def test_resampling_a_mean_gives_its_standard_error() -> None:
+    values = np.random.default_rng(1).normal(size=(1, 400))
+    found = resampled(lambda table: float(table.mean()), values)
+    assert found.mean == values.mean()
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.1)
+
+
+def test_rows_are_computed_from_the_stored_answers() -> None:
+    table = pd.read_csv(bench_language_table.RESULT)
+    stored = table.set_index(["figure", "of"])
+    assert not stored.index.duplicated().any() and table.notna().all(axis=None)
+    assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).all()
+    for made in (*bench_language_table.quality(), *bench_language_table.history()):
+        assert stored.loc[(made.figure, made.of), "value"] == pytest.approx(made.value, abs=1e-4)
+
+
+def test_places_are_the_five_asked_about() -> None:
+    table = pd.read_csv(bench_language_table.RESULT).set_index("figure")
+    rows = table.loc["NDCG@10, one order"]
+    assert rows["of"].tolist() == [f"target at {start}" for start in lang.STARTS]
+    turned = table.loc["NDCG@10, mean of four turns", "value"]
+    assert turned.iloc[:4].nunique() == 1
+
+
+def test_what_is_written_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    past, offered = lang.panel().histories[0][-1], lang.panel().candidates[0, 3]
+    titles = [str(lang.zoo.split().titles[code]) for code in (past, offered)]
+    reply = "\n".join(f"{n}. {title}" for n, title in enumerate([*titles, "The Quiet Turnip (1911)"], 1))
+    monkeypatch.setattr(lang, "texts", lambda kind: [reply, ""])
+    counts = bench_language_table.written("list")
+    assert counts.iloc[0].to_dict() == {"titles": 3, "invented": 1, "seen": 1, "offered": 1}
+    assert counts.iloc[1].sum() == 0
+    assert [row.value for row in bench_language_table.lists()] == pytest.approx([1 / 3] * 6)
+
+
+def test_the_table_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_language_table, "RESULT", tmp_path / "language.csv")
+    monkeypatch.setattr(bench_language_table, "ROWS", (lambda: [Row("share", "a, b", 1 / 3, 0.2, 0.5, 3, "here")],))
+    bench_language.main(["table"])
+    assert pd.read_csv(tmp_path / "language.csv").to_dict("records") == [
+        {"figure": "share", "of": "a, b", "value": 0.3333, "low": 0.2, "high": 0.5, "n": 3, "source": "here"}]
+
+
+def test_similarities_belong_to_todays_titles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lang.similarity().shape == (lang.USERS, lang.CANDIDATES) and abs(lang.similarity()).max() < 1
+    stored = json.loads((lang.FOLDER / "encoder.json").read_text(encoding="utf-8"))
+    (tmp_path / "encoder.json").write_text(json.dumps(stored | {"texts": "of yesterday"}))
+    monkeypatch.setattr(lang, "FOLDER", tmp_path)
+    lang.similarity.cache_clear()
+    with pytest.raises(ValueError, match="compares other titles"):
+        lang.similarity()
+    lang.similarity.cache_clear()
