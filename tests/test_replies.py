@@ -163,6 +163,7 @@ HISTORY = [CODES[title] for title in (
     ("1. The Boy Who Fell\n2. Heat: a crime film\n- Toy Story 2\n3. you like crime", [1], ["Toy Story 2 (1999)"],
      ["The Boy Who Fell"]),
     ("It is like the Purple Banana of Doom (2003), and *not* much else.", [], [], ["Purple Banana of Doom (2003)"]),
+    ("The films are: 1. Big, 2. Heat, 3. The Matrix. Heat 2 and 3.5 Big are none.", [1, 2, 4], [], []),
     ("", [], [], []),
 ])  # fmt: skip
 def test_films_mentioned_in_free_text(text: str, past: list[int], others: list[str], invented: list[str]) -> None:

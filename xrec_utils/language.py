@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -287,12 +288,14 @@ def stated() -> list[Citations]:
     """What the model's reasons name, one for each of the texts on "why".
 
     cited: lines (0, 1, ...) of the history; others: codes of further films, the recommended one left out; invented:
-    titles of no film of the catalogue, without those that only begin another one, as a text cut short does.
+    titles of no film of the catalogue, without a last one that is only the beginning of another title named.
     """
     catalogue, found = Catalogue(names(range(zoo.split().n_items))), []
     for n, text in enumerate(texts("why")):
         past, film = panel().histories[n][-LINES:].tolist(), int(panel().candidates[n][chosen(n)[0]])
-        told = cited(text, catalogue, [*past, film])
-        whole = [title for title in told.invented if sum(other.startswith(title) for other in told.invented) == 1]
-        found.append(Citations([past.index(code) for code in told.cited if code != film], told.others, whole))
+        told = cited(re.sub(r"\s*\([^)]*$", "", text), catalogue, [*past, film])
+        named = [*told.invented[:-1], *names([*told.cited, *told.others])]
+        cut = any(title.startswith(last) for last in told.invented[-1:] for title in named)
+        invented = told.invented[: len(told.invented) - cut]
+        found.append(Citations([past.index(code) for code in told.cited if code != film], told.others, invented))
     return found

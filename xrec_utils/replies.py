@@ -281,7 +281,7 @@ def _capitals(sentence: str) -> str:
 
 
 def _bare_pattern(title: str) -> re.Pattern[str]:
-    """A title in running text: its words in its own capitals, no number after it; one word alone only mid-sentence or numbered."""
+    """A title in running text: its words in its own capitals, no number after it; one word mid-sentence or numbered."""
     words = re.findall(r"[^\W_]+", plain(spoken(title)))
     words = words[1:] if len(words) > 1 and words[0].lower() in SKIPPED else words
     before = r"(?:(?<=[a-z,] )|(?<=\d[.)] ))" if len(words) == 1 else r"(?<!\w)"
