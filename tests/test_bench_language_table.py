@@ -12,6 +12,7 @@ import pytest
 from xrec_utils import bench_language, bench_language_table
 from xrec_utils import language as lang
 from xrec_utils.bench_language_table import Row, resampled, share, spread
+from xrec_utils.data import load_movielens
 
 
 def test_spread_of_means() -> None:
@@ -20,6 +21,7 @@ def test_spread_of_means() -> None:
 
 def test_share_is_of_the_sums_not_a_mean_of_shares() -> None:
     assert share(np.array([[1, 0], [1, 9]])) == 0.1
+    assert [row.value for row in bench_language_table.lists()][2] == pytest.approx(18 / 175)
 
 
 def test_resampling_a_mean_gives_its_standard_error() -> None:
@@ -49,12 +51,15 @@ def test_places_are_the_five_asked_about() -> None:
 def test_what_is_written_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     past, offered = lang.panel().histories[0][-1], lang.panel().candidates[0, 3]
     titles = [str(lang.zoo.split().titles[code]) for code in (past, offered)]
-    reply = "\n".join(f"{n}. {title}" for n, title in enumerate([*titles, "The Quiet Turnip (1911)"], 1))
+    rare = next(f"{film.title} ({film.year:.0f})" for film in load_movielens("movielens-small").items.itertuples()
+                if film.item not in set(lang.zoo.split().items["item"]))  # fmt: skip
+    films = [*titles, "The Quiet Turnip (1911)", rare, titles[0]]
+    reply = "\n".join(f"{n}. {title}" for n, title in enumerate(films, 1))
     monkeypatch.setattr(lang, "texts", lambda kind: [reply, ""])
     counts = bench_language_table.written("list")
-    assert counts.iloc[0].to_dict() == {"titles": 3, "invented": 1, "seen": 1, "offered": 1}
+    assert counts.iloc[0].to_dict() == {
+        "titles": 5, "different": 4, "unknown": 2, "invented": 1, "seen": 1, "offered": 1}  # fmt: skip
     assert counts.iloc[1].sum() == 0
-    assert [row.value for row in bench_language_table.lists()] == pytest.approx([1 / 3] * 6)
 
 
 def test_the_table_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

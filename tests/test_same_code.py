@@ -45,6 +45,8 @@ SAME = (  # notebook, function or class, module of xrec_utils
     ("15", "deletion_curve", "faithfulness"),
     ("15", "area", "faithfulness"),
     ("15", "share_of_possible", "faithfulness"),
+    ("19", "Cache", "service_core"),
+    ("19", "version", "service_core"),
 )
 Definition = ast.FunctionDef | ast.ClassDef
 

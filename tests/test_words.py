@@ -90,9 +90,9 @@ def explained(values: list[float], error: list[float] | None) -> Explanation:
 
 def test_the_template_names_the_films_above_twice_their_error() -> None:
     found = words.template_reason(explained([0.3, -0.9, 0.5, 0.21], [0.1, 0.1, 0.1, 0.105]))
-    assert found == ("Cube 2 and Alien raise the model's preference for Elf over Up.", [2, 0])
+    assert found == ("“Cube 2” and “Alien” raise the model's preference for Elf over Up.", [2, 0])
     one = words.template_reason(explained([0.3, 0.1], [0.1, 0.1]))
-    assert one.sentence == "Alien raises the model's preference for Elf over Up." and one.cited == [0]
+    assert one.sentence == "“Alien” raises the model's preference for Elf over Up." and one.cited == [0]
     assert words.template_reason(explained([3, 1, 4, 2], [0, 0, 0, 0])).cited == [2, 0, 3]
     assert words.template_reason(explained([3, 1, 4, 2], [0, 0, 0, 0]), k=1).cited == [2]
 

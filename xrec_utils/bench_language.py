@@ -110,14 +110,15 @@ def lines(n: int) -> list[dict[str, object]]:
 
 
 def closely(n: int) -> list[dict[str, object]]:
-    """One case in full: LIME's weight of every word, the credit of every token, attention by block."""
+    """One case in full: LIME's weight of every word under two seeds, every token's credit, attention by block."""
     case = lang.case(n)
     explainers = (words.lime_words, words.line_gradients, words.line_attention)
     spoken, credit, attention = (explainer(case)[1] for explainer in explainers)
-    reading = words.Reading.of(case)
+    again, reading = words.lime_words(case, seed=1)[1], words.Reading.of(case)
     tokens = [case.model.tokenizer.decode([token]) for token in reading.tree.tokens]
     return [
-        *({"what": "word", "place": k, "text": word, "value": weight} for k, (word, weight) in enumerate(spoken)),
+        *({"what": what, "place": k, "text": word, "value": weight}
+          for what, found in (("word", spoken), ("word, other seed", again)) for k, (word, weight) in enumerate(found)),
         *({"what": "token", "place": k, "line": line, "text": text, "value": value}
           for k, (line, text, value) in enumerate(zip(reading.lines, tokens, credit, strict=True))),
         *({"what": "attention", "place": block, "line": line, "value": value} for block, row in enumerate(attention)

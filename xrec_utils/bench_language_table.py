@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,15 @@ import pandas as pd
 
 from xrec_utils import language as lang
 from xrec_utils import zoo
+from xrec_utils.agreement import kendall, relative_error
+from xrec_utils.data import load_movielens
+from xrec_utils.explain.baselines import leave_one_out, most_recent
+from xrec_utils.explain.estimators import leverage_regression
+from xrec_utils.explain.shapley import brute_force
+from xrec_utils.explain.words import citation_precision, template_reason
+from xrec_utils.faithfulness import area, deletion_curve, order
 from xrec_utils.files import replace_text
+from xrec_utils.games import Explanation, Game
 from xrec_utils.metrics import Interval, discounts, mean_interval
 from xrec_utils.paths import DATA
 from xrec_utils.replies import Catalogue, films_in
@@ -23,6 +32,7 @@ from xrec_utils.replies import Catalogue, films_in
 RESULT = DATA / "bench" / "language.csv"
 SMALL = "SmolLM2-135M-Instruct, stored answers"
 ASKED = ("sequential", "recency-focused", "in-context", "no list", "no list, no history")
+GROUPS = (64, 128)  # how many of the 256 groups of lines the estimates read
 BESIDE = ("popularity", "ease", "attention")
 
 
@@ -63,6 +73,12 @@ def share(counts: np.ndarray) -> float:
     return float(part / whole)
 
 
+def recent(name: str) -> np.ndarray:
+    """Scores (200, 20) of a model of the zoo that sees no more films than the language model does."""
+    scores = zoo.load(name).score([films[-lang.LENGTH :] for films in lang.panel().histories])
+    return np.take_along_axis(scores, lang.panel().candidates, axis=1)
+
+
 def quality() -> Iterator[Row]:
     """NDCG@10 of everything that ranks the same candidates, and its lead over popularity."""
     chance = discounts(np.arange(1, lang.CANDIDATES + 1), 10).mean()
@@ -70,6 +86,7 @@ def quality() -> Iterator[Row]:
     found = {f"SmolLM2, {name}": (lang.ndcg(lang.scores(name)), SMALL) for name in ASKED}
     found["MiniLM similarity"] = lang.ndcg(lang.similarity()), "all-MiniLM-L6-v2, stored answers"
     found |= {name: (lang.ndcg(lang.baseline(name)), "weights of the course") for name in BESIDE}
+    found["ease, last 10 films"] = lang.ndcg(recent("ease")), "weights of the course"
     for name, (by_user, source) in found.items():
         yield row("NDCG@10", name, by_user, source)
     popular = found["popularity"][0]
@@ -79,15 +96,15 @@ def quality() -> Iterator[Row]:
 
 
 def history() -> Iterator[Row]:
-    """What the user's films add, and what more or fewer of them do."""
-    base = lang.ndcg(lang.scores("sequential"))
-    yield row("NDCG@10, history minus no history", "no list",
-              lang.ndcg(lang.scores("no list")) - lang.ndcg(lang.scores("no list, no history")))  # fmt: skip
+    """What the list and the user's films add, and what more or fewer films do."""
+    found = {name: lang.ndcg(lang.scores(name)) for name in (*ASKED, "5 films", "20 films")}
+    yield row("NDCG@10, difference", "list minus no list", found["sequential"] - found["no list"])
+    yield row("NDCG@10, difference", "history minus no history", found["no list"] - found["no list, no history"])
+    ten = found["sequential"][: lang.HALF]
     for name in ("5 films", "20 films"):
-        by_user = lang.ndcg(lang.scores(name))
+        yield row("NDCG@10, difference", f"{name} minus 10 films", found[name] - ten)
+    for name, by_user in {"5 films": found["5 films"], "10 films": ten, "20 films": found["20 films"]}.items():
         yield row("NDCG@10, history length", name, by_user)
-        yield row("NDCG@10, minus 10 films", name, by_user - base[: lang.HALF])
-    yield row("NDCG@10, history length", "10 films", base[: lang.HALF])
 
 
 def places() -> Iterator[Row]:
@@ -102,26 +119,94 @@ def places() -> Iterator[Row]:
 
 
 def written(kind: str) -> pd.DataFrame:
-    """What the model wrote, counted: titles, and how many are invented, of the prompt's history, of the candidates."""
+    """What the model wrote for each user, counted: all titles, and different ones.
+
+    Of the different ones, unknown: no film of the catalogue; invented: nor any other of movielens-small; seen: films of
+    the prompt's history; offered: candidates.
+    """
+    films = load_movielens("movielens-small").items
     catalogue, rows = Catalogue(zoo.split().titles), []
+    others = Catalogue(films["title"] + films["year"].map(" ({:.0f})".format))
     for n, reply in enumerate(lang.texts(kind)):
         past, offered = lang.panel().histories[n][-lang.LINES :], lang.panel().candidates[n]
-        found = catalogue.match(films_in(reply), likely=[*past, *offered])
-        rows.append((len(found.codes), len(found.invented), np.isin(found.codes, past).sum(),
-                     np.isin(found.codes, offered).sum()))  # fmt: skip
-    return pd.DataFrame(rows, columns=["titles", "invented", "seen", "offered"])
+        titles = films_in(reply)
+        found = catalogue.match(list(dict.fromkeys(titles)), likely=[*past, *offered])
+        invented = others.match(found.invented).invented if found.invented else []
+        rows.append({"titles": len(titles), "different": len(found.codes), "unknown": len(found.invented),
+                     "invented": len(invented), "seen": np.isin(found.codes, past).sum(),
+                     "offered": np.isin(found.codes, offered).sum()})  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def lists() -> Iterator[Row]:
-    """Of the titles that the model writes, the share that is no film's, that it was told as seen, that was offered."""
+    """Of the titles that the model writes, how many differ; of these, shares that are no film's, seen, offered."""
     for kind in ("list", "choice"):
         counts = written(kind)
-        for what in ("invented", "seen", "offered"):
-            found = resampled(share, counts[[what, "titles"]].to_numpy().T)
-            yield Row(f"share of titles {what}", kind, *astuple(found), len(counts), SMALL)
+        shares = {"different": "titles", **dict.fromkeys(("unknown", "invented", "seen", "offered"), "different")}
+        for part, whole in shares.items():
+            found = resampled(share, counts[[part, whole]].to_numpy().T)
+            yield Row(f"share of titles {part}", kind, *astuple(found), len(counts), SMALL)
 
 
-ROWS: tuple[Callable[[], Iterator[Row]], ...] = (quality, history, places, lists)
+@cache
+def explained() -> dict[str, list[Explanation]]:
+    """What each method says of the lines of the 16 prompts whose games are stored in full."""
+    games = [lang.game(n) for n in range(lang.EXPLAINED)]
+    found = {"exact Shapley": [brute_force(game) for game in games]}
+    for groups in GROUPS:
+        found[f"Shapley, {groups} groups"] = [leverage_regression(game, groups, n) for n, game in enumerate(games)]
+    found["leave-one-out"] = [leave_one_out(game) for game in games]
+    for method in ("integrated gradients", "LIME over words", "attention"):
+        found[method] = [lang.explanation(n, method) for n in range(lang.EXPLAINED)]
+    return found | {"most recent first": [most_recent(game) for game in games]}
+
+
+def lead(game: Game, explanation: Explanation) -> float:
+    """How much lower the deletion curve lies than that of a random order, whose mean over all orders is exact here."""
+    scores, size = game(lang.groups()), lang.groups().sum(axis=1)
+    chance = [scores[size == left].mean() for left in range(lang.LINES, -1, -1)]
+    return area(np.array(chance)) - area(deletion_curve(game, order(explanation)))
+
+
+def referee() -> Iterator[Row]:
+    """Deletion, agreement with the exact values, and the error of the estimates, over the same prompts."""
+    games, exact = [lang.game(n) for n in range(lang.EXPLAINED)], explained()["exact Shapley"]
+    for name, found in explained().items():
+        yield row("deletion, lead over a random order", name, np.array(list(map(lead, games, found))))
+        if name != "exact Shapley":
+            taus = [kendall(e.values, truth.values) for e, truth in zip(found, exact, strict=True)]
+            yield row("Kendall's tau with exact Shapley", name, np.array(taus))
+    for groups in GROUPS:
+        found = zip(explained()[f"Shapley, {groups} groups"], exact, strict=True)
+        errors = np.array([relative_error(e.values, truth.values) for e, truth in found])
+        yield row("relative error to exact Shapley", f"Shapley, {groups} groups", errors)
+
+
+def reasons() -> Iterator[Row]:
+    """What the model's own reasons cite and whether it matters, beside the template's reasons."""
+    told, falls = lang.stated(), [lang.falls(n) for n in range(lang.CITED)]
+    counts = np.array([[len(each.invented), len(each.cited) + len(each.others) + len(each.invented)] for each in told])
+    yield Row("share of titles invented", "stated reasons", *astuple(resampled(share, counts.T)), len(told), SMALL)
+    mixed = [(fall, np.isin(range(lang.LINES), each.cited)) for fall, each in zip(falls, told, strict=True)
+             if 0 < len(each.cited) < lang.LINES]  # fmt: skip
+    gaps = np.array([fall[:, said].mean(axis=1) - fall[:, ~said].mean(axis=1) for fall, said in mixed])
+    yield row("deletion, cited minus other films", "preference", gaps[:, 0])
+    yield row("deletion, cited minus other films", "places among 20", gaps[:, 1])
+    cited = {"stated reasons": [each.cited for each in told]}
+    for groups in GROUPS:
+        found = explained()[f"Shapley, {groups} groups"]
+        cited[f"template, {groups} groups"] = [template_reason(each).cited for each in found]
+        yield Row("share of titles invented", f"template, {groups} groups", 0, 0, 0, len(found), "by construction")
+    cited["any film"] = [list(range(lang.LINES))] * lang.CITED
+    exact = [each.values for each in explained()["exact Shapley"]]
+    for name, lines in cited.items():
+        for test, effects in {"exact Shapley": exact, "deletion": [fall[0] for fall in falls]}.items():
+            found = citation_precision(lines[: len(effects)], effects[: len(lines)])
+            yield Row(f"citation precision, {test}", name, found.share, found.low, found.high,
+                      min(len(lines), len(effects)), f"{found.right} of {found.cited} films")  # fmt: skip
+
+
+ROWS: tuple[Callable[[], Iterator[Row]], ...] = (quality, history, places, lists, referee, reasons)
 
 
 def write() -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils import zoo
+from xrec_utils.data import load_movielens
 from xrec_utils.explain.words import Preference
 from xrec_utils.games import Explanation, Game, Masks
 from xrec_utils.llm import LIST, KerasLM
@@ -256,6 +257,12 @@ def deletions(n: int) -> np.ndarray:
     return found[found["case"] == n].drop(columns=["case", "without"]).to_numpy()
 
 
+def closely(what: str) -> pd.DataFrame:
+    """Case 0: LIME's weight of every "word" (and "word, other seed"), every "token"'s credit, "attention" by block."""
+    found = _table("closely.csv.gz")
+    return found[found["what"] == what].drop(columns="what").reset_index(drop=True)
+
+
 def falls(n: int) -> np.ndarray:
     """What deleting each line of case n costs its film (2, 8): nats of preference, and places among the twenty."""
     found, (first, second) = deletions(n), chosen(n)
@@ -288,14 +295,15 @@ def stated() -> list[Citations]:
     """What the model's reasons name, one for each of the texts on "why".
 
     cited: lines (0, 1, ...) of the history; others: codes of further films, the recommended one left out; invented:
-    titles of no film of the catalogue, without a last one that is only the beginning of another title named.
+    titles of no film in all of movielens-small, without a last one that only begins another title named.
     """
     catalogue, found = Catalogue(names(range(zoo.split().n_items))), []
+    every = Catalogue(list(map(spoken, load_movielens("movielens-small").items["title"])))
     for n, text in enumerate(texts("why")):
         past, film = panel().histories[n][-LINES:].tolist(), int(panel().candidates[n][chosen(n)[0]])
         told = cited(re.sub(r"\s*\([^)]*$", "", text), catalogue, [*past, film])
         named = [*told.invented[:-1], *names([*told.cited, *told.others])]
         cut = any(title.startswith(last) for last in told.invented[-1:] for title in named)
-        invented = told.invented[: len(told.invented) - cut]
+        invented = [title for title in told.invented[: len(told.invented) - cut] if every.match([title]).invented]
         found.append(Citations([past.index(code) for code in told.cited if code != film], told.others, invented))
     return found

@@ -37,8 +37,8 @@ def first_choices(counts: np.ndarray, title: str, alt: str | None = None) -> Non
                   f"{listed([str(count) for count in counts])}; an even share is {number(even)}.")  # fmt: skip
     with canvas(title, alt, height=3.4) as axes:
         axes.bar(np.arange(1, len(counts) + 1), counts, color=SKY)
-        axes.axhline(even, color=GREY, ls="--", lw=1.5)
-        axes.annotate("even share", (len(counts) + 0.4, even), xytext=(0, 4), textcoords="offset points", ha="right")
+        axes.axhline(even, color=GREY, ls="--", lw=1.5, label="even share")
+        axes.legend()
         axes.set(xlabel="place in the list shown", ylabel="users", xticks=range(1, len(counts) + 1))
         axes.grid(False, axis="x")
 

@@ -25,9 +25,10 @@ def coloured_text(table: pd.DataFrame, title: str, label: str, alt: str | None =
         for place, (_, parts) in enumerate(table.groupby("line")):
             before, start = "data", (0, place)
             for text, value in zip(parts["text"], parts["value"], strict=True):
-                box = {"boxstyle": "square,pad=0.12", "fc": DIVERGING(shade(value)), "lw": 0}
-                ink = "white" if abs(shade(value) - 0.5) > 0.33 else "black"
-                before, start = axes.annotate(text, start, xycoords=before, va="bottom", color=ink, bbox=box), (1, 0)
+                box = {"boxstyle": "square,pad=0", "fc": DIVERGING(shade(value)), "lw": 0}
+                ink = "white" if abs(shade(value) - 0.5) > 0.27 else "black"
+                before = axes.annotate(text, start, xycoords=before, va="bottom", color=ink, bbox=box, size=15)
+                start = (1, 0)
         axes.set(xlim=(0, 1), ylim=(table["line"].nunique() - 0.4, -0.9), xticks=[], yticks=[])
         no_grid(axes)
         colour_bar(axes, ScalarMappable(shade, DIVERGING), label)

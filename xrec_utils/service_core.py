@@ -25,7 +25,7 @@ from xrec_utils.explain.baselines import leave_one_out
 from xrec_utils.explain.many import explain_many, shared_games
 from xrec_utils.files import sha256
 from xrec_utils.games import Explanation, history_game
-from xrec_utils.service_films import SIMILAR, Films
+from xrec_utils.service_films import Films
 from xrec_utils.service_schema import Refusal
 
 MODELS = ("ease", "popularity", "item_knn", "dae", "attention", "gru")  # one of each kind; the first is the default
@@ -118,7 +118,7 @@ class Service:
             return match.item, match.similarity
         near = " or ".join(str(self.films.titles[code]) for code in self.films.search(given, 3)) or "GET /films?q=..."
         hint = "; an id is a number without quotes" if given.strip().isdecimal() else ""
-        raise Refusal("unknown_film", f"{field}: no title is at least {SIMILAR:.0%} like {given!r}; try {near}{hint}",
+        raise Refusal("unknown_film", f"{field}: no film has a title like {given!r}; try {near}{hint}",
                       field)  # fmt: skip
 
     def _unlearned(self, item: int) -> str:

@@ -100,7 +100,7 @@ class Correction(FilmAnswer):
 
     field: str
     given: str
-    similarity: Annotated[float, Field(description="1 - typing errors / letters of the longer; 1: spelled alike")]
+    similarity: Annotated[float, Field(description="share of letters in common, in order; 1: the same words")]
 
 
 class LeftOut(BaseModel):

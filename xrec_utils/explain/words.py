@@ -203,7 +203,7 @@ def template_reason(explanation: Explanation, k: int = 3) -> Reason:
         raise ValueError(f"{explanation.method} comes without standard errors: estimate it with leverage_regression")
     sure = explanation.values > 2 * explanation.error
     cited = [int(player) for player in explanation.top() if sure[player]][:k]
-    names = [explanation.players[player] for player in cited]
+    names = [f"“{explanation.players[player]}”" for player in cited]
     if not names:
         return Reason(f"No single film of your list clearly raises the model's {explanation.target}.", [])
     start = f"{', '.join(names[:-1])} and {names[-1]} raise" if len(names) > 1 else f"{names[0]} raises"
