@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from xrec_utils import bench_language, bench_language_table
 from xrec_utils import language as lang
 from xrec_utils.bench_language_table import Row, resampled, share, spread
 from xrec_utils.data import load_movielens
+from xrec_utils.explain.baselines import random_order
+from xrec_utils.explain.shapley import brute_force
+from xrec_utils.games import Game
 
 
 def test_spread_of_means() -> None:
@@ -67,7 +71,8 @@ def test_the_table_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(bench_language_table, "ROWS", (lambda: [Row("share", "a, b", 1 / 3, 0.2, 0.5, 3, "here")],))
     bench_language.main(["table"])
     assert pd.read_csv(tmp_path / "language.csv").to_dict("records") == [
-        {"figure": "share", "of": "a, b", "value": 0.3333, "low": 0.2, "high": 0.5, "n": 3, "source": "here"}]
+        {"figure": "share", "of": "a, b", "value": 0.3333, "low": 0.2, "high": 0.5, "n": 3, "source": "here"}
+    ]
 
 
 def test_similarities_belong_to_todays_titles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,4 +83,37 @@ def test_similarities_belong_to_todays_titles(tmp_path: Path, monkeypatch: pytes
     lang.similarity.cache_clear()
     with pytest.raises(ValueError, match="compares other titles"):
         lang.similarity()
+    lang.similarity.cache_clear()
+
+
+def test_lead_is_the_height_below_the_mean_of_all_orders() -> None:
+    """In an additive game the mean of all deletion curves is a straight line from all players to none."""
+    worth = np.array([5.0, -1, 3, 0, 2, -4, 1, 6])
+    game = Game(tuple("abcdefgh"), "worth", lambda masks: masks @ worth)
+    found = bench_language_table.lead(game, brute_force(game))
+    left = worth.sum() - np.append(0, np.cumsum(np.sort(worth)[::-1]))
+    assert found == pytest.approx(worth.sum() / 2 - np.trapezoid(left, dx=1 / 8))
+    orders = [bench_language_table.lead(game, random_order(game, seed)) for seed in range(400)]
+    assert found > max(orders) and abs(np.mean(orders)) < 4 * np.std(orders) / 20
+
+
+def test_rows_about_explanations_are_computed_from_the_stored_games() -> None:
+    stored = pd.read_csv(bench_language_table.RESULT).set_index(["figure", "of"])
+    for made in (*bench_language_table.referee(), *bench_language_table.reasons()):
+        assert stored.loc[(made.figure, made.of), "value"] == pytest.approx(made.value, abs=1e-4)
+    cited = stored.loc[("citation precision, exact Shapley", "template, 128 groups"), "source"]
+    right, _, all_, _ = cited.split()
+    assert 0 < int(right) <= int(all_) <= 3 * lang.EXPLAINED
+
+
+def test_the_encoder_still_says_so(
+    needs: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("llm")
+    stored, few = lang.similarity(), lang.titles_compared()[:3]
+    monkeypatch.setattr(lang, "titles_compared", lambda: few)
+    monkeypatch.setattr(lang, "FOLDER", tmp_path)
+    bench_language.main(["encoder"])
+    lang.similarity.cache_clear()
+    np.testing.assert_allclose(lang.similarity(), stored[:3], atol=0.02)
     lang.similarity.cache_clear()

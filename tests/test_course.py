@@ -73,17 +73,32 @@ def test_speed_shows_each_method_with_its_smallest_error() -> None:
     assert errors == sorted(errors) and len(errors) == len(curves.groupby(["library", "method"]))
 
 
+def test_the_language_table_begins_with_the_best_and_has_chance_in_it() -> None:
+    lines = course.language().splitlines()[2:]
+    values = [float(line.split("|")[2].split()[0]) for line in lines]
+    assert values == sorted(values, reverse=True) and any("random order" in line for line in lines)
+
+
+def test_the_service_table_tells_of_each_load() -> None:
+    lines = course.service().splitlines()[2:]
+    who = [line.split("|")[1].strip() for line in lines]
+    assert who == ["one client, ease", "one client, dae", "50 clients, ease and dae"]
+
+
 def test_rewriting_replaces_the_tables_and_keeps_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     readme = tmp_path / "README.md"
-    all_marks = (course.MAP, course.RESULTS, course.COMPARISON, course.EXPLAINERS, course.SPEED)
+    all_marks = (course.MAP, course.RESULTS, course.COMPARISON, course.EXPLAINERS, course.SPEED,
+                 course.LANGUAGE, course.SERVICE)
 
     def page(*tables: str) -> str:
         marked = (f"{begin}\n{text}\n{end}" for (begin, end), text in zip(all_marks, tables, strict=True))
         return "\n".join(["a", *marked, "z", ""])
 
-    readme.write_text(page(*["old"] * 5), encoding="utf-8")
+    readme.write_text(page(*["old"] * 7), encoding="utf-8")
     course.main(tmp_path)
-    tables = (course.table(), course.results(), course.comparison(), course.explainers(), course.speed())
+    makers = (course.table, course.results, course.comparison, course.explainers, course.speed, course.language,
+              course.service)
+    tables = [maker() for maker in makers]
     assert readme.read_text(encoding="utf-8") == page(*tables)
     assert "rewritten" in capsys.readouterr().out
 

@@ -23,7 +23,7 @@ LEVELS = [
     {"faithfulness", "agreement", "planted", "asking"},
     {"bench", "bench_peers", "bench_again", "bench_policy", "bench_ratings", "bench_runs", "bench_store",
      "bench_tables", "bench_causes", "bench_explanations", "bench_leaderboard", "bench_shapley", "calibrate_shapley",
-     "bench_language", "bench_llama", "bench_service"},
+     "bench_language", "bench_language_table", "bench_llama", "bench_service"},
     {"plots_base", "plots_data", "plots_model", "plots_shop", "plots_classic", "plots_latent", "plots_features",
      "plots_context", "plots_policy", "plots_shapley", "plots_attention_trial", "plots_causes", "plots_judging",
      "plots_language", "plots_prompts", "plots_service", "decision_widget", "plots"},

@@ -12,10 +12,11 @@ import tiny_llm
 
 from xrec_utils import bench_language
 from xrec_utils import language as lang
+from xrec_utils.explain.baselines import leave_one_out
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.prompts import message
 
-CACHED = (lang.panel, lang.record, lang._stored, lang.scores, lang._table, lang.texts)
+CACHED = (lang.panel, lang.case, lang.record, lang._stored, lang.scores, lang._table, lang.texts, lang.stated)
 
 
 def forget() -> None:
@@ -102,6 +103,40 @@ def test_stored_texts_answer_todays_questions() -> None:
     assert "can watch next" in lang.conversation("choice", 3)[0]["content"]
 
 
+def test_deleting_a_line_costs_what_the_stored_game_says() -> None:
+    for n in range(lang.EXPLAINED):
+        np.testing.assert_allclose(lang.falls(n)[0], leave_one_out(lang.game(n)).values, atol=2e-3)
+    places = np.array([lang.falls(n)[1] for n in range(lang.CITED)])
+    assert (places >= 0).all() and (places < lang.CANDIDATES).all() and (places == places.astype(int)).all()
+
+
+def test_stated_reasons_cite_lines_of_their_own_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(lang.stated()) == lang.CITED
+    past, film = lang.case(0).history, lang.case(0).film
+    replies = [f"I chose {film}, as you saw {past[5]} and {past[2]}.",
+               f"1. {lang.case(1).history[7]}\n2. The Purple Banana\n3. The Pur",
+               "1. Casablanca\n2. The Boy Who Fell (1999)\n3. Casablanca (19"]  # fmt: skip
+    monkeypatch.setattr(lang, "texts", lambda kind: replies[:2])
+    lang.stated.cache_clear()
+    first, second = lang.stated()
+    assert (first.cited, first.others, first.invented) == ([2, 5], [], [])
+    assert (second.cited, second.others, second.invented) == ([7], [], ["The Purple Banana"])
+    monkeypatch.setattr(lang, "texts", lambda kind: replies[2:])
+    lang.stated.cache_clear()
+    [third] = lang.stated()
+    assert lang.names(third.others) == ["Casablanca"] and third.invented == ["The Boy Who Fell (1999)"]
+    lang.stated.cache_clear()
+
+
+def test_the_first_case_is_stored_closely() -> None:
+    words, again, tokens = map(lang.closely, ("word", "word, other seed", "token"))
+    assert words["text"].tolist() == again["text"].tolist() and not np.allclose(words["value"], again["value"])
+    spoken = tokens[tokens["line"] == 1]["text"].str.cat()
+    assert spoken.strip() == f"2. {lang.case(0).history[1]}"
+    seen = lang.closely("attention").pivot(index="place", columns="line", values="value")
+    assert seen.shape == (30, lang.LINES) and (seen.sum(axis=1) < 1).all()
+
+
 def test_the_model_still_says_so(needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     needs("llm")
     monkeypatch.setenv("RUN_LLM", "1")
@@ -138,6 +173,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_everything_is_asked_once_and_read_back(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bench_language.main(["ranking", "deletions", "games", "lines", "closely"])
     assert "sequential: NDCG@10" in capsys.readouterr().out
+    forget()
     asked = lang.ask(lang.QUESTIONS["sequential"], lang.model())
     np.testing.assert_allclose(lang.scores("sequential"), asked, atol=1e-4)
     np.testing.assert_allclose(lang.game(0)(lang.groups()), lang.case(0).game()(lang.groups()), atol=1e-4)

@@ -52,3 +52,9 @@ def test_the_figure_says_its_means(shown) -> None:
     )
     plots_attention_trial.ranges(TABLE, "Sizes agree", "tau", alt="in my words")
     assert shown[1][1] == "in my words"
+
+
+def test_a_single_group_lies_on_its_line(shown) -> None:
+    plots_attention_trial.ranges(TABLE[TABLE["group"] == "bag"], "The bag", "tau")
+    [bag] = [bars[0] for bars in shown[0][0].axes[0].containers]
+    assert np.array(bag.get_ydata(), dtype=float).tolist() == [0, 1]

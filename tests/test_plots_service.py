@@ -44,6 +44,7 @@ def test_curves_in_panels(shown) -> None:
     left, right = figure.axes
     assert [line.get_ydata().tolist() for line in left.lines] == [[1, 4], [1, 2]] and len(right.lines) == 1
     assert [text.get_text() for text in left.get_xticklabels()] == ["10", "2,000"]
+    assert left.get_legend() is not None and right.get_legend() is None
     assert (left.get_xlabel(), right.get_ylabel(), left.get_ylim()[0]) == ("films", "MB", 0)
     assert "ms, old: 1 at 10 to 4 at 2000" in alt and "MB, new: 1 at 10 to 2 at 2000" in alt
 

@@ -40,6 +40,7 @@ SAME = (  # notebook, function or class, module of xrec_utils
     ("11", "marginals", "explain.shapley"),
     ("11", "both_ways", "explain.shapley"),
     ("14", "probabilities", "explain.words"),
+    ("14", "lead", "bench_language_table"),
     ("15", "first_players", "faithfulness"),
     ("15", "added", "faithfulness"),
     ("15", "deletion_curve", "faithfulness"),

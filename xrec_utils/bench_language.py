@@ -110,7 +110,7 @@ def lines(n: int) -> list[dict[str, object]]:
 
 
 def closely(n: int) -> list[dict[str, object]]:
-    """One case in full: LIME's weight of every word under two seeds, every token's credit, attention by block."""
+    """One case in full: LIME's weights under two seeds, gradients by token and in finer steps, attention by block."""
     case = lang.case(n)
     explainers = (words.lime_words, words.line_gradients, words.line_attention)
     spoken, credit, attention = (explainer(case)[1] for explainer in explainers)
@@ -123,6 +123,8 @@ def closely(n: int) -> list[dict[str, object]]:
           for k, (line, text, value) in enumerate(zip(reading.lines, tokens, credit, strict=True))),
         *({"what": "attention", "place": block, "line": line, "value": value} for block, row in enumerate(attention)
           for line, value in enumerate(reading.by_line(row, len(case.history)))),
+        *({"what": "line, 64 steps", "line": line, "value": value}
+          for line, value in enumerate(words.line_gradients(case, 64)[0].values)),
     ]  # fmt: skip
 
 

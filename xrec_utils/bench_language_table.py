@@ -206,7 +206,14 @@ def reasons() -> Iterator[Row]:
                       min(len(lines), len(effects)), f"{found.right} of {found.cited} films")  # fmt: skip
 
 
-ROWS: tuple[Callable[[], Iterator[Row]], ...] = (quality, history, places, lists, referee, reasons)
+def nearness() -> Iterator[Row]:
+    """How far the Keras model lies from NumPy (logits) and llama.cpp (log-probabilities) on twenty prompts."""
+    (found,) = lang.record()["agreement"].values()
+    for name, value in found.items():
+        yield Row("Keras model beside", name, value, value, value, 20, SMALL)
+
+
+ROWS: tuple[Callable[[], Iterator[Row]], ...] = (quality, history, places, lists, referee, reasons, nearness)
 
 
 def write() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 from xrec_utils.files import replace_text
 from xrec_utils.paths import DATA, ROOT
 
-MAP, RESULTS, COMPARISON, EXPLAINERS, SPEED = (
+MAP, RESULTS, COMPARISON, EXPLAINERS, SPEED, LANGUAGE, SERVICE = (
     (f"<!-- {name}: begin (python -m xrec_utils.course) -->", f"<!-- {name}: end -->")
-    for name in ("map", "results", "comparison", "explainers", "speed")
+    for name in ("map", "results", "comparison", "explainers", "speed", "language", "service")
 )
 FOOT = "**Previous:**"
 
@@ -116,14 +116,6 @@ LESSONS = (
         60,
     ),
     Lesson(
-        "14",
-        "14_explaining_language_models.ipynb",
-        "Explaining language models",
-        "Words, lines, gradients and attention of one prompt, and whether the model's own reason holds",
-        "19, 20",
-        60,
-    ),
-    Lesson(
         "09",
         "09_weight_heatmaps.ipynb",
         "Weight heatmaps",
@@ -161,6 +153,14 @@ LESSONS = (
         "Contrast and counterfactual",
         "Why this and not that, what would have changed it, and which rating taught it to the model",
         "22",
+        60,
+    ),
+    Lesson(
+        "14",
+        "14_explaining_language_models.ipynb",
+        "Explaining language models",
+        "Words, lines, gradients and attention of one prompt, and whether the model's own reason holds",
+        "19, 20",
         60,
     ),
     Lesson(
@@ -266,6 +266,28 @@ def speed() -> str:
     return "\n".join(lines)
 
 
+def language() -> str:
+    """README's table of the language model: who ranks twenty films best, best first."""
+    rows = [row for row in _rows("language") if row["figure"] == "NDCG@10"]
+    lines = ["| Ranks 20 films for 200 people | NDCG@10 [95% interval] |", "|---|---|"]
+    for row in sorted(rows, key=lambda row: -float(row["value"])):
+        lines.append(f"| {row['of']} | {_interval({'mean': row['value'], **row})} |")
+    return "\n".join(lines)
+
+
+def service() -> str:
+    """README's table of the service: milliseconds of an answer with ten films and all their reasons."""
+    found = {(row["model"], row["measure"]): float(row["value"]) for row in _rows("service")}
+    lines = ["| Clients, model | Median, ms | 99th percentile, ms | Answers a second | Errors |",
+             "|---|--:|--:|--:|--:|"]
+    for model, who in (("ease", "one client"), ("dae", "one client"), ("ease and dae", "50 clients")):
+        wanted = ("median ms", "99th percentile ms", "errors")
+        median, late, errors = (found[model, f"{who}: {what}"] for what in wanted)
+        each = found.get((model, f"{who}: answers per second"), 1e3 / median)
+        lines.append(f"| {who}, {model} | {median:,.0f} | {late:,.0f} | {each:.0f} | {errors:.0f} |")
+    return "\n".join(lines)
+
+
 def _rows(name: str) -> list[dict[str, str]]:
     with (DATA / "bench" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -295,8 +317,9 @@ def with_tables(readme: str) -> str:
     Raises:
         ValueError: the marks are missing.
     """
-    texts = (table(), results(), comparison(), explainers(), speed())
-    for marks, text in zip((MAP, RESULTS, COMPARISON, EXPLAINERS, SPEED), texts, strict=True):
+    texts = (table(), results(), comparison(), explainers(), speed(), language(), service())
+    marked = (MAP, RESULTS, COMPARISON, EXPLAINERS, SPEED, LANGUAGE, SERVICE)
+    for marks, text in zip(marked, texts, strict=True):
         readme = _between(readme, marks, text)
     return readme
 

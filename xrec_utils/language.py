@@ -213,9 +213,16 @@ def case(n: int) -> Preference:
     return Preference(model(), tuple(names(panel().histories[n][-LINES:])), films[first], films[second])
 
 
-def groups(players: int = LINES) -> Masks:
-    """All 2**players groups as masks, group g holding player i where bit i of g is set."""
-    return (np.arange(2**players)[:, None] >> np.arange(players)) % 2 == 1
+def stars(n: int) -> np.ndarray:
+    """The user's own stars (8,) for the films in the lines of case n, which the prompt does not tell."""
+    known = pd.concat([zoo.split().train, zoo.split().validation])
+    mine = known[known["user"] == panel().users[n]].set_index("item")["value"]
+    return mine.loc[panel().histories[n][-LINES:]].to_numpy()
+
+
+def groups() -> Masks:
+    """All groups of lines as masks, group g holding line i where bit i of g is set."""
+    return (np.arange(2**LINES)[:, None] >> np.arange(LINES)) % 2 == 1
 
 
 def cases_fingerprint() -> str:
@@ -258,7 +265,7 @@ def deletions(n: int) -> np.ndarray:
 
 
 def closely(what: str) -> pd.DataFrame:
-    """Case 0: LIME's weight of every "word" (and "word, other seed"), every "token"'s credit, "attention" by block."""
+    """Rows on case 0: LIME's "word" and "word, other seed"; gradients by "token" and "line, 64 steps"; "attention"."""
     found = _table("closely.csv.gz")
     return found[found["what"] == what].drop(columns="what").reset_index(drop=True)
 

@@ -19,7 +19,8 @@ def ranges(
     lines, groups = table["line"].unique(), table["group"].unique()
     others = [] if published is None else published["group"].unique()
     places = {line: place for place, line in enumerate(lines)}
-    steps = dict(zip([*groups, *others], np.linspace(-0.32, 0.32, len(groups) + len(others)), strict=True))
+    count = len(groups) + len(others)
+    steps = dict(zip([*groups, *others], np.linspace(-0.32, 0.32, count) * (count > 1), strict=True))
     alt = alt or f"{title.rstrip('.')}. Dots with 95% intervals of {xlabel}. {_spoken(table)}."
     with canvas(title, alt, width=8.6, height=1.3 + 0.24 * len(lines) * (1 + len(steps))) as axes:
         for n, group in enumerate(groups):

@@ -39,7 +39,7 @@ def first_choices(counts: np.ndarray, title: str, alt: str | None = None) -> Non
         axes.bar(np.arange(1, len(counts) + 1), counts, color=SKY)
         axes.axhline(even, color=GREY, ls="--", lw=1.5, label="even share")
         axes.legend()
-        axes.set(xlabel="place in the list shown", ylabel="users", xticks=range(1, len(counts) + 1))
+        axes.set(xlabel="place in the list shown, from 1", ylabel="users", xticks=range(1, len(counts) + 1))
         axes.grid(False, axis="x")
 
 

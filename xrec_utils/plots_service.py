@@ -67,4 +67,5 @@ def curves(panels: Mapping[str, pd.DataFrame], title: str, alt: str | None = Non
             axes.set_xscale("log", base=2)
             axes.set_xticks(table.index, [f"{x:,}" for x in table.index])
             axes.set(xlabel=table.index.name, ylabel=label, ylim=(0, None))
-            axes.legend(frameon=False)
+            if table.shape[1] > 1:
+                axes.legend(frameon=False)
