@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny_llm
 
-from xrec_utils import bench_language
+from xrec_utils import bench_language, bench_llama
 from xrec_utils import language as lang
 from xrec_utils.explain.baselines import leave_one_out
 from xrec_utils.explain.shapley import brute_force
@@ -193,3 +193,19 @@ def test_answers_to_other_prompts_are_refused(small: Path) -> None:
         lang.scores("sequential")
     with pytest.raises(ValueError, match="explains other cases"):
         lang.deletions(0)
+
+
+def test_nearness_is_measured_once_and_noted(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (small / "record.json").write_text("{}")
+    asked = []
+    monkeypatch.setattr(bench_llama, "to_numpy", lambda model: asked.append(model) or np.array([1e-4, 3e-4]))
+    monkeypatch.setattr(bench_llama, "to_llama_cpp", lambda model: (np.arange(101) / 100, np.array([True, False])))
+    for _ in range(2):
+        bench_language.main(["agreement"])
+    [found] = json.loads((small / "record.json").read_text())["agreement"].values()
+    assert list(found.values()) == [0.0003, 0.99, 0.5, 0.5, 2] and len(asked) == 1
+
+
+def test_the_keras_model_is_numpys_to_a_thousandth() -> None:
+    [found] = lang.record()["agreement"].values()
+    assert found["NumPy, largest logit difference"] < 1e-3
