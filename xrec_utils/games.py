@@ -48,8 +48,8 @@ class Game:
         masks = np.asarray(masks)
         if masks.ndim != 2 or masks.shape[1] != self.n_players or masks.dtype != bool:
             raise ValueError(f"masks must be bool (n, {self.n_players}), got {masks.dtype} {masks.shape}")
-        if not len(masks):
-            return np.empty(0)
+        if len(masks) < 2:  # nothing to meet twice
+            return self._score(masks) if len(masks) else np.empty(0)
         _, first, back = np.unique(np.packbits(masks, axis=1), axis=0, return_index=True, return_inverse=True)
         distinct = masks[first]
         parts = [self._score(distinct[i : i + self.batch]) for i in range(0, len(distinct), self.batch)]
