@@ -36,7 +36,7 @@ class Autoencoder:
         rows = [multi_hot(histories[at : at + batch], self.n_items) for at in starts]
         if items is None:
             return np.concatenate([self.model(x, training=False).numpy() for x in rows])
-        kernel, bias = self.decoder.kernel.numpy()[:, items], self.decoder.bias.numpy()[items]
+        kernel, bias = (tf.gather(w, items, axis=-1).numpy() for w in (self.decoder.kernel, self.decoder.bias))
         return np.concatenate([self.code(x, training=False).numpy() for x in rows]) @ kernel + bias
 
     def score_inputs(self, inputs: tf.Tensor, item: int) -> tf.Tensor:

@@ -27,7 +27,7 @@ from xrec_utils.files import replace_text
 from xrec_utils.games import Explanation, Game
 from xrec_utils.metrics import Interval, discounts, mean_interval
 from xrec_utils.paths import DATA
-from xrec_utils.replies import Catalogue, films_in
+from xrec_utils.replies import Catalogue, Citations, films_in
 
 RESULT = DATA / "bench" / "language.csv"
 SMALL = "SmolLM2-135M-Instruct, stored answers"
@@ -182,11 +182,16 @@ def referee() -> Iterator[Row]:
         yield row("relative error to exact Shapley", f"Shapley, {groups} groups", errors)
 
 
+def _invented(of: str, told: list[Citations]) -> Row:
+    """The share of titles named that are no film's."""
+    counts = np.array([[len(each.invented), len(each.cited) + len(each.others) + len(each.invented)] for each in told])
+    return Row("share of titles invented", of, *astuple(resampled(share, counts.T)), len(told), SMALL)
+
+
 def reasons() -> Iterator[Row]:
     """What the model's own reasons cite and whether it matters, beside the template's reasons."""
     told, falls = lang.stated(), [lang.falls(n) for n in range(lang.CITED)]
-    counts = np.array([[len(each.invented), len(each.cited) + len(each.others) + len(each.invented)] for each in told])
-    yield Row("share of titles invented", "stated reasons", *astuple(resampled(share, counts.T)), len(told), SMALL)
+    yield _invented("stated reasons", told)
     mixed = [(fall, np.isin(range(lang.LINES), each.cited)) for fall, each in zip(falls, told, strict=True)
              if 0 < len(each.cited) < lang.LINES]  # fmt: skip
     gaps = np.array([fall[:, said].mean(axis=1) - fall[:, ~said].mean(axis=1) for fall, said in mixed])
@@ -195,8 +200,9 @@ def reasons() -> Iterator[Row]:
     cited = {"stated reasons": [each.cited for each in told]}
     for groups in GROUPS:
         found = explained()[f"Shapley, {groups} groups"]
-        cited[f"template, {groups} groups"] = [template_reason(each).cited for each in found]
-        yield Row("share of titles invented", f"template, {groups} groups", 0, 0, 0, len(found), "by construction")
+        written = [template_reason(each) for each in found]
+        cited[f"template, {groups} groups"] = [each.cited for each in written]
+        yield _invented(f"template, {groups} groups", [lang.named_in(n, x.sentence) for n, x in enumerate(written)])
     cited["any film"] = [list(range(lang.LINES))] * lang.CITED
     exact = [each.values for each in explained()["exact Shapley"]]
     for name, lines in cited.items():

@@ -298,19 +298,28 @@ def conversation(kind: str, n: int) -> list[dict[str, str]]:
 
 
 @cache
-def stated() -> list[Citations]:
-    """What the model's reasons name, one for each of the texts on "why".
+def _catalogues() -> tuple[Catalogue, Catalogue]:
+    """The films of the course by code, and all of movielens-small, by the titles that people say."""
+    every = load_movielens("movielens-small").items["title"]
+    return Catalogue(names(range(zoo.split().n_items))), Catalogue(list(map(spoken, every)))
+
+
+def named_in(n: int, text: str) -> Citations:
+    """What a text about case n names.
 
     cited: lines (0, 1, ...) of the history; others: codes of further films, the recommended one left out; invented:
     titles of no film in all of movielens-small, without a last one that only begins another title named.
     """
-    catalogue, found = Catalogue(names(range(zoo.split().n_items))), []
-    every = Catalogue(list(map(spoken, load_movielens("movielens-small").items["title"])))
-    for n, text in enumerate(texts("why")):
-        past, film = panel().histories[n][-LINES:].tolist(), int(panel().candidates[n][chosen(n)[0]])
-        told = cited(re.sub(r"\s*\([^)]*$", "", text), catalogue, [*past, film])
-        named = [*told.invented[:-1], *names([*told.cited, *told.others])]
-        cut = any(title.startswith(last) for last in told.invented[-1:] for title in named)
-        invented = [title for title in told.invented[: len(told.invented) - cut] if every.match([title]).invented]
-        found.append(Citations([past.index(code) for code in told.cited if code != film], told.others, invented))
-    return found
+    catalogue, every = _catalogues()
+    past, film = panel().histories[n][-LINES:].tolist(), int(panel().candidates[n][chosen(n)[0]])
+    told = cited(re.sub(r"\s*\([^)]*$", "", text), catalogue, [*past, film])
+    named = [*told.invented[:-1], *names([*told.cited, *told.others])]
+    cut = any(title.startswith(last) for last in told.invented[-1:] for title in named)
+    invented = [title for title in told.invented[: len(told.invented) - cut] if every.match([title]).invented]
+    return Citations([past.index(code) for code in told.cited if code != film], told.others, invented)
+
+
+@cache
+def stated() -> list[Citations]:
+    """What the model's reasons name, one for each of the texts on "why"."""
+    return [named_in(n, text) for n, text in enumerate(texts("why"))]

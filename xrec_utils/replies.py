@@ -32,7 +32,8 @@ YEAR = re.compile(r"\s*[(\[]((?:18|19|20)\d\d)\b[^)\]]*[)\]]")
 BRACKETS = re.compile(r"\(([^()]*)\)")
 TWIN = re.compile(r"(?<=\)) \[\d+\]$")  # the id that tells two films of one name apart
 ROMAN = {word: str(n) for n, word in enumerate(("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"), 1)}
-AMID = re.compile(r"(?<=[a-z,:] )(?:The|A|An) [A-Z][\w'’-]*(?::? (?:(?:of|the|and|in|a|to|for) ){0,2}[A-Z\d][\w'’-]*)*")
+JOINS = "(?:of|the|and|in|a|to|for|at|on|with|from)"
+AMID = re.compile(rf"(?<=[a-z,:] )(?:The|A|An) [A-Z][\w'’-]*(?::? (?:{JOINS} ){{0,2}}[A-Z\d][\w'’-]*)*")
 ARTICLES = ("a", "an", "the", "le", "la", "les", "l", "el", "il", "der", "das")
 SKIPPED = frozenset((*ARTICLES, "part", "episode", "vol", "volume", "chapter"))
 LIST_MARK = re.compile(r"^\s*(?:[-*•–+]|\d{1,3}[.)]|#\d{1,3}[.:)]?)\s+")
