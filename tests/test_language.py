@@ -209,3 +209,13 @@ def test_nearness_is_measured_once_and_noted(small: Path, monkeypatch: pytest.Mo
 def test_the_keras_model_is_numpys_to_a_thousandth() -> None:
     [found] = lang.record()["agreement"].values()
     assert found["NumPy, largest logit difference"] < 1e-3
+
+
+def test_texts_are_written_once(small: Path, needs: Callable[[str], None]) -> None:
+    needs("llm")
+    bench_language.main(["ranking", "texts"])
+    assert len(lang.texts("why")) == 2 and len(lang.texts("list")) == len(lang.texts("choice")) == 1
+    assert all(lang.texts("why"))
+    before = (small / "texts.json").read_bytes()
+    bench_language.main(["texts"])
+    assert (small / "texts.json").read_bytes() == before

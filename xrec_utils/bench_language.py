@@ -132,13 +132,14 @@ def texts() -> None:
     """Let llama.cpp write: lists and choices for thirty users, reasons for sixty."""
     from xrec_utils.llm_text import LocalLM
 
-    path, model = lang.FOLDER / "texts.json", LocalLM()
+    path, model = lang.FOLDER / "texts.json", None
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for kind, users in (("why", lang.CITED), ("list", lang.CITED // 2), ("choice", lang.CITED // 2)):
         asked = [lang.conversation(kind, n) for n in range(users)]
         prompts = fingerprint([json.dumps(each) for each in asked])
         if known.get(kind, {}).get("prompts") == prompts:
             continue
+        model = model or LocalLM()
         replies = [model.generate(each, max_tokens=160) for each in asked]
         known[kind] = {"prompts": prompts, "model": model.name, "xllamacpp": version("xllamacpp"), "replies": replies}
         replace_text(path, json.dumps(known, indent=1, ensure_ascii=False) + "\n")

@@ -94,6 +94,7 @@ class LocalLM:
         except RuntimeError as fault:
             raise LanguageModelError(f"llama.cpp cannot start with {parameters.model.path}: {fault}") from fault
         self.address: str = self._server.listening_address
+        self.tokens("")  # until it answers: a server that is stopped while it starts may wait for itself for ever
 
     def generate(self, prompt: Prompt, max_tokens: int = 256, stop: Sequence[str] = (),
                  schema: dict[str, Any] | None = None) -> str:
