@@ -20,6 +20,7 @@ import json
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,14 +35,19 @@ from xrec_utils.prompts import chat, fingerprint, message
 PACKAGES = ("keras", "gguf", "tokenizers", "numpy")
 
 
+def stored(name: str) -> dict[str, Any]:
+    """A json file of data/language as it is now, empty if it is not there yet."""
+    path = lang.FOLDER / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
 def note(key: str, name: str, value: object) -> None:
     """Put one fact into data/language/record.json."""
-    path = lang.FOLDER / "record.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known = stored("record.json")
     known.setdefault(key, {})[name] = value
     known["weights"] = {"file": model_file("smollm2").name, "sha256": sha256(model_file("smollm2"))}
     known["versions"] = {package: version(package) for package in PACKAGES}
-    replace_text(path, json.dumps(known, indent=1, sort_keys=True) + "\n")
+    replace_text(lang.FOLDER / "record.json", json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
 def keep(name: str, table: pd.DataFrame) -> None:
@@ -62,8 +68,7 @@ def ranking() -> None:
     """Every question to every user of the panel."""
     for name, question in lang.QUESTIONS.items():
         table, prompts = kept("ranking.csv.gz"), fingerprint(lang.words(question))
-        known = json.loads((lang.FOLDER / "record.json").read_text())["prompts"] if len(table) else {}
-        if known.get(name) == prompts:
+        if len(table) and stored("record.json").get("prompts", {}).get(name) == prompts:
             continue
         found = pd.DataFrame(lang.ask(question, lang.model())).add_prefix("c")
         found.insert(0, "user", lang.panel().users[: question.users])
@@ -76,8 +81,7 @@ def ranking() -> None:
 
 def explained(name: str, part: Callable[[int], list[dict[str, object]]], cases: int) -> None:
     """Make a table of rows for each of so many cases, unless it stands for the same cases already."""
-    known = json.loads((lang.FOLDER / "record.json").read_text(encoding="utf-8"))
-    if known.get("cases", {}).get(name) == lang.cases_fingerprint():
+    if stored("record.json").get("cases", {}).get(name) == lang.cases_fingerprint():
         return
     rows = []
     for n in range(cases):
@@ -132,8 +136,7 @@ def texts() -> None:
     """Let llama.cpp write: lists and choices for thirty users, reasons for sixty."""
     from xrec_utils.llm_text import LocalLM
 
-    path, model = lang.FOLDER / "texts.json", None
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    model, known = None, stored("texts.json")
     for kind, users in (("why", lang.CITED), ("list", lang.CITED // 2), ("choice", lang.CITED // 2)):
         asked = [lang.conversation(kind, n) for n in range(users)]
         prompts = fingerprint([json.dumps(each) for each in asked])
@@ -142,7 +145,7 @@ def texts() -> None:
         model = model or LocalLM()
         replies = [model.generate(each, max_tokens=160) for each in asked]
         known[kind] = {"prompts": prompts, "model": model.name, "xllamacpp": version("xllamacpp"), "replies": replies}
-        replace_text(path, json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+        replace_text(lang.FOLDER / "texts.json", json.dumps(known, indent=1, ensure_ascii=False) + "\n")
         print(f"{kind}: {users} texts", flush=True)
 
 
@@ -159,8 +162,8 @@ def encoder() -> None:
 
 def agreement() -> None:
     """How far the Keras model lies from NumPy (logits) and llama.cpp (nats of log-probability), into record.json."""
-    known, weights = json.loads((lang.FOLDER / "record.json").read_text(encoding="utf-8")), model_file("smollm2").name
-    if weights in known.get("agreement", {}):
+    weights = model_file("smollm2").name
+    if weights in stored("record.json").get("agreement", {}):
         return
     gaps, same = bench_llama.to_llama_cpp(lang.model())
     found = {"NumPy, largest logit difference": bench_llama.to_numpy(lang.model()).max(),

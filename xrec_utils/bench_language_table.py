@@ -73,12 +73,6 @@ def share(counts: np.ndarray) -> float:
     return float(part / whole)
 
 
-def recent(name: str) -> np.ndarray:
-    """Scores (200, 20) of a model of the zoo that sees no more films than the language model does."""
-    scores = zoo.load(name).score([films[-lang.LENGTH :] for films in lang.panel().histories])
-    return np.take_along_axis(scores, lang.panel().candidates, axis=1)
-
-
 def quality() -> Iterator[Row]:
     """NDCG@10 of everything that ranks the same candidates, and its lead over popularity."""
     chance = discounts(np.arange(1, lang.CANDIDATES + 1), 10).mean()
@@ -86,7 +80,7 @@ def quality() -> Iterator[Row]:
     found = {f"SmolLM2, {name}": (lang.ndcg(lang.scores(name)), SMALL) for name in ASKED}
     found["MiniLM similarity"] = lang.ndcg(lang.similarity()), "all-MiniLM-L6-v2, stored answers"
     found |= {name: (lang.ndcg(lang.baseline(name)), "weights of the course") for name in BESIDE}
-    found["ease, last 10 films"] = lang.ndcg(recent("ease")), "weights of the course"
+    found["ease, last 10 films"] = lang.ndcg(lang.baseline("ease", lang.LENGTH)), "weights of the course"
     for name, (by_user, source) in found.items():
         yield row("NDCG@10", name, by_user, source)
     popular = found["popularity"][0]

@@ -174,11 +174,10 @@ def ndcg(scores: np.ndarray, k: int = 10) -> np.ndarray:
     return ranking_table(places(scores, [[0]] * len(scores)), k)["ndcg"].to_numpy()
 
 
-def baseline(name: str) -> np.ndarray:
-    """Scores (200, 20) of a model of the zoo for the same candidates, from the whole history."""
-    loaded, asked = zoo.load(name), panel()
-    every = loaded.score(asked.histories)
-    return np.take_along_axis(every, asked.candidates, axis=1)
+def baseline(name: str, length: int = 0) -> np.ndarray:
+    """Scores (200, 20) of a model of the zoo for the same candidates, from the last `length` films or (0) from all."""
+    every = zoo.load(name).score([history[-length:] for history in panel().histories])
+    return np.take_along_axis(every, panel().candidates, axis=1)
 
 
 def titles_compared() -> list[tuple[list[str], list[str]]]:

@@ -27,7 +27,7 @@ from xrec_utils.contract import History, HistoryModel
 from xrec_utils.explain import closed_forms
 from xrec_utils.explain.estimators import leverage_regression
 from xrec_utils.explain.incremental import marginal_means, sums_of
-from xrec_utils.explain.quadrature import default_nodes, fourier_shapley, hidden_shapley, one_hidden
+from xrec_utils.explain.quadrature import fourier_shapley, hidden_shapley, one_hidden, with_errors
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
 from xrec_utils.games import Explanation, Game, history_game
 from xrec_utils.target_attention import TargetAttention
@@ -147,14 +147,10 @@ def _all_groups(model, game, history, item, permutations, seed) -> Explanation |
 
 
 def _quadrature(model, game, history, item, permutations, seed) -> Found | None:
-    """The error of a value: how far a coarser rule is from it, plus its even share of the completeness gap."""
     if not isinstance(model, Autoencoder):
         return None
-    net, nodes = one_hidden(model), default_nodes(len(history))
-    units = (hidden_shapley(net.rows[history], net.bias, net.by_length, n) for n in (nodes, nodes - 1))
-    values, coarse = ((each @ net.readout[:, [item]])[:, 0].astype(float) for each in units)
-    gap = game.full() - game.empty() - values.sum()
-    return values, np.abs(values - coarse) + abs(gap) / len(values)
+    values, errors = with_errors(one_hidden(model), history, np.array([item]), np.array([game.full() - game.empty()]))
+    return values[0], errors[0]
 
 
 def _fourier(model, game, history, item, permutations, seed) -> Found | None:

@@ -16,7 +16,7 @@ import numpy as np
 from xrec_utils.autoencoders import Autoencoder
 from xrec_utils.contract import History, HistoryModel
 from xrec_utils.explain.auto import FEW, named, solve
-from xrec_utils.explain.quadrature import OneHidden, default_nodes, fourier_shapley, hidden_shapley, one_hidden
+from xrec_utils.explain.quadrature import OneHidden, fourier_shapley, one_hidden, with_errors
 from xrec_utils.games import Explanation, Game, Masks, history_game
 
 
@@ -77,13 +77,9 @@ def shared_games(
 
 
 def _quadrature(net: OneHidden, history: History, items: np.ndarray, games: list[Game]) -> list[Explanation]:
-    """As `auto` does it for one: the error is the distance to a coarser rule plus an even share of what is missing."""
-    nodes = default_nodes(len(history))
-    units = (hidden_shapley(net.rows[history], net.bias, net.by_length, points) for points in (nodes, nodes - 1))
-    values, coarse = ((each @ net.readout[:, items]).T.astype(float) for each in units)
-    missing = [game.full() - game.empty() - row.sum() for game, row in zip(games, values, strict=True)]
-    errors = np.abs(values - coarse) + np.abs(missing)[:, None] / len(history)
-    return [named(found, game, "quadrature", 0.0) for *found, game in zip(values, errors, games, strict=True)]
+    moved = np.array([game.full() - game.empty() for game in games])
+    rows = zip(*with_errors(net, history, items, moved), strict=True)
+    return [named(row, game, "quadrature", 0.0) for row, game in zip(rows, games, strict=True)]
 
 
 def _fourier(net: OneHidden, history: History, items: np.ndarray, games: list[Game]) -> list[Explanation]:

@@ -76,6 +76,21 @@ def hidden_shapley(rows: np.ndarray, bias: np.ndarray, by_length: bool = False, 
     return values
 
 
+def with_errors(
+    net: OneHidden, history: np.ndarray, items: np.ndarray, moved: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values of the films of a history (n,) for several items, and their errors: both (items, n) float64.
+
+    moved (items,): score minus base of each item. The error of a value is how far a rule with one node less lies from
+    it, plus its even share of what the values miss of `moved`.
+    """
+    nodes = default_nodes(len(history))
+    units = (hidden_shapley(net.rows[history], net.bias, net.by_length, points) for points in (nodes, nodes - 1))
+    values, coarse = ((each @ net.readout[:, items]).T.astype(float) for each in units)
+    missing = np.abs(moved - values.sum(axis=1))
+    return values, np.abs(values - coarse) + missing[:, None] / len(history)
+
+
 def inner_nodes(n: int) -> int:
     """Points over the sum of the others: six carry the fourth cumulant; a wider sum needs more."""
     return int(np.clip(6 + n // 120, 6, 12))

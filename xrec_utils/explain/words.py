@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -126,14 +127,15 @@ class Reading:
         film, other = (tree.add(prompt + end)[-len(end) :] for end in ends)
         return cls(tree, np.append(lines, np.full(len(tree.tokens) - len(lines), -1)), (film, other))
 
-    def network(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Positions and mask of the tree for n copies of it."""
-        return np.tile(np.array(self.tree.depths, np.int32), (n, 1)), np.repeat(self.tree.mask()[None], n, axis=0)
+    @cached_property
+    def network(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (1, tokens) and mask (1, tokens, tokens) of the tree."""
+        return np.array([self.tree.depths], np.int32), self.tree.mask()[None]
 
     def preference(self, case: Preference, vectors: tf.Tensor) -> tf.Tensor:
-        """The preference (n,) from token vectors (n, tokens, width), differentiable."""
+        """The preference (1,) from token vectors (1, tokens, width), differentiable."""
         network = case.model.model
-        hidden = network(vectors, *self.network(vectors.shape[0]))
+        hidden = network(vectors, *self.network)
         means = []
         for path in self.paths:
             spoken = tf.nn.log_softmax(network.logits(tf.gather(hidden, [self.tree.parents[n] for n in path], axis=1)))
@@ -180,7 +182,7 @@ def line_attention(case: Preference) -> tuple[Explanation, np.ndarray]:
     started, reading = time.perf_counter(), Reading.of(case)
     vectors = case.model.model.embed(np.array([reading.tree.tokens], np.int32))
     rows = [reading.tree.parents[n] for n in reading.paths[0]]
-    seen = [w[0].numpy()[:, rows].mean(axis=(0, 1)) for w in case.model.model.attention(vectors, *reading.network(1))]
+    seen = [w[0].numpy()[:, rows].mean(axis=(0, 1)) for w in case.model.model.attention(vectors, *reading.network)]
     weights = np.stack(seen)
     values = reading.by_line(weights.mean(axis=0), len(case.history))
     return case.explanation(values, "attention (mean of blocks and heads)", started), weights
