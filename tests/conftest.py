@@ -21,9 +21,15 @@ LLM = ("gguf", "tokenizers", "onnxruntime", "xllamacpp", "openai")
 
 
 def missing(what: str) -> str:
-    """What of `what` ("chromium" or "llm") is not on this machine and how to get it; empty if nothing is missing."""
+    """What of `what` ("chromium" or "llm") is not on this machine and how to get it;
+    empty if nothing is missing.
+    """
     if what == "chromium":
-        return "" if shutil.which("chromium") else "no chromium on the PATH: apt install chromium"
+        return (
+            ""
+            if shutil.which("chromium")
+            else "no chromium on the PATH: apt install chromium"
+        )
     absent = [name for name in {"llm": LLM}[what] if find_spec(name) is None]
     absent += [name for name in MODELS if not model_path(name).exists()]
     return f"{', '.join(absent)} not there: make llm" if absent else ""
@@ -31,10 +37,14 @@ def missing(what: str) -> str:
 
 @pytest.fixture(scope="session")
 def needs() -> Callable[[str], None]:
-    """`needs("chromium")`, `needs("llm")`: skip the test for want of it, or fail where XREC_REQUIRE_ALL=1 (in CI)."""
+    """`needs("chromium")`, `needs("llm")`: skip the test for want of it, or fail where
+    XREC_REQUIRE_ALL=1 (in CI).
+    """
 
     def check(what: str) -> None:
         if reason := missing(what):
-            (pytest.fail if os.environ.get("XREC_REQUIRE_ALL") == "1" else pytest.skip)(reason)
+            (pytest.fail if os.environ.get("XREC_REQUIRE_ALL") == "1" else pytest.skip)(
+                reason
+            )
 
     return check

@@ -12,9 +12,14 @@ CHECK = 'exercises.check("99.1", answer_1)'
 
 
 def write(path: Path, *sources: str) -> Path:
-    """Write a notebook: a source that begins with "#" and a space, "**" or "<" is prose, any other is code."""
+    """Write a notebook: a source that begins with "#" and a space, "**" or "<" is
+    prose, any other is code.
+    """
     prose = ("# ", "## ", "### ", "**", "<")
-    cells = [new_markdown_cell(each) if each.startswith(prose) else new_code_cell(each) for each in sources]
+    cells = [
+        new_markdown_cell(each) if each.startswith(prose) else new_code_cell(each)
+        for each in sources
+    ]
     nbformat.write(new_notebook(cells=cells), path)
     return path
 

@@ -1,4 +1,6 @@
-"""The service as tests use it: loaded once for all modules, in this process or behind a real server on a free port."""
+"""The service as tests use it: loaded once for all modules, in this process or behind a
+real server on a free port.
+"""
 
 from __future__ import annotations
 

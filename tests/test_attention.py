@@ -32,7 +32,11 @@ def test_last_row_of_the_last_layer_mean_over_heads():
     assert found.base == pytest.approx(0.2)
     assert found.score == pytest.approx(1) and found.gap == pytest.approx(0, abs=1e-6)
     assert found.error is None
-    assert "not signed" in found.method and "attention" in found.target and "C" in found.target
+    assert (
+        "not signed" in found.method
+        and "attention" in found.target
+        and "C" in found.target
+    )
 
 
 def test_films_before_the_window_get_nothing():

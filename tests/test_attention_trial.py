@@ -1,4 +1,6 @@
-"""Attention on trial: other weights against the whole Keras graph, and the worst adversary against a fine grid."""
+"""Attention on trial: other weights against the whole Keras graph, and the worst
+adversary against a fine grid.
+"""
 
 from itertools import pairwise
 
@@ -20,7 +22,9 @@ def model(request):
 
 
 def random_weights(trial, n):
-    return np.random.default_rng(3).dirichlet(np.ones(trial.row.shape[1]), size=(n, len(trial.row)))
+    return np.random.default_rng(3).dirichlet(
+        np.ones(trial.row.shape[1]), size=(n, len(trial.row))
+    )
 
 
 @pytest.mark.parametrize("history", [HISTORY[:1], HISTORY, LONG], ids=len)
@@ -29,14 +33,19 @@ def test_its_own_weights_give_its_own_score(model, history):
     score = model.score([history])[0, ITEM]
     assert trial.score == pytest.approx(score, abs=1e-5)
     assert trial.scores(trial.row[None]) == pytest.approx(score, abs=1e-5)
-    assert len(trial.shares) == min(len(history), 6) and trial.shares.sum() == pytest.approx(1)
+    assert len(trial.shares) == min(
+        len(history), 6
+    ) and trial.shares.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", ["attention", "gru_attention"])
 def test_other_weights_score_as_if_the_keras_layer_had_found_them(name, monkeypatch):
     model = attending(name)
     trial = AttentionTrial(model, LONG, ITEM)
-    layer, ids = model.encoder.get_layer(max(model.maps.output)), tf.constant(model.windows([LONG]))
+    layer, ids = (
+        model.encoder.get_layer(max(model.maps.output)),
+        tf.constant(model.windows([LONG])),
+    )
     softmax, others = layer._masked_softmax, random_weights(trial, 5)
     for weights in others:
 
@@ -46,7 +55,9 @@ def test_other_weights_score_as_if_the_keras_layer_had_found_them(name, monkeypa
             return tf.constant(maps)
 
         monkeypatch.setattr(layer, "_masked_softmax", replaced)
-        hidden = model.encoder([model.table(ids), ids != model.padding], training=False)[0, -1]
+        hidden = model.encoder(
+            [model.table(ids), ids != model.padding], training=False
+        )[0, -1]
         score = model.table.logits(hidden).numpy()[ITEM]
         assert trial.scores(weights[None]) == pytest.approx(score, abs=1e-5)
     assert np.abs(trial.scores(others) - trial.score).max() > 0.05
@@ -66,7 +77,9 @@ def test_weights_for_all_heads_alike_shares_and_uniform(model):
     alike = np.repeat(weights[:, None], len(trial.row), axis=1)
     np.testing.assert_allclose(trial.scores(weights), trial.scores(alike), atol=1e-6)
     even = trial.row.copy()
-    even[:, 1:] = even[:, 1:].mean(axis=1, keepdims=True)  # what each head gives to films, start token as it was
+    even[:, 1:] = even[:, 1:].mean(
+        axis=1, keepdims=True
+    )  # what each head gives to films, start token as it was
     assert trial.uniform() == pytest.approx(trial.scores(even[None])[0], abs=1e-5)
 
 
@@ -80,8 +93,13 @@ def test_permuted_by_hand(model):
         weights[:, 1:] = weights[:, 1 + rng.permutation(4)]
         score = trial.scores(weights[None])[0]
         changes.append(abs(score - trial.score))
-        places.append(abs(int((others > score).sum()) - int((others > trial.score).sum())))
-    assert found["median_change"] == pytest.approx(np.median(changes), abs=1e-5) and found["median_change"] > 0
+        places.append(
+            abs(int((others > score).sum()) - int((others > trial.score).sum()))
+        )
+    assert (
+        found["median_change"] == pytest.approx(np.median(changes), abs=1e-5)
+        and found["median_change"] > 0
+    )
     assert found["median_places"] == np.median(places)
     assert found["max_attention"] == pytest.approx(trial.shares.max())
     assert trial.permuted(25, 4) == found
@@ -91,7 +109,11 @@ def test_one_film_has_nowhere_to_move(model):
     trial = AttentionTrial(model, HISTORY[:1], ITEM)
     assert trial.permuted(3)["median_change"] == pytest.approx(0, abs=1e-6)
     found = trial.adversarial(0.1)
-    assert found.shares.tolist() == [1] and found.divergence == 0 and found.change == pytest.approx(0, abs=1e-6)
+    assert (
+        found.shares.tolist() == [1]
+        and found.divergence == 0
+        and found.change == pytest.approx(0, abs=1e-6)
+    )
 
 
 @pytest.mark.parametrize("eps", [0.02, 0.2])
@@ -110,19 +132,32 @@ def test_an_adversary_keeps_its_bound_and_says_how_far_it_went(model):
     trial = AttentionTrial(model, LONG, ITEM)
     found = [trial.adversarial(eps) for eps in (0.01, 0.1, 100.0)]
     for adversary, eps in zip(found, (0.01, 0.1, 100.0), strict=True):
-        assert adversary.change == pytest.approx(trial.with_shares(adversary.shares[None])[0] - trial.score, abs=1e-5)
-        assert abs(adversary.change) <= eps and adversary.shares.sum() == pytest.approx(1)
+        assert adversary.change == pytest.approx(
+            trial.with_shares(adversary.shares[None])[0] - trial.score, abs=1e-5
+        )
+        assert abs(adversary.change) <= eps and adversary.shares.sum() == pytest.approx(
+            1
+        )
         divergence = jensenshannon(adversary.shares, trial.shares) ** 2
-        assert adversary.divergence == pytest.approx(divergence) and 0 < divergence <= np.log(2)
+        assert adversary.divergence == pytest.approx(
+            divergence
+        ) and 0 < divergence <= np.log(2)
     assert all(low.divergence <= high.divergence for low, high in pairwise(found))
-    assert found[-1].shares[trial.shares.argmin()] == 1  # free to choose: all on the least regarded film
+    assert (
+        found[-1].shares[trial.shares.argmin()] == 1
+    )  # free to choose: all on the least regarded film
 
 
 def test_without_an_example_the_own_weights_come_back(monkeypatch):
     trial = AttentionTrial(attending("din"), HISTORY, ITEM)
-    monkeypatch.setattr(trial, "with_shares", lambda shares: np.full(len(shares), trial.score + 1))
+    monkeypatch.setattr(
+        trial, "with_shares", lambda shares: np.full(len(shares), trial.score + 1)
+    )
     found = trial.adversarial(0.1)
-    assert np.array_equal(found.shares, trial.shares) and found.divergence == 0 == found.change
+    assert (
+        np.array_equal(found.shares, trial.shares)
+        and found.divergence == 0 == found.change
+    )
 
 
 def test_what_cannot_be_tried_is_refused(model):

@@ -17,13 +17,20 @@ def test_popular_films_first():
     found = most_popular(GAME, HISTORY, counts)
     np.testing.assert_allclose(found.values, np.log([1, 5, 2]))
     assert found.top().tolist() == [1, 2, 0] and found.method == "most popular first"
-    assert found.score == GAME.full() and found.base == GAME.empty() and found.players == GAME.players
+    assert (
+        found.score == GAME.full()
+        and found.base == GAME.empty()
+        and found.players == GAME.players
+    )
 
 
 def test_similar_films_share_their_users():
     found = most_similar(GAME, HISTORY, ITEM, unit_columns(HISTORIES, 5))
     users = [{n for n, h in enumerate(HISTORIES) if film in h} for film in range(4)]
-    shared = [len(users[film] & users[ITEM]) / np.sqrt(len(users[film]) * len(users[ITEM])) for film in HISTORY]
+    shared = [
+        len(users[film] & users[ITEM]) / np.sqrt(len(users[film]) * len(users[ITEM]))
+        for film in HISTORY
+    ]
     np.testing.assert_allclose(found.values, shared, atol=1e-6)
     assert found.values[0] == 0 < found.values[2]
     assert found.score == GAME.full() and found.method == "most similar first"

@@ -21,11 +21,25 @@ from xrec_utils.splits import Split, leave_last_out
 def on() -> Split:
     """30 users with 6 to 12 of 40 films each."""
     rng = np.random.default_rng(0)
-    rows = [(user, item, time) for user in range(30)
-            for time, item in enumerate(rng.permutation(40)[: rng.integers(6, 13)])]  # fmt: skip
-    events = pd.DataFrame(rows, columns=["user", "item", "time"]).assign(value=np.float32(1))
-    items = pd.DataFrame({"item": range(40), "title": "film", "year": pd.array([2000] * 40, "Int64"), "genres": ""})
-    return leave_last_out(Dataset("small", events, items, pd.DataFrame({"user": range(30)}), None))
+    rows = [
+        (user, item, time)
+        for user in range(30)
+        for time, item in enumerate(rng.permutation(40)[: rng.integers(6, 13)])
+    ]
+    events = pd.DataFrame(rows, columns=["user", "item", "time"]).assign(
+        value=np.float32(1)
+    )
+    items = pd.DataFrame(
+        {
+            "item": range(40),
+            "title": "film",
+            "year": pd.array([2000] * 40, "Int64"),
+            "genres": "",
+        }
+    )
+    return leave_last_out(
+        Dataset("small", events, items, pd.DataFrame({"user": range(30)}), None)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -33,24 +47,42 @@ def ease(on: Split) -> EASE:
     return EASE(5.0).fit(on.train_histories(), on.n_items)
 
 
-def test_influence_agrees_with_retraining_and_says_what_each_cost(on: Split, ease: EASE) -> None:
+def test_influence_agrees_with_retraining_and_says_what_each_cost(
+    on: Split, ease: EASE
+) -> None:
     row = influence_table(on, ease, deletions=25).iloc[0]
     assert row["deletions"] == 25 and row["largest_relative_difference"] < 1e-8
     assert row["seconds_ours"] >= 0 and row["seconds_retraining"] >= 0
 
 
-def test_every_search_is_summed_up(on: Split, ease: EASE, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_search_is_summed_up(
+    on: Split, ease: EASE, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bench_causes, "SHORTEST", 5)
     linear = searched("ease", ease, on, users=12)
-    assert len(linear) == 12 * 5 and set(linear["method"]) == {*bench_causes.SEARCHES, bench_causes.RETRAINED}
+    assert len(linear) == 12 * 5 and set(linear["method"]) == {
+        *bench_causes.SEARCHES,
+        bench_causes.RETRAINED,
+    }
     other = searched("dae", Tanh(on.n_items), on, users=5)
     assert len(other) == 5 * 3 and other["held"].isna().all()
-    table = summary(pd.concat([linear, other], ignore_index=True)).set_index(["model", "method"])
+    table = summary(pd.concat([linear, other], ignore_index=True)).set_index(
+        ["model", "method"]
+    )
     exact = table.loc[("ease", bench_causes.EXACT)]
-    assert exact["mean_size"] == exact["mean_minimum"] and exact["mean_excess"] == 0 and exact["proven"] == 1
-    assert table.loc[("ease", "beam"), "mean_excess"] <= table.loc[("ease", "greedy"), "mean_excess"]
+    assert (
+        exact["mean_size"] == exact["mean_minimum"]
+        and exact["mean_excess"] == 0
+        and exact["proven"] == 1
+    )
+    assert (
+        table.loc[("ease", "beam"), "mean_excess"]
+        <= table.loc[("ease", "greedy"), "mean_excess"]
+    )
     assert table.loc[("ease", bench_causes.RETRAINED), "valid_after_retraining"] == 1
-    assert table.loc[("dae", "greedy"), "users"] == 5 and np.isnan(table.loc[("dae", "greedy"), "mean_minimum"])
+    assert table.loc[("dae", "greedy"), "users"] == 5 and np.isnan(
+        table.loc[("dae", "greedy"), "mean_minimum"]
+    )
 
 
 def test_sums_worked_by_hand() -> None:
@@ -64,11 +96,19 @@ def test_sums_worked_by_hand() -> None:
     assert greedy == {"model": "ease", "method": "greedy", "users": 3, "found": 0.6667, "mean_size": 3.5,
                       "mean_minimum": 3.0, "mean_excess": 0.5, "proven": 0.5, "valid_after_retraining": 0.5,
                       "median_seconds": 2.0}  # fmt: skip
-    assert exact["mean_size"] == 4 and exact["mean_minimum"] == 3 and exact["proven"] == 0.6667
+    assert (
+        exact["mean_size"] == 4
+        and exact["mean_minimum"] == 3
+        and exact["proven"] == 0.6667
+    )
 
 
 def test_a_file_is_written_when_its_table_is_complete(
-    on: Split, ease: EASE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    on: Split,
+    ease: EASE,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(bench_causes, "SHORTEST", 5)
     monkeypatch.setattr(bench_causes, "load_movielens", lambda name: name)
@@ -77,15 +117,23 @@ def test_a_file_is_written_when_its_table_is_complete(
     monkeypatch.setattr(bench_causes.zoo, "load", lambda name: ease)
     monkeypatch.setattr(bench_causes.zoo, "build", lambda name, on: EASE(5.0))
     bench_causes.main(["counterfactual"], Store(tmp_path))
-    assert {path.name for path in tmp_path.iterdir()} == {"counterfactual.csv", "EXPLANATIONS.md"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "counterfactual.csv",
+        "EXPLANATIONS.md",
+    }
     monkeypatch.setattr(bench_causes.influence_table, "__defaults__", (10, 0))
     bench_causes.main([], Store(tmp_path))  # only what is missing
     written = pd.read_csv(tmp_path / "influence.csv")
-    assert written["deletions"].tolist() == [10] and "influence: stored" in capsys.readouterr().out
+    assert (
+        written["deletions"].tolist() == [10]
+        and "influence: stored" in capsys.readouterr().out
+    )
     assert len(pd.read_csv(tmp_path / "counterfactual.csv")) == 5 + 4 + 4 * 3
 
 
-def test_the_first_recommendation_is_the_best_unseen_film(on: Split, ease: EASE) -> None:
+def test_the_first_recommendation_is_the_best_unseen_film(
+    on: Split, ease: EASE
+) -> None:
     history = on.train_histories()[0]
     scores = ease.score([history])[0]
     scores[history] = -np.inf

@@ -1,4 +1,6 @@
-"""The benches of explanations on games small enough to know the answer, and the tables made from their rows."""
+"""The benches of explanations on games small enough to know the answer, and the tables
+made from their rows.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,14 @@ def test_the_numpy_function_is_the_model(dae_game: Played) -> None:
     game = history_game(dae_game.model, dae_game.history, dae_game.item)
     masks = np.random.default_rng(0).random((50, 10)) < 0.5
     np.testing.assert_allclose(dae_game.value(masks), game(masks), atol=1e-5)
-    np.testing.assert_allclose(dae_game.truth, brute_force(dae_game.game).values, atol=1e-5)
+    np.testing.assert_allclose(
+        dae_game.truth, brute_force(dae_game.game).values, atol=1e-5
+    )
 
 
-@pytest.mark.parametrize("way", bench_shapley.WAYS, ids=lambda way: f"{way.library} {way.method}")
+@pytest.mark.parametrize(
+    "way", bench_shapley.WAYS, ids=lambda way: f"{way.library} {way.method}"
+)
 def test_every_way_explains_the_game(way: Way, dae_game: Played) -> None:
     if way.method == "DeepExplainer":
         pytest.skip("tried in a process of its own by the support table")
@@ -43,7 +49,9 @@ def test_every_way_explains_the_game(way: Way, dae_game: Played) -> None:
 def test_calls_are_counted_and_short_runs_repeated(dae_game: Played) -> None:
     value = Counted(lambda masks: masks.sum(axis=1).astype(float))
     runs = []
-    result, seconds, calls = bench_shapley.timed(lambda: runs.append(value(np.eye(3))) or np.zeros(3), value)
+    result, seconds, calls = bench_shapley.timed(
+        lambda: runs.append(value(np.eye(3))) or np.zeros(3), value
+    )
     assert calls == 3 and len(runs) == 9 and seconds < 0.2
     np.testing.assert_array_equal(result, np.zeros(3))
 
@@ -55,10 +63,14 @@ def test_a_curve_has_a_row_for_each_budget(dae_game: Played) -> None:
     assert table["error"].iloc[-1] < 1e-6 and table["truth_error"].eq(0).all()
 
 
-def test_beyond_brute_force_the_truth_states_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_brute_force_the_truth_states_its_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(bench_shapley, "TRUTH_ORDERS", 200)
     case = zoo.running_case()
-    sampled = bench_shapley._played("attention", zoo.load("attention"), case.history[:22])
+    sampled = bench_shapley._played(
+        "attention", zoo.load("attention"), case.history[:22]
+    )
     series = bench_shapley._played("dae", zoo.load("dae"), case.history[:22])
     assert 0.001 < sampled.truth_error < 0.2 and series.truth_error < 1e-6
 
@@ -66,17 +78,34 @@ def test_beyond_brute_force_the_truth_states_its_error(monkeypatch: pytest.Monke
 def test_all_pairs_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
     split = zoo.split()
     cases = split.cases("test")
-    small = type("Few", (), {"cases": lambda self, part: type(cases)(cases.users[:4], cases.histories[:4],
-                                                                     cases.targets[:4])})()  # fmt: skip
-    monkeypatch.setattr(bench_shapley, "dae_of_ml100k", lambda: (zoo.load("dae"), small))
+    small = type(
+        "Few",
+        (),
+        {
+            "cases": lambda self, part: type(cases)(
+                cases.users[:4],
+                cases.histories[:4],
+                cases.targets[:4],
+            )
+        },
+    )()
+    monkeypatch.setattr(
+        bench_shapley, "dae_of_ml100k", lambda: (zoo.load("dae"), small)
+    )
     row = bench_shapley.all_pairs(pairs=2).iloc[0]
     assert row["values"] == sum(len(h) + 1 for h in cases.histories[:4]) * split.n_items
-    assert row["mean_gap"] < 1e-3 and row["worst_gap"] < 0.02 and row["worst_error"] < 1e-3
+    assert (
+        row["mean_gap"] < 1e-3 and row["worst_gap"] < 0.02 and row["worst_error"] < 1e-3
+    )
 
 
 def test_support_of_a_model_without_a_network() -> None:
     row = bench_shapley._supported("ease")
-    assert row["shap Deep"] == "no network" and row["gap"] < 1e-5 and "closed form" in row["method"]
+    assert (
+        row["shap Deep"] == "no network"
+        and row["gap"] < 1e-5
+        and "closed form" in row["method"]
+    )
 
 
 def test_shap_is_tried_in_its_own_process() -> None:
@@ -84,7 +113,9 @@ def test_shap_is_tried_in_its_own_process() -> None:
     assert "rror" in bench_shapley._apart("gru", "Gradient")
 
 
-@pytest.mark.parametrize("name", ["feature_mlp", "two_branch", "embedding_mlp", "vae", "attention"])
+@pytest.mark.parametrize(
+    "name", ["feature_mlp", "two_branch", "embedding_mlp", "vae", "attention"]
+)
 def test_inputs_fit_their_network(name: str) -> None:
     network = zoo.network(zoo.load(name))
     assert np.isfinite(np.asarray(network(bench_shapley.inputs_of(name)))).all()
@@ -100,9 +131,16 @@ def test_feature_models_are_explained_by_the_same_call() -> None:
     assert game.n_players == 42 and 0 < game.full() < 1
 
 
-def test_parts_are_stored_and_not_made_twice(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_parts_are_stored_and_not_made_twice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
     made = []
-    parts = {"pairs": ("shapley_pairs.csv", lambda: made.append(1) or pd.DataFrame([{"users": 2, "seconds": 0.5}]))}
+    parts = {
+        "pairs": (
+            "shapley_pairs.csv",
+            lambda: made.append(1) or pd.DataFrame([{"users": 2, "seconds": 0.5}]),
+        )
+    }
     monkeypatch.setattr(bench_shapley, "PARTS", parts)
     monkeypatch.setattr(bench_shapley, "SIZES", {})
     bench_shapley.main([], Store(tmp_path))
@@ -111,23 +149,40 @@ def test_parts_are_stored_and_not_made_twice(monkeypatch: pytest.MonkeyPatch, tm
     assert "| users | 2 |" in (tmp_path / "EXPLANATIONS.md").read_text()
 
 
-# -- tables -------------------------------------------------------------------------------------------------------
+# -- tables
+# -------------------------------------------------------------------------------------------------------
 
 
 def curves() -> pd.DataFrame:
-    rows = [("ours", "rule", 0, 0.01, 0.001), ("shap", "sampler", 100, 1.0, 0.1), ("lime", "other", 100, 1.0, 0.5),
-            ("shap", "sampler", 10_000, 100.0, 0.01), ("lime", "other", 10_000, 9.0, 0.49)]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["library", "method", "calls", "seconds", "error"])
+    rows = [
+        ("ours", "rule", 0, 0.01, 0.001),
+        ("shap", "sampler", 100, 1.0, 0.1),
+        ("lime", "other", 100, 1.0, 0.5),
+        ("shap", "sampler", 10_000, 100.0, 0.01),
+        ("lime", "other", 10_000, 9.0, 0.49),
+    ]
+    table = pd.DataFrame(
+        rows, columns=["library", "method", "calls", "seconds", "error"]
+    )
     return table.assign(model="m", players=5)
 
 
 def test_seconds_at_equal_error_by_hand() -> None:
-    table = bench_explanations.equal_error(curves(), targets=(0.05, 0.001)).set_index(["method", "target"])
+    table = bench_explanations.equal_error(curves(), targets=(0.05, 0.001)).set_index(
+        ["method", "target"]
+    )
     assert table.loc[("rule", 0.001), "times_slower"] == 1
-    assert table.loc[("sampler", 0.05), "seconds"] == 100 and table.loc[("sampler", 0.05), "how"] == "measured"
-    assert table.loc[("sampler", 0.001), "seconds"] == pytest.approx(100 * 100)  # ten times the error: 100 x the work
+    assert (
+        table.loc[("sampler", 0.05), "seconds"] == 100
+        and table.loc[("sampler", 0.05), "how"] == "measured"
+    )
+    assert table.loc[("sampler", 0.001), "seconds"] == pytest.approx(
+        100 * 100
+    )  # ten times the error: 100 x the work
     assert table.loc[("sampler", 0.001), "how"] == "extrapolated"
-    assert table.loc[("other", 0.05), "how"] == "never" and np.isnan(table.loc[("other", 0.05), "seconds"])
+    assert table.loc[("other", 0.05), "how"] == "never" and np.isnan(
+        table.loc[("other", 0.05), "seconds"]
+    )
 
 
 def rows_of_board() -> pd.DataFrame:
@@ -137,44 +192,76 @@ def rows_of_board() -> pd.DataFrame:
             for user in range(30):
                 noise = random.normal(0, 0.1)
                 lead = 0 if number == 17 else -sign if number == 18 else sign
-                rows += [(model, one, measure, user, lead + noise), (model, other, measure, user, noise / 2)]
-    table = pd.DataFrame(rows, columns=["model", "explainer", "measure", "user", "value"])
+                rows += [
+                    (model, one, measure, user, lead + noise),
+                    (model, other, measure, user, noise / 2),
+                ]
+    table = pd.DataFrame(
+        rows, columns=["model", "explainer", "measure", "user", "value"]
+    )
     return table.drop_duplicates(["model", "explainer", "measure", "user"])
 
 
 def test_questions_get_their_verdicts() -> None:
     verdict = bench_leaderboard.tests(rows_of_board()).set_index("question")["verdict"]
-    assert verdict[22] == "holds" and verdict[18] == "the reverse holds" and verdict[19] == "holds"
+    assert (
+        verdict[22] == "holds"
+        and verdict[18] == "the reverse holds"
+        and verdict[19] == "holds"
+    )
     assert set(verdict) <= {"holds", "the reverse holds", "not shown"}
 
 
 def test_the_board_is_a_mean_with_its_interval() -> None:
-    rows = pd.DataFrame({"model": "m", "explainer": "e", "measure": "x", "user": range(50), "value": np.arange(50.0)})
+    rows = pd.DataFrame(
+        {
+            "model": "m",
+            "explainer": "e",
+            "measure": "x",
+            "user": range(50),
+            "value": np.arange(50.0),
+        }
+    )
     row = bench_leaderboard.board(rows).iloc[0]
-    assert row["mean"] == 24.5 and 19 < row["low"] < 22 and 27 < row["high"] < 30 and row["users"] == 50
+    assert (
+        row["mean"] == 24.5
+        and 19 < row["low"] < 22
+        and 27 < row["high"] < 30
+        and row["users"] == 50
+    )
 
 
 def test_one_user_of_the_leaderboard(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     monkeypatch.setattr(bench_leaderboard, "USERS", 2)
     monkeypatch.setattr(bench_leaderboard, "FEW", 1)
     bench_leaderboard.main(["din"], Store(tmp_path))
-    board = pd.read_csv(tmp_path / "leaderboard.csv").set_index(["explainer", "measure"])["mean"]
+    board = pd.read_csv(tmp_path / "leaderboard.csv").set_index(
+        ["explainer", "measure"]
+    )["mean"]
     assert board["Shapley (ours)", "Shapley error"] < 1e-6
     assert board["Shapley (ours)", "stability"] == 1
     assert board["most popular", "randomised weights"] == 1
     assert board["gradient-weighted attention", "completeness gap"] >= 0
     stored = (tmp_path / bench_leaderboard.ROWS).read_bytes()
-    bench_leaderboard.main(["din"], Store(tmp_path))  # nothing is missing: nothing is made again
+    bench_leaderboard.main(
+        ["din"], Store(tmp_path)
+    )  # nothing is missing: nothing is made again
     assert (tmp_path / bench_leaderboard.ROWS).read_bytes() == stored
 
 
-def test_the_shop_itself_is_explained_without_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shop_itself_is_explained_without_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(bench_leaderboard, "CASES", 5)
-    rows = bench_leaderboard.shop_rows("itself").set_index(["explainer", "measure"])["value"]
+    rows = bench_leaderboard.shop_rows("itself").set_index(["explainer", "measure"])[
+        "value"
+    ]
     assert (rows["Shapley (ours)", "planted found"] == 1).all()
     assert (rows["leave-one-out", "planted found, redundant pair"] == 0).all()
 
 
 def test_an_unknown_part_is_named(tmp_path) -> None:
-    with pytest.raises(SystemExit, match="unknown part magic; choose from pairs, support"):
+    with pytest.raises(
+        SystemExit, match="unknown part magic; choose from pairs, support"
+    ):
         bench_shapley.main(["magic"], Store(tmp_path))

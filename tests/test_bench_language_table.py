@@ -25,14 +25,18 @@ def test_spread_of_means() -> None:
 
 def test_share_is_of_the_sums_not_a_mean_of_shares() -> None:
     assert share(np.array([[1, 0], [1, 9]])) == 0.1
-    assert [row.value for row in bench_language_table.lists()][2] == pytest.approx(18 / 175)
+    assert [row.value for row in bench_language_table.lists()][2] == pytest.approx(
+        18 / 175
+    )
 
 
 def test_resampling_a_mean_gives_its_standard_error() -> None:
     values = np.random.default_rng(1).normal(size=(1, 400))
     found = resampled(lambda table: float(table.mean()), values)
     assert found.mean == values.mean()
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.1)
+    assert (found.high - found.low) / 2 == pytest.approx(
+        1.96 * values.std() / 20, rel=0.1
+    )
 
 
 def test_rows_are_computed_from_the_stored_answers() -> None:
@@ -41,7 +45,9 @@ def test_rows_are_computed_from_the_stored_answers() -> None:
     assert not stored.index.duplicated().any() and table.notna().all(axis=None)
     assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).all()
     for made in (*bench_language_table.quality(), *bench_language_table.history()):
-        assert stored.loc[(made.figure, made.of), "value"] == pytest.approx(made.value, abs=1e-4)
+        assert stored.loc[(made.figure, made.of), "value"] == pytest.approx(
+            made.value, abs=1e-4
+        )
 
 
 def test_places_are_the_five_asked_about() -> None:
@@ -62,23 +68,50 @@ def test_what_is_written_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lang, "texts", lambda kind: [reply, ""])
     counts = bench_language_table.written("list")
     assert counts.iloc[0].to_dict() == {
-        "titles": 5, "different": 4, "unknown": 2, "invented": 1, "seen": 1, "offered": 1}  # fmt: skip
+        "titles": 5,
+        "different": 4,
+        "unknown": 2,
+        "invented": 1,
+        "seen": 1,
+        "offered": 1,
+    }
     assert counts.iloc[1].sum() == 0
 
 
-def test_the_table_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_is_written_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bench_language_table, "RESULT", tmp_path / "language.csv")
-    monkeypatch.setattr(bench_language_table, "ROWS", (lambda: [Row("share", "a, b", 1 / 3, 0.2, 0.5, 3, "here")],))
+    monkeypatch.setattr(
+        bench_language_table,
+        "ROWS",
+        (lambda: [Row("share", "a, b", 1 / 3, 0.2, 0.5, 3, "here")],),
+    )
     bench_language.main(["table"])
     assert pd.read_csv(tmp_path / "language.csv").to_dict("records") == [
-        {"figure": "share", "of": "a, b", "value": 0.3333, "low": 0.2, "high": 0.5, "n": 3, "source": "here"}
+        {
+            "figure": "share",
+            "of": "a, b",
+            "value": 0.3333,
+            "low": 0.2,
+            "high": 0.5,
+            "n": 3,
+            "source": "here",
+        }
     ]
 
 
-def test_similarities_belong_to_todays_titles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lang.similarity().shape == (lang.USERS, lang.CANDIDATES) and abs(lang.similarity()).max() < 1
+def test_similarities_belong_to_todays_titles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (
+        lang.similarity().shape == (lang.USERS, lang.CANDIDATES)
+        and abs(lang.similarity()).max() < 1
+    )
     stored = json.loads((lang.FOLDER / "encoder.json").read_text(encoding="utf-8"))
-    (tmp_path / "encoder.json").write_text(json.dumps(stored | {"texts": "of yesterday"}))
+    (tmp_path / "encoder.json").write_text(
+        json.dumps(stored | {"texts": "of yesterday"})
+    )
     monkeypatch.setattr(lang, "FOLDER", tmp_path)
     lang.similarity.cache_clear()
     with pytest.raises(ValueError, match="compares other titles"):
@@ -87,21 +120,29 @@ def test_similarities_belong_to_todays_titles(tmp_path: Path, monkeypatch: pytes
 
 
 def test_lead_is_the_height_below_the_mean_of_all_orders() -> None:
-    """In an additive game the mean of all deletion curves is a straight line from all players to none."""
+    """In an additive game the mean of all deletion curves is a straight line from all
+    players to none.
+    """
     worth = np.array([5.0, -1, 3, 0, 2, -4, 1, 6])
     game = Game(tuple("abcdefgh"), "worth", lambda masks: masks @ worth)
     found = bench_language_table.lead(game, brute_force(game))
     left = worth.sum() - np.append(0, np.cumsum(np.sort(worth)[::-1]))
     assert found == pytest.approx(worth.sum() / 2 - np.trapezoid(left, dx=1 / 8))
-    orders = [bench_language_table.lead(game, random_order(game, seed)) for seed in range(400)]
+    orders = [
+        bench_language_table.lead(game, random_order(game, seed)) for seed in range(400)
+    ]
     assert found > max(orders) and abs(np.mean(orders)) < 4 * np.std(orders) / 20
 
 
 def test_rows_about_explanations_are_computed_from_the_stored_games() -> None:
     stored = pd.read_csv(bench_language_table.RESULT).set_index(["figure", "of"])
     for made in (*bench_language_table.referee(), *bench_language_table.reasons()):
-        assert stored.loc[(made.figure, made.of), "value"] == pytest.approx(made.value, abs=1e-4)
-    cited = stored.loc[("citation precision, exact Shapley", "template, 128 groups"), "source"]
+        assert stored.loc[(made.figure, made.of), "value"] == pytest.approx(
+            made.value, abs=1e-4
+        )
+    cited = stored.loc[
+        ("citation precision, exact Shapley", "template, 128 groups"), "source"
+    ]
     right, _, all_, _ = cited.split()
     assert 0 < int(right) <= int(all_) <= 3 * lang.EXPLAINED
 

@@ -1,4 +1,6 @@
-"""The bench of the service: it asks what it says, counts what fails, and its error is the one against the truth."""
+"""The bench of the service: it asks what it says, counts what fails, and its error is
+the one against the truth.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def address() -> Iterator[str]:
 
 def test_histories_are_long_different_and_the_same_next_time() -> None:
     found = bench.histories(30)
-    assert {len(history) for history in found} == {100} and all(len(set(history.tolist())) == 100 for history in found)
+    assert {len(history) for history in found} == {100} and all(
+        len(set(history.tolist())) == 100 for history in found
+    )
     assert len({history.tobytes() for history in found}) == 30
     np.testing.assert_array_equal(found, bench.histories(30))
     assert not np.array_equal(found, bench.histories(30, seed=1))
@@ -32,12 +36,16 @@ def test_histories_are_long_different_and_the_same_next_time() -> None:
 
 def test_one_client_times_answers_and_counts_wrong_ones(address: str) -> None:
     bodies = [bench.question(history, "ease") for history in bench.histories(3)]
-    seconds, wrong = bench.one_client(address, [*bodies, bodies[0]])  # the last comes from the cache
+    seconds, wrong = bench.one_client(
+        address, [*bodies, bodies[0]]
+    )  # the last comes from the cache
     assert len(seconds) == 4 and (seconds > 0).all() and wrong == 1
 
 
 def test_many_clients_ask_each_question_once(address: str) -> None:
-    bodies = [bench.question(history, "ease") for history in bench.histories(12, seed=5)]
+    bodies = [
+        bench.question(history, "ease") for history in bench.histories(12, seed=5)
+    ]
     seconds, wrong, whole = bench.many_clients(address, bodies, seconds=60, clients=4)
     assert (len(seconds), wrong) == (12, 0) and whole >= seconds.max()
 
@@ -48,12 +56,19 @@ def test_refusals_and_lost_connections_are_errors(address: str) -> None:
 
 
 def test_clients_stop_when_the_time_is_over(address: str) -> None:
-    assert bench.many_clients(address, [b"{}"] * 3, seconds=0, clients=2)[:2] == (pytest.approx([]), 0)
+    assert bench.many_clients(address, [b"{}"] * 3, seconds=0, clients=2)[:2] == (
+        pytest.approx([]),
+        0,
+    )
 
 
-def test_the_table_holds_every_figure(address: str, monkeypatch: pytest.MonkeyPatch, tmp_path, capsys) -> None:
+def test_the_table_holds_every_figure(
+    address: str, monkeypatch: pytest.MonkeyPatch, tmp_path, capsys
+) -> None:
     @contextmanager
-    def here() -> Iterator[bench.Started]:  # a service in this process; the real start is tested with README's command
+    def here() -> Iterator[
+        bench.Started
+    ]:  # a service in this process; the real start is tested with README's command
         yield bench.Started(address, 1.0, psutil.Process())
 
     monkeypatch.setattr(bench, "started", here)
@@ -61,10 +76,28 @@ def test_the_table_holds_every_figure(address: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(bench, "CLIENTS", 2)
     monkeypatch.setattr(bench, "RESULT", tmp_path / "service.csv")
     assert bench.main(["--seconds", "0.5", "--questions", "3", "--checked", "1"]) == 0
-    table = pd.read_csv(tmp_path / "service.csv").set_index(["model", "measure"])["value"]
-    assert table["ease", "one client: questions"] == table["dae", "one client: questions"] == 3
-    assert table["ease", "one client: errors"] == table["ease and dae", "2 clients: errors"] == 0
-    assert 0 < table["dae", "one client: median ms"] <= table["dae", "one client: 99th percentile ms"]
+    table = pd.read_csv(tmp_path / "service.csv").set_index(["model", "measure"])[
+        "value"
+    ]
+    assert (
+        table["ease", "one client: questions"]
+        == table["dae", "one client: questions"]
+        == 3
+    )
+    assert (
+        table["ease", "one client: errors"]
+        == table["ease and dae", "2 clients: errors"]
+        == 0
+    )
+    assert (
+        0
+        < table["dae", "one client: median ms"]
+        <= table["dae", "one client: 99th percentile ms"]
+    )
     assert table["dae", "relative error, largest"] < 1e-4
-    assert table["dae", "relative error, median"] < table["dae", "stated relative error, median"] < 1e-2
+    assert (
+        table["dae", "relative error, median"]
+        < table["dae", "stated relative error, median"]
+        < 1e-2
+    )
     assert "answers per second" in capsys.readouterr().out

@@ -1,4 +1,6 @@
-"""The stated errors of sampled Shapley values are honest, and the measure notices when they are not."""
+"""The stated errors of sampled Shapley values are honest, and the measure notices when
+they are not.
+"""
 
 import dataclasses
 import math
@@ -9,7 +11,12 @@ import pytest
 from models_by_hand import Additive, Recent, Tanh
 
 from xrec_utils import calibrate_shapley
-from xrec_utils.calibrate_shapley import Calibration, calibrate, main, recommendation_games
+from xrec_utils.calibrate_shapley import (
+    Calibration,
+    calibrate,
+    main,
+    recommendation_games,
+)
 from xrec_utils.explain.shapley import permutation_sampling
 
 
@@ -25,8 +32,12 @@ def test_twenty_pairs_are_honest(model):
     assert found.inside >= 0.93 and 0.8 <= found.rms_z <= 1.2 and found.honest
 
 
-@pytest.mark.parametrize(("factor", "low", "high"), [(0.5, 0.58, 0.78), (2.0, 0.99, 1.0)])
-def test_errors_stated_too_small_or_too_large_are_noticed(monkeypatch, factor, low, high):
+@pytest.mark.parametrize(
+    ("factor", "low", "high"), [(0.5, 0.58, 0.78), (2.0, 0.99, 1.0)]
+)
+def test_errors_stated_too_small_or_too_large_are_noticed(
+    monkeypatch, factor, low, high
+):
     def wrong(*arguments):
         found = permutation_sampling(*arguments)
         return dataclasses.replace(found, error=found.error * factor)
@@ -34,7 +45,9 @@ def test_errors_stated_too_small_or_too_large_are_noticed(monkeypatch, factor, l
     monkeypatch.setattr(calibrate_shapley, "permutation_sampling", wrong)
     found = calibrate(recommendation_games(Tanh(), histories(), pairs=20, seed=1))
     assert found.rms_z == pytest.approx(1 / factor, rel=0.2) and not found.honest
-    assert low <= found.inside <= high  # a normal law says 0.683 within one true error, 0.9999 within four
+    assert (
+        low <= found.inside <= high
+    )  # a normal law says 0.683 within one true error, 0.9999 within four
 
 
 def test_values_without_spread_count_as_inside_when_they_are_right():
@@ -61,7 +74,9 @@ def test_no_game_is_an_error():
 def test_games_are_about_the_first_recommendation_outside_the_full_history():
     model, users = Tanh(), [*histories(6), np.array([], dtype=int)]
     games = list(recommendation_games(model, users, pairs=6, length=5, seed=2))
-    seen = {tuple(f"item {code}" for code in history[-5:]): history for history in users}
+    seen = {
+        tuple(f"item {code}" for code in history[-5:]): history for history in users
+    }
     assert len({game.players for game in games}) == 6
     for game in games:
         history = seen[game.players]
@@ -78,7 +93,11 @@ def test_pairs_are_limited_by_the_users_with_a_history(pairs):
         next(recommendation_games(Tanh(), users, pairs))
 
 
-@pytest.mark.parametrize(("model", "code"), [(Tanh(), 0), (Additive(), 1)], ids=["honest", "nothing to judge"])
+@pytest.mark.parametrize(
+    ("model", "code"),
+    [(Tanh(), 0), (Additive(), 1)],
+    ids=["honest", "nothing to judge"],
+)
 def test_script_prints_its_verdict(monkeypatch, capsys, model, code):
     split = SimpleNamespace(train_histories=histories)
     zoo = SimpleNamespace(load=lambda name: model, split=lambda: split)

@@ -1,4 +1,6 @@
-"""The check of the installation: each FAIL can be provoked, names its mend, and a bare Python can run it."""
+"""The check of the installation: each FAIL can be provoked, names its mend, and a bare
+Python can run it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ from xrec_utils.paths import ROOT
 
 
 def test_python() -> None:
-    assert not check.check_python((3, 11, 0)).mend and not check.check_python((3, 13, 2)).mend
+    assert (
+        not check.check_python((3, 11, 0)).mend
+        and not check.check_python((3, 13, 2)).mend
+    )
     assert check.check_python((3, 10, 9)).mend and check.check_python((3, 14, 0)).mend
 
 
@@ -47,7 +52,9 @@ def test_intel_macs_are_shown_the_way_to_binder() -> None:
 def test_memory_and_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check.memory_gb() > 0.5
     assert "close other programs" in check.check_memory(1.0).mend
-    assert not check.check_memory(1.95).mend and not check.check_memory(float("nan")).mend
+    assert (
+        not check.check_memory(1.95).mend and not check.check_memory(float("nan")).mend
+    )
     assert int(check.check_cores().found.split()[0]) >= 1
     monkeypatch.setattr(check.os, "sched_getaffinity", lambda _: {0}, raising=False)
     assert "twice" in check.check_cores().found
@@ -62,7 +69,9 @@ def test_memory_of_a_container_is_its_limit(tmp_path: Path) -> None:
     assert check._read_limit(tmp_path / "none") is None
 
 
-def test_memory_without_sysconf_comes_from_psutil(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_without_sysconf_comes_from_psutil(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     direct = check._machine_memory()
     monkeypatch.delattr(check.os, "sysconf")
     assert check._machine_memory() == pytest.approx(direct, rel=0.01)
@@ -89,9 +98,15 @@ def test_this_installation_is_fine() -> None:
 
 
 def test_a_missing_and_an_outdated_package_fail() -> None:
-    assert check.check_package(Requirement("no-such-package>=1")).found == "is not installed"
+    assert (
+        check.check_package(Requirement("no-such-package>=1")).found
+        == "is not installed"
+    )
     old = check.check_package(Requirement("numpy<1"))
-    assert f"{metadata.version('numpy')} is outside <1" == old.found and "make lab" in old.mend
+    assert (
+        f"{metadata.version('numpy')} is outside <1" == old.found
+        and "make lab" in old.mend
+    )
 
 
 def test_two_tensorflows_fail(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +134,10 @@ def data(tmp_path: Path) -> Path:
 def test_sums_cover_every_file_and_hold(data: Path) -> None:
     sums = json.loads((data / check.SUMS).read_text())
     assert list(sums) == ["set/ratings.csv", "weights.npz"]
-    assert sums["weights.npz"] == "a665a45920422f9d417e4867efdc4fb8a04a1f3fff1fa07e998e86f7f7a27ae3"  # of "123"
+    assert (
+        sums["weights.npz"]
+        == "a665a45920422f9d417e4867efdc4fb8a04a1f3fff1fa07e998e86f7f7a27ae3"
+    )  # of "123"
     assert all(not finding.mend for finding in check.check_data(data))
 
 
@@ -127,7 +145,11 @@ def test_a_changed_a_missing_and_a_strange_file_fail(data: Path) -> None:
     (data / "weights.npz").write_bytes(b"124")
     (data / "set" / "ratings.csv").unlink()
     (data / "mine.csv").write_bytes(b"")
-    failed = {finding.subject: finding.found for finding in check.check_data(data) if finding.mend}
+    failed = {
+        finding.subject: finding.found
+        for finding in check.check_data(data)
+        if finding.mend
+    }
     assert failed == {
         "data/set/ratings.csv": "is missing",
         "data/weights.npz": "has changed",
@@ -144,8 +166,15 @@ def test_the_shipped_data_is_as_recorded() -> None:
     assert [str(finding) for finding in check.check_data() if finding.mend] == []
 
 
-def test_the_report_counts_failures_and_shows_mends(capsys: pytest.CaptureFixture[str]) -> None:
-    assert check.report([check.Finding("a", "fine"), check.Finding("b", "broken", "repair it")]) == 1
+def test_the_report_counts_failures_and_shows_mends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert (
+        check.report(
+            [check.Finding("a", "fine"), check.Finding("b", "broken", "repair it")]
+        )
+        == 1
+    )
     assert capsys.readouterr().out.splitlines() == [
         "OK    a                          fine",
         "FAIL  b                          broken",
@@ -153,16 +182,27 @@ def test_the_report_counts_failures_and_shows_mends(capsys: pytest.CaptureFixtur
     ]
 
 
-@pytest.mark.parametrize(("mend", "code", "last"), [("", 0, "Everything is in place."), ("x", 1, "1 to mend")])
+@pytest.mark.parametrize(
+    ("mend", "code", "last"),
+    [("", 0, "Everything is in place."), ("x", 1, "1 to mend")],
+)
 def test_main_exits_by_what_it_found(
-    mend: str, code: int, last: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mend: str,
+    code: int,
+    last: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(check, "findings", lambda platform_only: [check.Finding("a", "found", mend)])
+    monkeypatch.setattr(
+        check, "findings", lambda platform_only: [check.Finding("a", "found", mend)]
+    )
     assert check.main([]) == code
     assert capsys.readouterr().out.splitlines()[-1].startswith(last)
 
 
-def test_main_writes_sums(data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_writes_sums(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(check.write_sums, "__defaults__", (data,))
     monkeypatch.setattr(check.data_files, "__defaults__", (data,))
     (data / "new.csv").write_bytes(b"")
@@ -173,8 +213,14 @@ def test_main_writes_sums(data: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 
 def test_findings_are_complete() -> None:
     subjects = [finding.subject for finding in check.findings()]
-    assert subjects[:4] == ["Python", "platform", "memory", "cores"] and "numpy" in subjects
-    assert [finding.subject for finding in check.findings(platform_only=True)] == ["Python", "platform"]
+    assert (
+        subjects[:4] == ["Python", "platform", "memory", "cores"]
+        and "numpy" in subjects
+    )
+    assert [finding.subject for finding in check.findings(platform_only=True)] == [
+        "Python",
+        "platform",
+    ]
 
 
 def test_a_bare_python_runs_the_check() -> None:
@@ -188,7 +234,9 @@ def full(*_: object) -> None:
     raise OSError("disk full")
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_replaced_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a.txt"
     replace_text(path, "old\n")
     path.chmod(0o755)

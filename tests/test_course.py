@@ -12,12 +12,16 @@ from xrec_utils.paths import NOTEBOOKS, ROOT
 
 
 def test_lessons_are_numbered_by_file_and_in_order() -> None:
-    assert [lesson.number for lesson in course.LESSONS] == sorted({lesson.number for lesson in course.LESSONS})
+    assert [lesson.number for lesson in course.LESSONS] == sorted(
+        {lesson.number for lesson in course.LESSONS}
+    )
     assert all(lesson.file.startswith(f"{lesson.number}_") for lesson in course.LESSONS)
 
 
 def test_the_map_lists_exactly_the_notebooks_there_are() -> None:
-    assert sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")) == [lesson.file for lesson in course.LESSONS]
+    assert sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")) == [
+        lesson.file for lesson in course.LESSONS
+    ]
 
 
 def test_readme_holds_the_current_tables() -> None:
@@ -28,21 +32,30 @@ def test_readme_holds_the_current_tables() -> None:
 
 def test_the_foot_leads_back_and_on() -> None:
     first, second, last = course.LESSONS[0], course.LESSONS[1], course.LESSONS[-1]
-    assert course.foot(first).startswith("**Previous:** none, this is the first · **Map:** [README](../README.md#")
+    assert course.foot(first).startswith(
+        "**Previous:** none, this is the first · **Map:** [README](../README.md#"
+    )
     assert course.foot(first).endswith(f"**Next:** {second.link}")
     assert course.foot(second).startswith(f"**Previous:** {first.link}")
     assert course.foot(last).endswith("none yet, this is the last")
 
 
 def test_a_lesson_is_found_by_its_file() -> None:
-    assert course.lesson_of("some/where/00_start_here.ipynb").heading == "# 00 · Start here"
+    assert (
+        course.lesson_of("some/where/00_start_here.ipynb").heading
+        == "# 00 · Start here"
+    )
     with pytest.raises(KeyError, match=r"98_nothing\.ipynb is not in the map"):
         course.lesson_of("98_nothing.ipynb")
 
 
 def test_results_are_those_of_the_benchmark() -> None:
-    quality = pd.read_csv(ROOT / "data" / "bench" / "quality.csv").query("metric == 'ndcg@10'")
-    small = quality.query("dataset == 'movielens-small' and protocol == 'leave-last-out'").sort_values("mean")
+    quality = pd.read_csv(ROOT / "data" / "bench" / "quality.csv").query(
+        "metric == 'ndcg@10'"
+    )
+    small = quality.query(
+        "dataset == 'movielens-small' and protocol == 'leave-last-out'"
+    ).sort_values("mean")
     lines = course.results().splitlines()[2:]
     mean = small.set_index("model")["mean"]
     shown = [mean[line.split(" | ")[0].strip("| ")] for line in lines]
@@ -52,31 +65,53 @@ def test_results_are_those_of_the_benchmark() -> None:
 
 
 def test_published_rows_stand_among_ours_and_are_marked() -> None:
-    values = [float(line.split("|")[2].split()[0]) for line in course.comparison().splitlines()[2:]]
+    values = [
+        float(line.split("|")[2].split()[0])
+        for line in course.comparison().splitlines()[2:]
+    ]
     assert values == sorted(values, reverse=True)
-    assert "| BiVAE (published) | 0.475 |" in course.comparison() and "| ease | " in course.comparison()
+    assert (
+        "| BiVAE (published) | 0.475 |" in course.comparison()
+        and "| ease | " in course.comparison()
+    )
 
 
 def test_the_leaderboard_in_readme_is_the_mean_over_the_models_of_the_zoo() -> None:
     board = pd.read_csv(ROOT / "data" / "bench" / "leaderboard.csv")
-    zoo = board[~board["model"].str.startswith("shop")].groupby(["explainer", "measure"])["mean"].mean()
-    lines = {line.split(" | ")[0].strip("| "): line for line in course.explainers().splitlines()[2:]}
+    zoo = (
+        board[~board["model"].str.startswith("shop")]
+        .groupby(["explainer", "measure"])["mean"]
+        .mean()
+    )
+    lines = {
+        line.split(" | ")[0].strip("| "): line
+        for line in course.explainers().splitlines()[2:]
+    }
     assert set(lines) == set(board.loc[board["measure"] == "deletion", "explainer"])
     for name, line in lines.items():
-        assert f"| {name} | {zoo[name, 'deletion']:.2f} | {zoo[name, 'films until gone']:.2f} |" in line
+        assert (
+            f"| {name} | {zoo[name, 'deletion']:.2f} | {zoo[name, 'films until gone']:.2f} |"
+            in line
+        )
 
 
 def test_speed_shows_each_method_with_its_smallest_error() -> None:
-    curves = pd.read_csv(ROOT / "data" / "bench" / "shapley.csv").query("model == 'dae' and players == 100")
+    curves = pd.read_csv(ROOT / "data" / "bench" / "shapley.csv").query(
+        "model == 'dae' and players == 100"
+    )
     curves = curves[curves["method"] != "Fourier series"]  # the truth itself
     errors = [float(line.split("|")[-2]) for line in course.speed().splitlines()[2:]]
-    assert errors == sorted(errors) and len(errors) == len(curves.groupby(["library", "method"]))
+    assert errors == sorted(errors) and len(errors) == len(
+        curves.groupby(["library", "method"])
+    )
 
 
 def test_the_language_table_begins_with_the_best_and_has_chance_in_it() -> None:
     lines = course.language().splitlines()[2:]
     values = [float(line.split("|")[2].split()[0]) for line in lines]
-    assert values == sorted(values, reverse=True) and any("random order" in line for line in lines)
+    assert values == sorted(values, reverse=True) and any(
+        "random order" in line for line in lines
+    )
 
 
 def test_the_service_table_tells_of_each_load() -> None:
@@ -85,19 +120,38 @@ def test_the_service_table_tells_of_each_load() -> None:
     assert who == ["one client, ease", "one client, dae", "50 clients, ease and dae"]
 
 
-def test_rewriting_replaces_the_tables_and_keeps_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rewriting_replaces_the_tables_and_keeps_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     readme = tmp_path / "README.md"
-    all_marks = (course.MAP, course.RESULTS, course.COMPARISON, course.EXPLAINERS, course.SPEED,
-                 course.LANGUAGE, course.SERVICE)
+    all_marks = (
+        course.MAP,
+        course.RESULTS,
+        course.COMPARISON,
+        course.EXPLAINERS,
+        course.SPEED,
+        course.LANGUAGE,
+        course.SERVICE,
+    )
 
     def page(*tables: str) -> str:
-        marked = (f"{begin}\n{text}\n{end}" for (begin, end), text in zip(all_marks, tables, strict=True))
+        marked = (
+            f"{begin}\n{text}\n{end}"
+            for (begin, end), text in zip(all_marks, tables, strict=True)
+        )
         return "\n".join(["a", *marked, "z", ""])
 
     readme.write_text(page(*["old"] * 7), encoding="utf-8")
     course.main(tmp_path)
-    makers = (course.table, course.results, course.comparison, course.explainers, course.speed, course.language,
-              course.service)
+    makers = (
+        course.table,
+        course.results,
+        course.comparison,
+        course.explainers,
+        course.speed,
+        course.language,
+        course.service,
+    )
     tables = [maker() for maker in makers]
     assert readme.read_text(encoding="utf-8") == page(*tables)
     assert "rewritten" in capsys.readouterr().out

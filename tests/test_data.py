@@ -33,20 +33,37 @@ EXPECTED = pd.DataFrame(RATINGS, columns=["user", "item", "value", "time"])
 layouts = pytest.mark.parametrize("layout", LAYOUTS)
 
 
-# --- editions ---------------------------------------------------------------------------------------------------------
+# --- editions
+# ---------------------------------------------------------------------------------------------------------
 
 
 @layouts
 @pytest.mark.parametrize("write", [folder_of, zip_of])
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_every_layout_gives_the_same_tables(tmp_path: Path, layout: str, write, encoding: str) -> None:
-    place = write(tmp_path / ("ml-try.zip" if write is zip_of else "ml-try"), LAYOUTS[layout](), encoding)
+def test_every_layout_gives_the_same_tables(
+    tmp_path: Path, layout: str, write, encoding: str
+) -> None:
+    place = write(
+        tmp_path / ("ml-try.zip" if write is zip_of else "ml-try"),
+        LAYOUTS[layout](),
+        encoding,
+    )
     dataset = load_movielens(place)
     assert dataset.name == "ml-try"
     pd.testing.assert_frame_equal(dataset.interactions, EXPECTED, check_dtype=False)
-    assert [str(kind) for kind in dataset.interactions.dtypes] == ["int32", "int32", "float32", "int64"]
+    assert [str(kind) for kind in dataset.interactions.dtypes] == [
+        "int32",
+        "int32",
+        "float32",
+        "int64",
+    ]
     films = dataset.items.set_index("item")
-    assert films.title.tolist() == ["Léon: The Professional", 'Say "Yes", Please', "Big Bang, The", "film 40"]
+    assert films.title.tolist() == [
+        "Léon: The Professional",
+        'Say "Yes", Please',
+        "Big Bang, The",
+        "film 40",
+    ]
     assert films.year.tolist()[:3] == [1994, 2001, 2007]
     assert films.year.isna().tolist() == [False, False, False, True]
     assert films.genres.tolist()[0] == "Action|Crime"
@@ -70,8 +87,11 @@ def test_links_tags_and_users_come_along(tmp_path: Path) -> None:
 
 def test_optional_files_may_be_missing(tmp_path: Path) -> None:
     for layout, files in LAYOUTS.items():
-        needed = {name: text for name, text in files().items() if name.split(".")[0] not in ("links", "tags", "users")
-                  and name != "u.user"}
+        needed = {
+            name: text
+            for name, text in files().items()
+            if name.split(".")[0] not in ("links", "tags", "users") and name != "u.user"
+        }
         dataset = load_movielens(folder_of(tmp_path / layout, needed))
         assert dataset.users.columns.tolist() == ["user"]
         assert dataset.tags is None
@@ -82,40 +102,68 @@ def test_a_folder_within_the_folder_and_a_path_as_text(tmp_path: Path) -> None:
     assert len(load_movielens(str(tmp_path / "download")).interactions) == 6
 
 
-@pytest.mark.parametrize("suffix, module", [(".bz2", bz2), (".gz", gzip), (".xz", lzma)])
-def test_files_of_a_folder_may_be_compressed(tmp_path: Path, suffix: str, module) -> None:
+@pytest.mark.parametrize(
+    "suffix, module", [(".bz2", bz2), (".gz", gzip), (".xz", lzma)]
+)
+def test_files_of_a_folder_may_be_compressed(
+    tmp_path: Path, suffix: str, module
+) -> None:
     tmp_path.joinpath("ml").mkdir()
     for name, text in csv_layout().items():
-        tmp_path.joinpath("ml", name + suffix).write_bytes(module.compress(text.encode()))
-    pd.testing.assert_frame_equal(load_movielens(tmp_path / "ml").interactions, EXPECTED, check_dtype=False)
+        tmp_path.joinpath("ml", name + suffix).write_bytes(
+            module.compress(text.encode())
+        )
+    pd.testing.assert_frame_equal(
+        load_movielens(tmp_path / "ml").interactions, EXPECTED, check_dtype=False
+    )
 
 
 def test_windows_line_ends_byte_order_mark_and_blank_lines(tmp_path: Path) -> None:
     files = csv_layout()
-    files["ratings.csv"] = "\ufeff" + files["ratings.csv"].replace("\n", "\r\n") + "\r\n"
-    pd.testing.assert_frame_equal(load_movielens(folder_of(tmp_path / "ml", files)).interactions, EXPECTED,
-                                  check_dtype=False)
+    files["ratings.csv"] = (
+        "\ufeff" + files["ratings.csv"].replace("\n", "\r\n") + "\r\n"
+    )
+    pd.testing.assert_frame_equal(
+        load_movielens(folder_of(tmp_path / "ml", files)).interactions,
+        EXPECTED,
+        check_dtype=False,
+    )
 
 
 def test_a_rated_film_without_a_row_gets_one(tmp_path: Path) -> None:
-    files = csv_layout() | {"movies.csv": "movieId,title,genres\n10,Heat (1995),Crime\n"}
+    files = csv_layout() | {
+        "movies.csv": "movieId,title,genres\n10,Heat (1995),Crime\n"
+    }
     items = load_movielens(folder_of(tmp_path / "ml", files)).items
-    assert items[["item", "title"]].values.tolist() == [[10, "Heat"], [20, "film 20"], [30, "film 30"]]
+    assert items[["item", "title"]].values.tolist() == [
+        [10, "Heat"],
+        [20, "film 20"],
+        [30, "film 30"],
+    ]
 
 
 def test_the_bundled_set_has_the_published_figures() -> None:
     dataset = load_movielens()
     events = dataset.interactions
-    assert (len(events), events.user.nunique(), events.item.nunique()) == (100_004, 671, 9_066)
+    assert (len(events), events.user.nunique(), events.item.nunique()) == (
+        100_004,
+        671,
+        9_066,
+    )
     assert (len(dataset.items), len(dataset.users)) == (9_066, 671)
     assert dataset.items.year.isna().sum() == 5
-    assert pd.to_datetime(events.time.agg(["min", "max"]), unit="s").dt.strftime("%Y-%m-%d").tolist() == [
-        "1995-01-09", "2016-10-16"]
+    assert pd.to_datetime(events.time.agg(["min", "max"]), unit="s").dt.strftime(
+        "%Y-%m-%d"
+    ).tolist() == ["1995-01-09", "2016-10-16"]
     assert dataset.items.set_index("item").loc[1].tolist() == [
-        "Toy Story", 1995, "Adventure|Animation|Children|Comedy|Fantasy"]
+        "Toy Story",
+        1995,
+        "Adventure|Animation|Children|Comedy|Fantasy",
+    ]
 
 
-# --- faults in an edition ---------------------------------------------------------------------------------------------
+# --- faults in an edition
+# ---------------------------------------------------------------------------------------------
 
 
 def spoiled(tmp_path: Path, layout: str, line: int, change) -> Path:
@@ -134,6 +182,7 @@ def with_field(layout: str, place: int, value: str):
         fields = row.split(sep)
         fields[place] = value
         return sep.join(fields)
+
     return change
 
 
@@ -157,43 +206,72 @@ FAULTS = [
 
 @layouts
 @pytest.mark.parametrize("place, value, problem", FAULTS)
-def test_a_bad_field_is_named_by_line_and_column(tmp_path: Path, layout: str, place: int, value: str,
-                                                problem: str) -> None:
-    column = {"csv": ("userId", "movieId", "rating", "timestamp"), "dat": ("UserID", "MovieID", "Rating", "Timestamp"),
-              "tab": ("user id", "item id", "rating", "timestamp")}[layout][place]
-    text = message(load_movielens, spoiled(tmp_path, layout, 5, with_field(layout, place, value)))
+def test_a_bad_field_is_named_by_line_and_column(
+    tmp_path: Path, layout: str, place: int, value: str, problem: str
+) -> None:
+    column = {
+        "csv": ("userId", "movieId", "rating", "timestamp"),
+        "dat": ("UserID", "MovieID", "Rating", "Timestamp"),
+        "tab": ("user id", "item id", "rating", "timestamp"),
+    }[layout][place]
+    text = message(
+        load_movielens, spoiled(tmp_path, layout, 5, with_field(layout, place, value))
+    )
     says(text, RATINGS_FILE[layout], "line 5,", f"column {column!r}", problem)
 
 
 @layouts
 def test_a_short_line_is_named(tmp_path: Path, layout: str) -> None:
     sep = {"csv": ",", "dat": "::", "tab": "\t"}[layout]
-    text = message(load_movielens, spoiled(tmp_path, layout, 4, lambda row: row.rpartition(sep)[0]))
+    text = message(
+        load_movielens, spoiled(tmp_path, layout, 4, lambda row: row.rpartition(sep)[0])
+    )
     says(text, RATINGS_FILE[layout], "line 4,", "imestamp", "'' is not a whole number")
 
 
 @layouts
 def test_a_duplicate_names_both_lines(tmp_path: Path, layout: str) -> None:
     start = 2 if layout == "csv" else 1
-    text = message(load_movielens, spoiled(tmp_path, layout, start + 1, with_field(layout, 1, "10")))
-    says(text, RATINGS_FILE[layout], f"line {start + 1},", f"repeats line {start}:", " 1,", " 10 is there twice")
+    text = message(
+        load_movielens,
+        spoiled(tmp_path, layout, start + 1, with_field(layout, 1, "10")),
+    )
+    says(
+        text,
+        RATINGS_FILE[layout],
+        f"line {start + 1},",
+        f"repeats line {start}:",
+        " 1,",
+        " 10 is there twice",
+    )
 
 
 def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
     files = csv_layout()
-    files["ratings.csv"] = files["ratings.csv"].replace("\n2,10", "\n\n\n2,10").replace("2.0,", "9.0,")
+    files["ratings.csv"] = (
+        files["ratings.csv"].replace("\n2,10", "\n\n\n2,10").replace("2.0,", "9.0,")
+    )
     says(message(load_movielens, folder_of(tmp_path / "ml", files)), "line 8,", "'9.0'")
 
 
 @layouts
 def test_an_empty_ratings_file(tmp_path: Path, layout: str) -> None:
     files = LAYOUTS[layout]() | {RATINGS_FILE[layout]: ""}
-    says(message(load_movielens, folder_of(tmp_path / "ml", files)), RATINGS_FILE[layout], "empty", "get it again")
+    says(
+        message(load_movielens, folder_of(tmp_path / "ml", files)),
+        RATINGS_FILE[layout],
+        "empty",
+        "get it again",
+    )
 
 
 def test_a_header_and_nothing_else(tmp_path: Path) -> None:
     files = csv_layout() | {"ratings.csv": "userId,movieId,rating,timestamp\n"}
-    says(message(load_movielens, folder_of(tmp_path / "ml", files)), "ratings.csv", "not a single row")
+    says(
+        message(load_movielens, folder_of(tmp_path / "ml", files)),
+        "ratings.csv",
+        "not a single row",
+    )
 
 
 def test_a_missing_column(tmp_path: Path) -> None:
@@ -203,18 +281,33 @@ def test_a_missing_column(tmp_path: Path) -> None:
     says(text, "ratings.csv, line 1", "no column 'rating'", "'stars'")
 
 
-@pytest.mark.parametrize("layout, name", [("csv", "movies.csv"), ("dat", "movies.dat"), ("tab", "u.item")])
+@pytest.mark.parametrize(
+    "layout, name", [("csv", "movies.csv"), ("dat", "movies.dat"), ("tab", "u.item")]
+)
 def test_a_missing_film_table(tmp_path: Path, layout: str, name: str) -> None:
     files = {key: text for key, text in LAYOUTS[layout]().items() if key != name}
-    says(message(load_movielens, folder_of(tmp_path / "ml", files)), str(tmp_path), f"{name} is missing", "again")
+    says(
+        message(load_movielens, folder_of(tmp_path / "ml", files)),
+        str(tmp_path),
+        f"{name} is missing",
+        "again",
+    )
 
 
 def test_faults_in_the_small_tables(tmp_path: Path) -> None:
-    files = csv_layout() | {"tags.csv": "userId,movieId,tag,timestamp\n1,10,fun,900000100\n1,ten,fun,900000100\n"}
-    says(message(load_movielens, folder_of(tmp_path / "a", files)), "tags.csv, line 3, column 'movieId': 'ten'")
+    files = csv_layout() | {
+        "tags.csv": "userId,movieId,tag,timestamp\n1,10,fun,900000100\n1,ten,fun,900000100\n"
+    }
+    says(
+        message(load_movielens, folder_of(tmp_path / "a", files)),
+        "tags.csv, line 3, column 'movieId': 'ten'",
+    )
     files = tab_layout()
     files["u.item"] = files["u.item"].replace("|01-Jan-1995||http://x", "", 1)
-    says(message(load_movielens, folder_of(tmp_path / "b", files)), "u.item, line 1: 21 fields instead of 24")
+    says(
+        message(load_movielens, folder_of(tmp_path / "b", files)),
+        "u.item, line 1: 21 fields instead of 24",
+    )
 
 
 @layouts
@@ -222,26 +315,50 @@ def test_faults_in_the_small_tables(tmp_path: Path) -> None:
 def test_a_truncated_zip(tmp_path: Path, layout: str, kept: float) -> None:
     whole = zip_of(tmp_path / "ml.zip", LAYOUTS[layout]()).read_bytes()
     cut = tmp_path / "cut.zip"
-    cut.write_bytes(whole[:int(len(whole) * kept) if isinstance(kept, float) else kept])
-    says(message(load_movielens, cut), "cut.zip", "not a whole zip archive", "download it again")
+    cut.write_bytes(
+        whole[: int(len(whole) * kept) if isinstance(kept, float) else kept]
+    )
+    says(
+        message(load_movielens, cut),
+        "cut.zip",
+        "not a whole zip archive",
+        "download it again",
+    )
 
 
 def test_a_zip_whose_content_has_changed(tmp_path: Path) -> None:
     archive = zip_of(tmp_path / "ml.zip", csv_layout(), compression=zipfile.ZIP_STORED)
     archive.write_bytes(archive.read_bytes().replace(b"1,20,3.0,", b"1,20,4.0,"))
-    says(message(load_movielens, archive), "ml.zip: ml/ratings.csv", "damaged or cut short", "get the file again")
+    says(
+        message(load_movielens, archive),
+        "ml.zip: ml/ratings.csv",
+        "damaged or cut short",
+        "get the file again",
+    )
 
 
-@pytest.mark.parametrize("suffix, module", [(".bz2", bz2), (".gz", gzip), (".xz", lzma)])
+@pytest.mark.parametrize(
+    "suffix, module", [(".bz2", bz2), (".gz", gzip), (".xz", lzma)]
+)
 def test_a_truncated_compressed_file(tmp_path: Path, suffix: str, module) -> None:
     folder = folder_of(tmp_path / "ml", {"movies.csv": csv_layout()["movies.csv"]})
-    (folder / f"ratings.csv{suffix}").write_bytes(module.compress(csv_layout()["ratings.csv"].encode())[:-12])
-    says(message(load_movielens, folder), f"ratings.csv{suffix}", "damaged or cut short", "get the file again")
+    (folder / f"ratings.csv{suffix}").write_bytes(
+        module.compress(csv_layout()["ratings.csv"].encode())[:-12]
+    )
+    says(
+        message(load_movielens, folder),
+        f"ratings.csv{suffix}",
+        "damaged or cut short",
+        "get the file again",
+    )
 
 
 def test_damage_far_below_the_first_lines(tmp_path: Path) -> None:
     pairs = [(user, item) for user in range(300) for item in range(90)]
-    rows = [f"{user},{item},{1 + user * item % 5},{900_000_000 + user * item}" for user, item in pairs]
+    rows = [
+        f"{user},{item},{1 + user * item % 5},{900_000_000 + user * item}"
+        for user, item in pairs
+    ]
     text = lines(["userId,movieId,rating,timestamp", *rows])
     folder = folder_of(tmp_path / "ml", {"movies.csv": csv_layout()["movies.csv"]})
     (folder / "ratings.csv.gz").write_bytes(gzip.compress(text.encode())[:-2000])
@@ -255,29 +372,49 @@ def test_what_only_pandas_refuses_is_passed_on(tmp_path: Path) -> None:
 
 
 def test_a_folder_or_file_that_is_no_edition(tmp_path: Path) -> None:
-    says(message(load_movielens, folder_of(tmp_path / "x", {"notes.txt": "a"})), "none of ratings.csv", "notes.txt",
-         "load_interactions")
+    says(
+        message(load_movielens, folder_of(tmp_path / "x", {"notes.txt": "a"})),
+        "none of ratings.csv",
+        "notes.txt",
+        "load_interactions",
+    )
     says(message(load_movielens, folder_of(tmp_path / "y", {})), "found: nothing")
-    says(message(load_movielens, tmp_path / "x" / "notes.txt"), "not a whole zip", "load_interactions")
+    says(
+        message(load_movielens, tmp_path / "x" / "notes.txt"),
+        "not a whole zip",
+        "load_interactions",
+    )
 
 
 def test_names_and_paths_that_are_not_there(tmp_path: Path) -> None:
-    says(message(load_movielens, "ml-100"), "unknown data set 'ml-100'; did you mean 'ml-100k'?", "movielens-small")
+    says(
+        message(load_movielens, "ml-100"),
+        "unknown data set 'ml-100'; did you mean 'ml-100k'?",
+        "movielens-small",
+    )
     says(message(load_movielens, "zzz"), "unknown data set 'zzz'.", "Known names:")
     for place in (tmp_path / "nothing", str(tmp_path / "nothing"), "ml-25m.zip"):
-        says(message(load_movielens, place), "no such file or folder", str(Path(place).absolute()))
+        says(
+            message(load_movielens, place),
+            "no such file or folder",
+            str(Path(place).absolute()),
+        )
 
 
-def test_an_unreadable_file_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_):
         raise PermissionError("no")
+
     monkeypatch.setattr("builtins.open", refuse)
     monkeypatch.setattr("xrec_utils.tables.OPENERS", {})
     with pytest.raises(PermissionError), TextFile(tmp_path / "f").open():
         pass
 
 
-# --- small parts ------------------------------------------------------------------------------------------------------
+# --- small parts
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_the_content_digest_ignores_order_and_sees_every_number() -> None:
@@ -290,7 +427,11 @@ def test_the_content_digest_ignores_order_and_sees_every_number() -> None:
 
 
 def test_rows_of_a_file_are_read_lazily_and_numbered(tmp_path: Path) -> None:
-    layout = Layout(TextFile(folder_of(tmp_path, {"a.dat": "a::b\n\nc::d::e\n"}) / "a.dat"), "::", ("x", "y"))
+    layout = Layout(
+        TextFile(folder_of(tmp_path, {"a.dat": "a::b\n\nc::d::e\n"}) / "a.dat"),
+        "::",
+        ("x", "y"),
+    )
     assert list(layout.rows()) == [(1, ["a", "b"]), (3, ["c", "d", "e"])]
     assert layout.columns() == ["x", "y"]
 

@@ -9,7 +9,9 @@ from xrec_utils.data import load_movielens
 from xrec_utils.paths import DATA
 from xrec_utils.splits import in_time_order, k_core, leave_last_out
 
-CARD = " ".join((DATA / "movielens-small" / "README.md").read_text(encoding="utf-8").split())
+CARD = " ".join(
+    (DATA / "movielens-small" / "README.md").read_text(encoding="utf-8").split()
+)
 
 
 @pytest.fixture(scope="module")
@@ -17,13 +19,22 @@ def measured() -> dict[str, str]:
     """Sentences and table rows of the card, with the numbers measured anew."""
     data = load_movielens()
     events, core = data.interactions, k_core(data, 5)
-    users, films = (events.groupby(key).size().sort_values(ascending=False) for key in ("user", "item"))
+    users, films = (
+        events.groupby(key).size().sort_values(ascending=False)
+        for key in ("user", "item")
+    )
     span = events.groupby("user").time.agg(lambda times: times.max() - times.min())
     tied = events.duplicated(["user", "time"], keep=False).mean()
     largest = events.groupby(["user", "time"]).size().max()
     log = core.interactions
-    last = log[log.time == log.groupby("user").time.transform("max")].groupby("user").size()
-    first, second = (leave_last_out(core, seed).cases("test").targets for seed in (0, 1))
+    last = (
+        log[log.time == log.groupby("user").time.transform("max")]
+        .groupby("user")
+        .size()
+    )
+    first, second = (
+        leave_last_out(core, seed).cases("test").targets for seed in (0, 1)
+    )
     changed = sum(a[0] != b[0] for a, b in zip(first, second, strict=True)) / len(first)
     half = pd.to_datetime(events.time[events.value % 1 != 0].min(), unit="s")
     stars, long = events.value, span > 30 * 86_400
@@ -32,7 +43,7 @@ def measured() -> dict[str, str]:
         "users": f"| {users.min()}, {users.median():.0f}, {users.mean():.0f}, {users.max():,} |",
         "films": f"| {films.min()}, {films.median():.0f}, {films.mean():.0f}, {films.max()} |",
         "rare": f"| {(films == 1).mean():.0%}; {(films < 5).mean():.0%} |",
-        "top": f"| {films[:len(films) // 10].sum() / len(events):.0%}; {users[:67].sum() / len(events):.0%} |",
+        "top": f"| {films[: len(films) // 10].sum() / len(events):.0%}; {users[:67].sum() / len(events):.0%} |",
         "stars": f"| {stars.mean():.2f}, {stars.median():.0f} |",
         "low": f"| {(stars < 3).mean():.1%}; {(stars >= 4).mean():.1%} |",
         "core": f"| {len(core.users)} users, {len(core.items):,} films, {len(log):,} ratings |",
@@ -47,8 +58,27 @@ def measured() -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("figure", ["density", "users", "films", "rare", "top", "stars", "low", "core", "span", "long",
-                                    "ties", "last", "changed", "half", "genres", "bytes"])
+@pytest.mark.parametrize(
+    "figure",
+    [
+        "density",
+        "users",
+        "films",
+        "rare",
+        "top",
+        "stars",
+        "low",
+        "core",
+        "span",
+        "long",
+        "ties",
+        "last",
+        "changed",
+        "half",
+        "genres",
+        "bytes",
+    ],
+)
 def test_a_figure_on_the_card(measured: dict[str, str], figure: str) -> None:
     assert measured[figure] in CARD
 
@@ -59,13 +89,20 @@ def test_a_quarter_of_the_users_took_less_than_a_quarter_of_an_hour() -> None:
 
 
 def test_file_order_gives_away_the_id_and_the_hash_does_not() -> None:
-    """The leak the card warns of: among films rated in one second, file order is the order of the ids."""
+    """The leak the card warns of: among films rated in one second, file order is the
+    order of the ids.
+    """
     events = load_movielens().interactions
     tied = events[events.duplicated(["user", "time"], keep=False)]
 
     def share_ascending(table) -> float:
-        same = (table[["user", "time"]].to_numpy()[1:] == table[["user", "time"]].to_numpy()[:-1]).all(axis=1)
-        return float((table["item"].to_numpy()[1:] > table["item"].to_numpy()[:-1])[same].mean())
+        same = (
+            table[["user", "time"]].to_numpy()[1:]
+            == table[["user", "time"]].to_numpy()[:-1]
+        ).all(axis=1)
+        return float(
+            (table["item"].to_numpy()[1:] > table["item"].to_numpy()[:-1])[same].mean()
+        )
 
     assert share_ascending(tied.sort_values(["user", "time"], kind="stable")) == 1
     assert abs(share_ascending(in_time_order(tied, 0)) - 0.5) < 0.02

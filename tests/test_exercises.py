@@ -17,7 +17,17 @@ from notebooks_by_hand import CHECK, exercise, solution
 from xrec_utils import answers, exercises
 from xrec_utils.answers import between, near, same_order, same_set
 
-JUNK = [object(), "banana", None, [], {}, math.nan, -987654.321, lambda *_: 1 / 0, np.array(["x"], dtype=object)]
+JUNK = [
+    object(),
+    "banana",
+    None,
+    [],
+    {},
+    math.nan,
+    -987654.321,
+    lambda *_: 1 / 0,
+    np.array(["x"], dtype=object),
+]
 
 
 class Rude:
@@ -51,14 +61,20 @@ def test_the_right_answer_is_correct(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == "99.1: correct.\n"
 
 
-def test_a_wrong_answer_shows_itself_and_the_hint(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_answer_shows_itself_and_the_hint(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert not exercises.check("99.1", 4).correct
     assert capsys.readouterr().out == "99.1: not yet. You have 4. Hint: count them\n"
 
 
 def test_a_check_can_give_a_hint_of_its_own_and_uses_the_context() -> None:
-    assert exercises.check("99.2", ["a"], films=["a", "b"]).text.endswith("Hint: one is missing")
-    assert exercises.check("99.2", ["b", "a"], films=["a", "b"]).text.endswith("Hint: sort first")
+    assert exercises.check("99.2", ["a"], films=["a", "b"]).text.endswith(
+        "Hint: one is missing"
+    )
+    assert exercises.check("99.2", ["b", "a"], films=["a", "b"]).text.endswith(
+        "Hint: sort first"
+    )
     assert exercises.check("99.2", ["a", "b"], films=["a", "b"]).correct
 
 
@@ -76,25 +92,51 @@ def half(ranked):
 
 
 @pytest.mark.parametrize(
-    "answer", [..., (1, ...), [[...]], {"a": ...}, dots, documented_dots, half, lambda x: ..., {1, ...}]
+    "answer",
+    [
+        ...,
+        (1, ...),
+        [[...]],
+        {"a": ...},
+        dots,
+        documented_dots,
+        half,
+        lambda x: ...,
+        {1, ...},
+    ],
 )
-def test_dots_are_not_tried_yet(answer: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dots_are_not_tried_yet(
+    answer: object, capsys: pytest.CaptureFixture[str]
+) -> None:
     verdict = exercises.check("99.1", answer)
     assert not verdict.tried and not verdict.correct
     assert capsys.readouterr().out.startswith("99.1: not tried yet.")
 
 
-@pytest.mark.parametrize("answer", [0, "", None, [], lambda x: x, lambda: 1, len, np.zeros(2), pd.Series([1, 2])])
+@pytest.mark.parametrize(
+    "answer",
+    [0, "", None, [], lambda x: x, lambda: 1, len, np.zeros(2), pd.Series([1, 2])],
+)
 def test_anything_else_is_tried(answer: object) -> None:
     assert not exercises.untouched(answer)
 
 
-@pytest.mark.parametrize("answer", [*JUNK, Rude(), pd.DataFrame({"a": [1]}), "x" * 1000, range(10**6)])
-def test_odd_answers_meet_a_hint_in_one_short_line(answer: object, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "answer", [*JUNK, Rude(), pd.DataFrame({"a": [1]}), "x" * 1000, range(10**6)]
+)
+def test_odd_answers_meet_a_hint_in_one_short_line(
+    answer: object, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("99.1", "99.2"):
-        assert not exercises.check(name, answer, **({"films": ["a"]} if name == "99.2" else {})).correct
+        assert not exercises.check(
+            name, answer, **({"films": ["a"]} if name == "99.2" else {})
+        ).correct
         shown = capsys.readouterr().out
-        assert shown.startswith(f"{name}: not yet.") and shown.count("\n") == 1 and len(shown) < 300
+        assert (
+            shown.startswith(f"{name}: not yet.")
+            and shown.count("\n") == 1
+            and len(shown) < 300
+        )
 
 
 def test_an_array_is_shown_by_its_shape(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +147,11 @@ def test_an_array_is_shown_by_its_shape(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_verdict_repeats_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     shown = [exercises.check("99.1", each) for each in (3, 4, ...)]
     capsys.readouterr()
-    assert [repr(each) for each in shown] == ["<99.1 correct>", "<99.1 wrong>", "<99.1 open>"]
+    assert [repr(each) for each in shown] == [
+        "<99.1 correct>",
+        "<99.1 wrong>",
+        "<99.1 open>",
+    ]
     shown[0]._ipython_display_()
     assert capsys.readouterr().out == ""
 
@@ -116,7 +162,9 @@ def test_an_unknown_exercise_is_named(name: str) -> None:
         exercises.check(name, 1)
 
 
-def test_a_broken_module_of_checks_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_module_of_checks_is_not_hidden(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def broken(name: str) -> None:
         raise ModuleNotFoundError("No module named 'typo'", name="typo")
 
@@ -147,7 +195,9 @@ def shipped_exercises() -> list[str]:
 
 
 @pytest.mark.parametrize("name", shipped_exercises())
-def test_no_exercise_of_the_course_accepts_junk(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_exercise_of_the_course_accepts_junk(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     for junk in [*JUNK, Rude()]:
         assert not exercises.check(name, junk).correct
         assert capsys.readouterr().out.startswith(f"{name}: not yet.")
@@ -156,18 +206,33 @@ def test_no_exercise_of_the_course_accepts_junk(name: str, capsys: pytest.Captur
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=5))
 def test_near_accepts_what_is_equal(values: list[float]) -> None:
-    for same in (values, np.array(values), tuple(values), pd.Series(values, dtype=float)):
+    for same in (
+        values,
+        np.array(values),
+        tuple(values),
+        pd.Series(values, dtype=float),
+    ):
         assert near(same, values)
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0.0021, 10))
-def test_near_rejects_what_is_farther_than_the_tolerance(value: float, factor: float) -> None:
+def test_near_rejects_what_is_farther_than_the_tolerance(
+    value: float, factor: float
+) -> None:
     assert not near(value + factor * max(1.0, abs(value)), value)
 
 
 @pytest.mark.parametrize(
     ("got", "expected"),
-    [([1, 2], [1, 2, 3]), (3, [3]), ("x", 3), (None, 3), (math.nan, 3), (3, math.inf), ([1, "b"], [1, 2])],
+    [
+        ([1, 2], [1, 2, 3]),
+        (3, [3]),
+        ("x", 3),
+        (None, 3),
+        (math.nan, 3),
+        (3, math.inf),
+        ([1, "b"], [1, 2]),
+    ],
 )
 def test_near_rejects_other_shapes_and_things(got: object, expected: object) -> None:
     assert not near(got, expected)
@@ -179,7 +244,15 @@ def test_near_takes_a_tolerance() -> None:
 
 @pytest.mark.parametrize(
     ("got", "inside"),
-    [(1, True), (2, True), (1.5, True), ([1.5], True), (0.99, False), (math.nan, False), ([1, 1], False)],
+    [
+        (1, True),
+        (2, True),
+        (1.5, True),
+        ([1.5], True),
+        (0.99, False),
+        (math.nan, False),
+        ([1, 1], False),
+    ],
 )
 def test_between(got: object, inside: bool) -> None:
     assert between(got, 1, 2) is inside
@@ -188,7 +261,9 @@ def test_between(got: object, inside: bool) -> None:
 
 def test_same_set_and_same_order() -> None:
     films = ["Heat", "Alien", "Alien"]
-    assert same_set(["Alien", "Heat", "Alien"], films) and not same_order(["Alien", "Heat", "Alien"], films)
+    assert same_set(["Alien", "Heat", "Alien"], films) and not same_order(
+        ["Alien", "Heat", "Alien"], films
+    )
     assert same_order(np.array(films), films) and same_set(pd.Series(films), films)
     for wrong in (["Heat", "Heat", "Alien"], ["Heat"], "Heat", None, 3):
         assert not same_set(wrong, films) and not same_order(wrong, films)
@@ -197,16 +272,30 @@ def test_same_set_and_same_order() -> None:
 def notebook(*sources: str) -> nbformat.NotebookNode:
     """A notebook in which every second and third source is code, as in an exercise."""
     prose = ("#", "<")
-    cells = [(nbformat.v4.new_markdown_cell if s.startswith(prose) else nbformat.v4.new_code_cell)(s) for s in sources]
+    cells = [
+        (
+            nbformat.v4.new_markdown_cell
+            if s.startswith(prose)
+            else nbformat.v4.new_code_cell
+        )(s)
+        for s in sources
+    ]
     return nbformat.v4.new_notebook(cells=cells)
 
 
 def test_an_exercise_is_read_out_of_its_cells() -> None:
-    made = notebook("# Title", "x = 1", *exercise("answer_1 = 3"), "## What to remember")
-    made.cells[4].outputs = [nbformat.v4.new_output("stream", text="99.1: not tried yet.\n")]
+    made = notebook(
+        "# Title", "x = 1", *exercise("answer_1 = 3"), "## What to remember"
+    )
+    made.cells[4].outputs = [
+        nbformat.v4.new_output("stream", text="99.1: not tried yet.\n")
+    ]
     (found,) = exercises.written_in(made)
     assert (found.name, found.answer, found.check) == ("99.1", "answer_1 = ...", CHECK)
-    assert (found.solution, found.output) == ("answer_1 = 3\n", "99.1: not tried yet.\n")
+    assert (found.solution, found.output) == (
+        "answer_1 = 3\n",
+        "99.1: not tried yet.\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -221,7 +310,9 @@ def test_an_exercise_is_read_out_of_its_cells() -> None:
         (3, None, "needs a question, an answer"),
     ],
 )
-def test_a_badly_written_exercise_says_what_is_wrong(cell: int, source: str | None, message: str | None) -> None:
+def test_a_badly_written_exercise_says_what_is_wrong(
+    cell: int, source: str | None, message: str | None
+) -> None:
     cells = list(exercise("answer_1 = 3"))
     cells[cell : cell + 1] = [source] if source else []
     if message is None:

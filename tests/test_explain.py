@@ -20,8 +20,13 @@ def case() -> zoo.RunningCase:
 
 
 @pytest.mark.parametrize("name", HISTORY)
-def test_values_are_brute_force_within_the_stated_error(name: str, case: zoo.RunningCase) -> None:
-    model, history = zoo.load(name), case.history[-13:]  # one more than `all groups` takes
+def test_values_are_brute_force_within_the_stated_error(
+    name: str, case: zoo.RunningCase
+) -> None:
+    model, history = (
+        zoo.load(name),
+        case.history[-13:],
+    )  # one more than `all groups` takes
     found = explain(model, history, case.item, permutations=64)
     truth = brute_force(history_game(model, history, case.item)).values
     scale = np.abs(truth).max()
@@ -39,16 +44,25 @@ def test_values_add_up(name: str, case: zoo.RunningCase) -> None:
 
 @pytest.mark.parametrize("name", ["dae", "attention"])
 def test_few_films_are_exact(name: str, case: zoo.RunningCase) -> None:
-    found = explain(zoo.load(name), case.history[:12], case.item, method="all groups" if name == "dae" else "auto")
+    found = explain(
+        zoo.load(name),
+        case.history[:12],
+        case.item,
+        method="all groups" if name == "dae" else "auto",
+    )
     truth = brute_force(history_game(zoo.load(name), case.history[:12], case.item))
     np.testing.assert_array_equal(found.values, truth.values)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_by_name_finds_the_same(method: str, case: zoo.RunningCase) -> None:
+def test_every_method_by_name_finds_the_same(
+    method: str, case: zoo.RunningCase
+) -> None:
     name = "ease" if method == "closed form" else "dae"
     history = case.history[:12]
-    found = explain(zoo.load(name), history, case.item, method=method, titles=zoo.split().titles)
+    found = explain(
+        zoo.load(name), history, case.item, method=method, titles=zoo.split().titles
+    )
     truth = brute_force(history_game(zoo.load(name), history, case.item)).values
     assert np.linalg.norm(found.values - truth) <= 0.02 * np.linalg.norm(truth)
     assert found.players == tuple(zoo.split().titles[history])
@@ -56,7 +70,10 @@ def test_every_method_by_name_finds_the_same(method: str, case: zoo.RunningCase)
 
 def test_a_game_alone_is_explained(case: zoo.RunningCase) -> None:
     weights = np.arange(14.0)
-    found = explain(Game(tuple("abcdefghijklmn"), "sum", lambda masks: masks @ weights), permutations=4)
+    found = explain(
+        Game(tuple("abcdefghijklmn"), "sum", lambda masks: masks @ weights),
+        permutations=4,
+    )
     np.testing.assert_allclose(found.values, weights, atol=1e-12)
 
 
@@ -76,7 +93,9 @@ def test_one_pass_explains_all_items(case: zoo.RunningCase) -> None:
 def test_the_error_of_the_quadrature_covers_its_error() -> None:
     split = zoo.split()
     history = max(split.cases("test").histories, key=len)
-    found = explain(zoo.load("vae"), history[:400], int(np.setdiff1d(np.arange(50), history)[0]))
+    found = explain(
+        zoo.load("vae"), history[:400], int(np.setdiff1d(np.arange(50), history)[0])
+    )
     assert abs(found.gap) <= found.error.sum()
 
 
@@ -86,7 +105,10 @@ def test_wrong_calls_say_what_to_do(case: zoo.RunningCase) -> None:
         explain(ease)
     with pytest.raises(ValueError, match="choose auto, closed form"):
         explain(ease, case.history, case.item, method="magic")
-    with pytest.raises(ValueError, match="quadrature cannot explain ease with 27 players: use method='auto'"):
+    with pytest.raises(
+        ValueError,
+        match="quadrature cannot explain ease with 27 players: use method='auto'",
+    ):
         explain(ease, case.history, case.item, method="quadrature")
     with pytest.raises(ValueError, match="fourier cannot explain vae"):
         explain(zoo.load("vae"), case.history, case.item, method="fourier")

@@ -8,13 +8,23 @@ from hypothesis import strategies as st
 from models_by_hand import HandModel, Recent, Tanh, table_game
 
 from xrec_utils.explain.shapley import brute_force
-from xrec_utils.games import Explanation, Game, contrast_game, feature_game, history_game, rank_game
+from xrec_utils.games import (
+    Explanation,
+    Game,
+    contrast_game,
+    feature_game,
+    history_game,
+    rank_game,
+)
 
 HISTORY = np.array([7, 3, 9, 1])
 TITLES = [f"Film {code}" for code in range(40)]
 
 
-@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=0, max_size=12), st.integers(1, 5))
+@given(
+    st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=0, max_size=12),
+    st.integers(1, 5),
+)
 def test_scores_come_back_in_the_order_of_the_masks_whatever_the_batch(masks, batch):
     scores = np.arange(8) ** 2
     game = Game(("a", "b", "c"), "square", lambda m: scores[m @ [1, 2, 4]], batch)
@@ -31,7 +41,10 @@ def test_batches_are_bounded_and_a_group_is_scored_once():
 
     masks = np.random.default_rng(0).random((500, 10)) < 0.5
     game = Game(tuple("abcdefghij"), "size", value, batch=64)
-    assert game(np.vstack([masks, masks])).tolist() == np.tile(masks.sum(axis=1), 2).tolist()
+    assert (
+        game(np.vstack([masks, masks])).tolist()
+        == np.tile(masks.sum(axis=1), 2).tolist()
+    )
     assert max(sizes) <= 64 and sum(sizes) == len(np.unique(masks, axis=0))
 
 
@@ -41,15 +54,21 @@ def test_full_empty_and_name():
     assert repr(game) == "Game(2 players, target='looked-up score')"
 
 
-@pytest.mark.parametrize("masks", [np.ones(3, bool), np.ones((2, 4), bool), np.ones((2, 3)), [[0, 1, 0]]])
+@pytest.mark.parametrize(
+    "masks", [np.ones(3, bool), np.ones((2, 4), bool), np.ones((2, 3)), [[0, 1, 0]]]
+)
 def test_masks_of_another_kind_are_refused(masks):
     with pytest.raises(ValueError, match=r"masks must be bool \(n, 3\), got"):
         Game(tuple("abc"), "t", lambda m: m.sum(axis=1))(masks)
 
 
-@pytest.mark.parametrize("value", [lambda m: m, lambda m: m.sum(1)[:1], lambda m: np.full(len(m), np.nan)])
+@pytest.mark.parametrize(
+    "value", [lambda m: m, lambda m: m.sum(1)[:1], lambda m: np.full(len(m), np.nan)]
+)
 def test_answers_that_are_not_one_number_each_are_refused(value):
-    with pytest.raises(ValueError, match="game of 'the score' must give 2 finite scores, got shape"):
+    with pytest.raises(
+        ValueError, match="game of 'the score' must give 2 finite scores, got shape"
+    ):
         Game(tuple("abc"), "the score", value)(np.eye(3, dtype=bool)[:2])
 
 
@@ -112,9 +131,18 @@ def test_histories_are_checked(history, item, message):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda n, items: np.zeros((n, items + 1)), r"Odd.score must give one row .* \(1, \d+\), got \(1, \d+\)"),
-        (lambda n, items: np.zeros(n), r"Odd.score must give one row per history and .* got \(1,\)"),
-        (lambda n, items: np.full((n, items), np.nan), "Odd.score gave NaN or infinite scores: check its weights"),
+        (
+            lambda n, items: np.zeros((n, items + 1)),
+            r"Odd.score must give one row .* \(1, \d+\), got \(1, \d+\)",
+        ),
+        (
+            lambda n, items: np.zeros(n),
+            r"Odd.score must give one row per history and .* got \(1,\)",
+        ),
+        (
+            lambda n, items: np.full((n, items), np.nan),
+            "Odd.score gave NaN or infinite scores: check its weights",
+        ),
     ],
 )
 def test_models_that_answer_wrongly_are_named(answer, message):
@@ -122,7 +150,11 @@ def test_models_that_answer_wrongly_are_named(answer, message):
         def score(self, histories, items=None):
             return answer(len(histories), len(items))
 
-    for game in (history_game(Odd(), HISTORY, 2), rank_game(Odd(), HISTORY, 2), contrast_game(Odd(), HISTORY, 2, 4)):
+    for game in (
+        history_game(Odd(), HISTORY, 2),
+        rank_game(Odd(), HISTORY, 2),
+        contrast_game(Odd(), HISTORY, 2, 4),
+    ):
         with pytest.raises(ValueError, match=message):
             game.full()
 
@@ -137,33 +169,48 @@ def test_contrast_is_the_difference_of_two_scores_and_so_are_its_shapley_values(
     masks = np.random.default_rng(0).random((30, 4)) < 0.5
     np.testing.assert_allclose(game(masks), one(masks) - two(masks))
     found = brute_force(game)
-    np.testing.assert_allclose(found.values, brute_force(one).values - brute_force(two).values, atol=1e-12)
+    np.testing.assert_allclose(
+        found.values, brute_force(one).values - brute_force(two).values, atol=1e-12
+    )
     assert found.gap == pytest.approx(0, abs=1e-12)
-    assert game.players == one.players and game.target == "score of Film 20 above Film 30"
+    assert (
+        game.players == one.players and game.target == "score of Film 20 above Film 30"
+    )
 
 
 def test_rank_is_counted_among_the_films_outside_the_full_history():
     model, item = Tanh(), 20
     game = rank_game(model, HISTORY, item, TITLES)
-    found, masks = brute_force(game), np.array([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=bool)
+    found, masks = (
+        brute_force(game),
+        np.array([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=bool),
+    )
     candidates = [code for code in range(40) if code not in HISTORY]
     for mask, value in zip(masks, game(masks), strict=True):
         scores = model.score([HISTORY[mask]])[0]
         best_first = sorted(candidates, key=lambda code: -scores[code])
         assert value == pytest.approx(-np.log2(2 + best_first.index(item)))
     assert found.gap == pytest.approx(0, abs=1e-12) and np.abs(found.values).max() > 0.1
-    assert (found.players, found.target) == (history_game(model, HISTORY, item, TITLES).players, "rank of Film 20")
+    assert (found.players, found.target) == (
+        history_game(model, HISTORY, item, TITLES).players,
+        "rank of Film 20",
+    )
 
 
 def test_ties_share_the_middle_of_their_places():
-    """An empty history scores every film alike: 36 candidates, the middle of places 1 to 36."""
+    """An empty history scores every film alike: 36 candidates, the middle of places 1
+    to 36.
+    """
 
     class Flat(HandModel):
         def encode(self, vectors):
             return vectors.sum(axis=0)
 
     game = rank_game(Flat(), HISTORY, 20)
-    assert game.empty() == pytest.approx(-np.log2(1 + 18.5)) and game.target == "rank of item 20"
+    assert (
+        game.empty() == pytest.approx(-np.log2(1 + 18.5))
+        and game.target == "rank of item 20"
+    )
 
 
 # ---------------------------------------------------------------- features
@@ -173,9 +220,14 @@ def test_absent_columns_are_averaged_over_the_background():
     def predict(x):
         return x[:, 0] * x[:, 1] + x[:, 2]
 
-    row, background = np.array([2.0, 3.0, 5.0]), np.random.default_rng(0).normal(size=(7, 3))
+    row, background = (
+        np.array([2.0, 3.0, 5.0]),
+        np.random.default_rng(0).normal(size=(7, 3)),
+    )
     game = feature_game(predict, row, background, ["a", "b", "c"], rows=20)
-    assert game.batch == 2 and game.target == "P(like)" and game.players == ("a", "b", "c")
+    assert (
+        game.batch == 2 and game.target == "P(like)" and game.players == ("a", "b", "c")
+    )
     masks = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 0, 0]], dtype=bool)
     expected = [
         2 * background[:, 1].mean() + background[:, 2].mean(),
@@ -187,7 +239,9 @@ def test_absent_columns_are_averaged_over_the_background():
 
 
 def test_a_large_background_is_still_one_mask_at_a_time():
-    game = feature_game(lambda x: x[:, 0], np.ones(1), np.zeros((50, 1)), ["a"], rows=20)
+    game = feature_game(
+        lambda x: x[:, 0], np.ones(1), np.zeros((50, 1)), ["a"], rows=20
+    )
     assert game.batch == 1 and game.full() == 1 and game.empty() == 0
 
 
@@ -216,12 +270,22 @@ def test_a_predict_with_a_column_axis_is_refused():
 
 
 def explanation(values=(0.5, -2.0, 1.0), error=None):
-    return Explanation(("a", "b", "c"), "score of Heat", values, base=1.0, score=0.75, method="hand", error=error)
+    return Explanation(
+        ("a", "b", "c"),
+        "score of Heat",
+        values,
+        base=1.0,
+        score=0.75,
+        method="hand",
+        error=error,
+    )
 
 
 def test_table_is_sorted_by_size_and_top_by_value():
     each = explanation(error=[0.1, 0.2, 0.3])
-    expected = pd.DataFrame({"player": ["b", "c", "a"], "value": [-2.0, 1.0, 0.5], "error": [0.2, 0.3, 0.1]})
+    expected = pd.DataFrame(
+        {"player": ["b", "c", "a"], "value": [-2.0, 1.0, 0.5], "error": [0.2, 0.3, 0.1]}
+    )
     pd.testing.assert_frame_equal(each.table(), expected, check_dtype=False)
     assert each.table(1).player.tolist() == ["b"]
     assert explanation().table().error.isna().all()
@@ -233,7 +297,9 @@ def test_it_says_itself():
     assert explanation().sentence(2) == (
         "Score of Heat: 0.75, from a base of 1. Strongest reasons by hand: b (-2), c (+1)."
     )
-    assert repr(explanation()) == "Explanation(hand of 'score of Heat': 3 players, 0.00 s)"
+    assert (
+        repr(explanation()) == "Explanation(hand of 'score of Heat': 3 players, 0.00 s)"
+    )
     html = explanation(error=[0, 0.25, 0])._repr_html_()
     assert "<td>b</td>" in html and "-2.0" in html and "<script" not in html
 

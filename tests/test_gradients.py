@@ -5,7 +5,11 @@ import pytest
 from models_by_hand import Additive, attending
 
 from xrec_utils import autoencoders
-from xrec_utils.explain.gradients import expected_gradients, gradient_times_input, integrated_gradients
+from xrec_utils.explain.gradients import (
+    expected_gradients,
+    gradient_times_input,
+    integrated_gradients,
+)
 from xrec_utils.keras_start import tf
 
 RNG = np.random.default_rng(0)
@@ -14,7 +18,9 @@ HISTORY = np.array([4, 0, 2, 5])
 
 
 class Toy:
-    """Embeds by TABLE, keeps the latest `window` films, and scores with a given TensorFlow function."""
+    """Embeds by TABLE, keeps the latest `window` films, and scores with a given
+    TensorFlow function.
+    """
 
     name, n_items = "toy", len(TABLE)
 
@@ -64,7 +70,10 @@ def test_gradient_times_input_overshoots_a_quadratic_twofold():
 
 
 def test_completeness_improves_with_points():
-    gaps = [abs(integrated_gradients(Toy(softmax_pool), HISTORY, 1, steps=steps).gap) for steps in (1, 4, 100)]
+    gaps = [
+        abs(integrated_gradients(Toy(softmax_pool), HISTORY, 1, steps=steps).gap)
+        for steps in (1, 4, 100)
+    ]
     assert gaps[0] > gaps[1] > gaps[2]
     assert gaps[2] < 1e-5
 
@@ -78,7 +87,9 @@ def test_agrees_with_a_fine_riemann_sum():
             tape.watch(point)
             score = toy.score_vectors(point, 1)
         total += (tape.gradient(score, point).numpy()[0] * vectors).sum(axis=1) / 200
-    np.testing.assert_allclose(integrated_gradients(toy, HISTORY, 1).values, total, atol=1e-4)
+    np.testing.assert_allclose(
+        integrated_gradients(toy, HISTORY, 1).values, total, atol=1e-4
+    )
 
 
 def test_names_and_films_before_the_window():
@@ -92,7 +103,9 @@ def test_names_and_films_before_the_window():
 
 
 def test_a_score_that_ignores_the_history_has_zero_gradient():
-    found = integrated_gradients(Toy(lambda vectors, target: tf.ones(tf.shape(vectors)[0])), HISTORY, 1)
+    found = integrated_gradients(
+        Toy(lambda vectors, target: tf.ones(tf.shape(vectors)[0])), HISTORY, 1
+    )
     np.testing.assert_array_equal(found.values, 0)
 
 
@@ -103,7 +116,9 @@ def test_an_empty_history_has_nothing_to_explain(method):
 
 
 def test_a_model_without_numbers_to_move_is_named():
-    with pytest.raises(TypeError, match="Additive offers neither score_vectors nor score_inputs"):
+    with pytest.raises(
+        TypeError, match="Additive offers neither score_vectors nor score_inputs"
+    ):
         gradient_times_input(Additive(), HISTORY, 1)
 
 
@@ -126,13 +141,17 @@ class Rows:
     name, n_items, weights = "rows", 6, RNG.normal(size=(6, 6)).astype(np.float32)
 
     def score_inputs(self, inputs, item):
-        return 0.7 + tf.linalg.matvec(tf.cast(inputs, tf.float32), self.weights[:, item])
+        return 0.7 + tf.linalg.matvec(
+            tf.cast(inputs, tf.float32), self.weights[:, item]
+        )
 
 
 def autoencoder(name):
     model = getattr(autoencoders, name)(12, 5)
     rng = np.random.default_rng(1)
-    model.model.set_weights([rng.normal(size=w.shape) for w in model.model.get_weights()])
+    model.model.set_weights(
+        [rng.normal(size=w.shape) for w in model.model.get_weights()]
+    )
     return model
 
 
@@ -147,26 +166,39 @@ def test_linear_rows_are_explained_by_their_weights(method):
 def test_one_tanh_layer_against_a_fine_sum_in_numpy():
     model = autoencoder("dae")
     hidden, out = model.model.get_layer("hidden"), model.model.get_layer("logits")
-    (w, b), u = (x.numpy().astype(float) for x in hidden.weights), out.kernel.numpy()[:, 1]
+    (w, b), u = (
+        (x.numpy().astype(float) for x in hidden.weights),
+        out.kernel.numpy()[:, 1],
+    )
     t = (np.arange(4000) + 0.5)[:, None] / 4000
     slopes = (1 - np.tanh(b + t * w[HISTORY].sum(axis=0)) ** 2).mean(axis=0)
     found = integrated_gradients(model, HISTORY, 1)
     np.testing.assert_allclose(found.values, (w[HISTORY] * slopes) @ u, atol=1e-4)
-    assert abs(found.gap) < 1e-4 and abs(gradient_times_input(model, HISTORY, 1).gap) > 1e-2
+    assert (
+        abs(found.gap) < 1e-4
+        and abs(gradient_times_input(model, HISTORY, 1).gap) > 1e-2
+    )
     ends = model.score([HISTORY[:0], HISTORY])[:, 1]
     assert [found.base, found.score] == pytest.approx(ends.tolist(), abs=1e-5)
 
 
 def test_a_line_to_an_input_of_length_one_only_orders():
-    line, point = (method(autoencoder("vae"), HISTORY, 1) for method in (integrated_gradients, gradient_times_input))
+    line, point = (
+        method(autoencoder("vae"), HISTORY, 1)
+        for method in (integrated_gradients, gradient_times_input)
+    )
     assert line.values.sum() == pytest.approx(0, abs=1e-4)
     assert line.gap == pytest.approx(line.score - line.base, abs=1e-4)
-    np.testing.assert_allclose(line.values / line.values[0], point.values / point.values[0], rtol=1e-3)
+    np.testing.assert_allclose(
+        line.values / line.values[0], point.values / point.values[0], rtol=1e-3
+    )
 
 
 def test_expected_gradients_of_a_linear_score_are_differences_from_the_mean():
     background = [np.array([1]), np.array([2, 3, 1, 0, 4]), HISTORY[:0]]
-    exact = TABLE[HISTORY] - np.mean([TABLE[[1, 1, 1, 1]], TABLE[[3, 1, 0, 4]], 0 * TABLE[:4]], axis=0)
+    exact = TABLE[HISTORY] - np.mean(
+        [TABLE[[1, 1, 1, 1]], TABLE[[3, 1, 0, 4]], 0 * TABLE[:4]], axis=0
+    )
     found = expected_gradients(Toy(linear), HISTORY, 1, background, samples=400)
     assert (np.abs(found.values - exact @ TABLE[1]) < 4 * found.error + 1e-6).all()
     assert found.gap == pytest.approx(0, abs=1e-4) and "400 samples" in found.method
@@ -179,21 +211,37 @@ def test_films_of_the_background_outside_the_history_go_to_the_base():
     other, w = np.array([1, 0, 3]), Rows.weights[:, 2]
     found = expected_gradients(Rows(), np.array([4, 0, 5]), 2, [other], samples=10)
     np.testing.assert_allclose(found.values, [w[4], 0, w[5]], rtol=1e-5)
-    assert found.base == pytest.approx(0.7 + w[0], abs=1e-5) and found.gap == pytest.approx(0, abs=1e-5)
+    assert found.base == pytest.approx(
+        0.7 + w[0], abs=1e-5
+    ) and found.gap == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["dae", "vae"])
 def test_expected_gradients_state_an_honest_error(name):
     model = autoencoder(name)
-    background = [np.random.default_rng(n).choice(12, 4, replace=False) for n in range(30)]
-    few = [expected_gradients(model, HISTORY, 1, background, 60, seed) for seed in range(20)]
-    values, error = np.array([f.values for f in few]), np.array([f.error for f in few]).mean(axis=0)
-    assert (0.6 * error < values.std(axis=0, ddof=1)).all() and (values.std(axis=0, ddof=1) < 1.7 * error).all()
+    background = [
+        np.random.default_rng(n).choice(12, 4, replace=False) for n in range(30)
+    ]
+    few = [
+        expected_gradients(model, HISTORY, 1, background, 60, seed)
+        for seed in range(20)
+    ]
+    values, error = (
+        np.array([f.values for f in few]),
+        np.array([f.error for f in few]).mean(axis=0),
+    )
+    assert (0.6 * error < values.std(axis=0, ddof=1)).all() and (
+        values.std(axis=0, ddof=1) < 1.7 * error
+    ).all()
     many = expected_gradients(model, HISTORY, 1, background, 5000)
     assert (np.abs(values.mean(axis=0) - many.values) < 4.5 * error / np.sqrt(20)).all()
-    assert abs(many.gap) < 0.05 * max(abs(many.score - many.base), np.abs(many.values).sum())
+    assert abs(many.gap) < 0.05 * max(
+        abs(many.score - many.base), np.abs(many.values).sum()
+    )
     again = expected_gradients(model, HISTORY, 1, background, 60, 0)
-    assert np.array_equal(again.values, few[0].values) and not np.allclose(few[0].values, few[1].values)
+    assert np.array_equal(again.values, few[0].values) and not np.allclose(
+        few[0].values, few[1].values
+    )
 
 
 def test_a_film_before_the_window_gets_nothing_from_any_gradient():
@@ -203,13 +251,22 @@ def test_a_film_before_the_window_gets_nothing_from_any_gradient():
         gradient_times_input(model, history, 10),
         expected_gradients(model, history, 10, [np.array([9, 11])], 20),
     ):
-        assert np.array_equal(found.values[:3], np.zeros(3)) and (found.values[3:] != 0).all()
+        assert (
+            np.array_equal(found.values[:3], np.zeros(3))
+            and (found.values[3:] != 0).all()
+        )
     assert np.array_equal(found.error[:3], np.zeros(3)) and (found.error[3:] > 0).all()
-    cut = expected_gradients(Toy(linear, window=2), HISTORY, 1, [np.array([3, 3, 3, 1])], 5)
-    np.testing.assert_allclose(cut.values, [0, 0, *((TABLE[[2, 5]] - TABLE[[3, 1]]) @ TABLE[1])], atol=1e-5)
+    cut = expected_gradients(
+        Toy(linear, window=2), HISTORY, 1, [np.array([3, 3, 3, 1])], 5
+    )
+    np.testing.assert_allclose(
+        cut.values, [0, 0, *((TABLE[[2, 5]] - TABLE[[3, 1]]) @ TABLE[1])], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("samples, background", [(1, [HISTORY]), (10, [])])
 def test_expected_gradients_need_samples_and_a_background(samples, background):
-    with pytest.raises(ValueError, match=f"{samples} samples of {len(background)} background histories"):
+    with pytest.raises(
+        ValueError, match=f"{samples} samples of {len(background)} background histories"
+    ):
         expected_gradients(Toy(linear), HISTORY, 1, background, samples)

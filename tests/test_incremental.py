@@ -1,4 +1,6 @@
-"""Running sums: the same orders give the same values as asking the model group by group."""
+"""Running sums: the same orders give the same values as asking the model group by
+group.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ def case() -> zoo.RunningCase:
     return zoo.running_case()
 
 
-@pytest.mark.parametrize("name", ["dae", "vae", "user_knn", "embedding_mlp", "pooled_mlp"])
+@pytest.mark.parametrize(
+    "name", ["dae", "vae", "user_knn", "embedding_mlp", "pooled_mlp"]
+)
 def test_same_orders_same_values(name: str, case: zoo.RunningCase) -> None:
     model = zoo.load(name)
     values, error = marginal_means(sums_of(model, case.history, case.item), 8, seed=3)
@@ -38,7 +42,10 @@ def test_a_history_beyond_the_window_is_not_of_this_form() -> None:
 
 
 def test_orders_go_through_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    sums = Sums(np.random.default_rng(0).normal(size=(5, 4)), lambda s, films: np.tanh(s).sum(axis=1))
+    sums = Sums(
+        np.random.default_rng(0).normal(size=(5, 4)),
+        lambda s, films: np.tanh(s).sum(axis=1),
+    )
     whole = marginal_means(sums, 20, seed=1)
     monkeypatch.setattr(incremental, "NUMBERS", 1)
     np.testing.assert_allclose(marginal_means(sums, 20, seed=1), whole, atol=1e-12)
@@ -47,4 +54,6 @@ def test_orders_go_through_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("permutations", [2, 5])
 def test_orders_come_in_pairs(permutations: int) -> None:
     with pytest.raises(ValueError, match="must be even and at least 4"):
-        marginal_means(Sums(np.ones((2, 1)), lambda s, films: s[:, 0]), permutations, seed=0)
+        marginal_means(
+            Sums(np.ones((2, 1)), lambda s, films: s[:, 0]), permutations, seed=0
+        )

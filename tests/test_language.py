@@ -1,4 +1,6 @@
-"""The stored answers of the language model: they belong to today's prompts, and the model still gives them."""
+"""The stored answers of the language model: they belong to today's prompts, and the
+model still gives them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,16 @@ from xrec_utils.explain.baselines import leave_one_out
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.prompts import message
 
-CACHED = (lang.panel, lang.case, lang.record, lang._stored, lang.scores, lang._table, lang.texts, lang.stated)
+CACHED = (
+    lang.panel,
+    lang.case,
+    lang.record,
+    lang._stored,
+    lang.scores,
+    lang._table,
+    lang.texts,
+    lang.stated,
+)
 
 
 def forget() -> None:
@@ -28,9 +39,13 @@ def test_targets_come_first_and_no_candidate_was_seen() -> None:
     asked = lang.panel()
     assert len(asked.users) == len(set(asked.users)) == lang.USERS
     for history, candidates in zip(asked.histories, asked.candidates, strict=True):
-        assert len(set(candidates)) == lang.CANDIDATES and not set(candidates) & set(history)
+        assert len(set(candidates)) == lang.CANDIDATES and not set(candidates) & set(
+            history
+        )
     cases = lang.zoo.split().cases("test")
-    targets = dict(zip(cases.users, (int(target[0]) for target in cases.targets), strict=True))
+    targets = dict(
+        zip(cases.users, (int(target[0]) for target in cases.targets), strict=True)
+    )
     assert [targets[user] for user in asked.users] == asked.candidates[:, 0].tolist()
 
 
@@ -46,11 +61,16 @@ def test_the_target_stands_where_the_question_says(place: int) -> None:
 @pytest.mark.parametrize("name", lang.QUESTIONS)
 def test_stored_scores_answer_todays_prompts(name: str) -> None:
     stored = lang.scores(name)
-    assert stored.shape == (lang.QUESTIONS[name].users, lang.CANDIDATES) and (stored < 0).all()
+    assert (
+        stored.shape == (lang.QUESTIONS[name].users, lang.CANDIDATES)
+        and (stored < 0).all()
+    )
 
 
 def test_averages_over_turns_do_not_know_where_a_turn_began() -> None:
-    """Places 0, 5, 10 and 15 are turns of each other: their averages are the same numbers."""
+    """Places 0, 5, 10 and 15 are turns of each other: their averages are the same
+    numbers.
+    """
     for start in lang.TURNS:
         np.testing.assert_allclose(lang.averaged(start), lang.averaged(0))
     assert not np.allclose(lang.averaged(19), lang.averaged(0))
@@ -65,7 +85,11 @@ def test_ndcg_of_the_first_column() -> None:
 def test_baselines_score_the_same_candidates() -> None:
     asked, model = lang.panel(), lang.zoo.load("ease")
     found = lang.baseline("ease")
-    np.testing.assert_allclose(found[7], model.score([asked.histories[7]], items=asked.candidates[7])[0], rtol=1e-6)
+    np.testing.assert_allclose(
+        found[7],
+        model.score([asked.histories[7]], items=asked.candidates[7])[0],
+        rtol=1e-6,
+    )
 
 
 def test_cases_compare_the_first_with_the_second() -> None:
@@ -73,13 +97,17 @@ def test_cases_compare_the_first_with_the_second() -> None:
     for n in (0, lang.CITED - 1):
         case, films = lang.case(n), lang.names(lang.panel().candidates[n])
         order = [films[place] for place in np.argsort(-scores[n])]
-        assert (case.film, case.other) == (order[0], order[1]) and len(case.history) == lang.LINES
+        assert (case.film, case.other) == (order[0], order[1]) and len(
+            case.history
+        ) == lang.LINES
 
 
 def test_stored_games_agree_with_stored_scores_and_deletions() -> None:
     for n in range(lang.EXPLAINED):
         game, scores = lang.game(n), lang.deletions(n)
-        first, second = np.argsort(-lang.scores("no list, 8 films")[n], kind="stable")[:2]
+        first, second = np.argsort(-lang.scores("no list, 8 films")[n], kind="stable")[
+            :2
+        ]
         without = ~np.eye(lang.LINES, dtype=bool)
         expected = scores[:, first] - scores[:, second]
         np.testing.assert_allclose([game.full(), *game(without)], expected, atol=2e-3)
@@ -88,7 +116,9 @@ def test_stored_games_agree_with_stored_scores_and_deletions() -> None:
 
 def test_stored_explanations_are_of_the_same_preference() -> None:
     for n in range(lang.EXPLAINED):
-        gradients, attention = (lang.explanation(n, name) for name in ("integrated gradients", "attention"))
+        gradients, attention = (
+            lang.explanation(n, name) for name in ("integrated gradients", "attention")
+        )
         assert gradients.score == pytest.approx(lang.game(n).full(), abs=2e-3)
         assert attention.values.min() >= 0 and attention.values.sum() < 1
         assert lang.explanation(n, "LIME over words").score == pytest.approx(
@@ -96,48 +126,75 @@ def test_stored_explanations_are_of_the_same_preference() -> None:
 
 
 def test_stored_texts_answer_todays_questions() -> None:
-    assert len(lang.texts("why")) == lang.CITED and len(lang.texts("list")) == len(lang.texts("choice"))
+    assert len(lang.texts("why")) == lang.CITED and len(lang.texts("list")) == len(
+        lang.texts("choice")
+    )
     why = lang.conversation("why", 0)
     assert [turn["role"] for turn in why] == ["system", "user", "assistant", "user"]
-    assert why[1]["content"] == message(lang.case(0).history) and lang.case(0).film in why[2]["content"]
+    assert (
+        why[1]["content"] == message(lang.case(0).history)
+        and lang.case(0).film in why[2]["content"]
+    )
     assert "can watch next" in lang.conversation("choice", 3)[0]["content"]
 
 
 def test_deleting_a_line_costs_what_the_stored_game_says() -> None:
     for n in range(lang.EXPLAINED):
-        np.testing.assert_allclose(lang.falls(n)[0], leave_one_out(lang.game(n)).values, atol=2e-3)
+        np.testing.assert_allclose(
+            lang.falls(n)[0], leave_one_out(lang.game(n)).values, atol=2e-3
+        )
     places = np.array([lang.falls(n)[1] for n in range(lang.CITED)])
-    assert (places >= 0).all() and (places < lang.CANDIDATES).all() and (places == places.astype(int)).all()
+    assert (
+        (places >= 0).all()
+        and (places < lang.CANDIDATES).all()
+        and (places == places.astype(int)).all()
+    )
 
 
-def test_stated_reasons_cite_lines_of_their_own_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stated_reasons_cite_lines_of_their_own_prompt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert len(lang.stated()) == lang.CITED
     past, film = lang.case(0).history, lang.case(0).film
-    replies = [f"I chose {film}, as you saw {past[5]} and {past[2]}.",
-               f"1. {lang.case(1).history[7]}\n2. The Purple Banana\n3. The Pur",
-               "1. Casablanca\n2. The Boy Who Fell (1999)\n3. Casablanca (19"]  # fmt: skip
+    replies = [
+        f"I chose {film}, as you saw {past[5]} and {past[2]}.",
+        f"1. {lang.case(1).history[7]}\n2. The Purple Banana\n3. The Pur",
+        "1. Casablanca\n2. The Boy Who Fell (1999)\n3. Casablanca (19",
+    ]
     monkeypatch.setattr(lang, "texts", lambda kind: replies[:2])
     lang.stated.cache_clear()
     first, second = lang.stated()
     assert (first.cited, first.others, first.invented) == ([2, 5], [], [])
-    assert (second.cited, second.others, second.invented) == ([7], [], ["The Purple Banana"])
+    assert (second.cited, second.others, second.invented) == (
+        [7],
+        [],
+        ["The Purple Banana"],
+    )
     monkeypatch.setattr(lang, "texts", lambda kind: replies[2:])
     lang.stated.cache_clear()
     [third] = lang.stated()
-    assert lang.names(third.others) == ["Casablanca"] and third.invented == ["The Boy Who Fell (1999)"]
+    assert lang.names(third.others) == ["Casablanca"] and third.invented == [
+        "The Boy Who Fell (1999)"
+    ]
     lang.stated.cache_clear()
 
 
 def test_the_first_case_is_stored_closely() -> None:
     words, again, tokens = map(lang.closely, ("word", "word, other seed", "token"))
-    assert words["text"].tolist() == again["text"].tolist() and not np.allclose(words["value"], again["value"])
+    assert words["text"].tolist() == again["text"].tolist() and not np.allclose(
+        words["value"], again["value"]
+    )
     spoken = tokens[tokens["line"] == 1]["text"].str.cat()
     assert spoken.strip() == f"2. {lang.case(0).history[1]}"
-    seen = lang.closely("attention").pivot(index="place", columns="line", values="value")
+    seen = lang.closely("attention").pivot(
+        index="place", columns="line", values="value"
+    )
     assert seen.shape == (30, lang.LINES) and (seen.sum(axis=1) < 1).all()
 
 
-def test_the_model_still_says_so(needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_still_says_so(
+    needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     needs("llm")
     monkeypatch.setenv("RUN_LLM", "1")
     monkeypatch.setattr(lang, "ASKED_LIVE", 2)
@@ -151,9 +208,19 @@ def test_the_model_still_says_so(needs: Callable[[str], None], monkeypatch: pyte
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The same experiments with a tiny model, three users and three candidates, in a folder of their own."""
+    """The same experiments with a tiny model, three users and three candidates, in a
+    folder of their own.
+    """
     forget()
-    sizes = {"USERS": 3, "HALF": 2, "CANDIDATES": 3, "CITED": 2, "EXPLAINED": 1, "LINES": 3, "FOLDER": tmp_path}
+    sizes = {
+        "USERS": 3,
+        "HALF": 2,
+        "CANDIDATES": 3,
+        "CITED": 2,
+        "EXPLAINED": 1,
+        "LINES": 3,
+        "FOLDER": tmp_path,
+    }
     for name, value in sizes.items():
         monkeypatch.setattr(lang, name, value)
     monkeypatch.setattr(lang, "QUESTIONS", {
@@ -163,30 +230,40 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     model = tiny_llm.tiny_lm()
     monkeypatch.setattr(lang, "model", lambda: model)
     titles = np.array([letter * 3 for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"] * 200)
-    monkeypatch.setattr(lang, "names", lambda codes: [str(titles[code]) for code in codes])
+    monkeypatch.setattr(
+        lang, "names", lambda codes: [str(titles[code]) for code in codes]
+    )
     monkeypatch.setattr(bench_language, "model_file", lambda name: Path(__file__))
     yield tmp_path
     monkeypatch.undo()
     forget()
 
 
-def test_everything_is_asked_once_and_read_back(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_is_asked_once_and_read_back(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bench_language.main(["ranking", "deletions", "games", "lines", "closely"])
     assert "sequential: NDCG@10" in capsys.readouterr().out
     forget()
     asked = lang.ask(lang.QUESTIONS["sequential"], lang.model())
     np.testing.assert_allclose(lang.scores("sequential"), asked, atol=1e-4)
-    np.testing.assert_allclose(lang.game(0)(lang.groups()), lang.case(0).game()(lang.groups()), atol=1e-4)
+    np.testing.assert_allclose(
+        lang.game(0)(lang.groups()), lang.case(0).game()(lang.groups()), atol=1e-4
+    )
     assert lang.explanation(0, "attention").players == lang.case(0).history
     before = {path.name: path.read_bytes() for path in small.iterdir()}
     bench_language.main(["ranking", "deletions", "games", "lines", "closely"])
-    assert capsys.readouterr().out == "" and before == {path.name: path.read_bytes() for path in small.iterdir()}
+    assert capsys.readouterr().out == "" and before == {
+        path.name: path.read_bytes() for path in small.iterdir()
+    }
 
 
 def test_answers_to_other_prompts_are_refused(small: Path) -> None:
     bench_language.main(["ranking", "deletions"])
     record = json.loads((small / "record.json").read_text())
-    record["prompts"]["sequential"] = record["cases"]["deletions.csv.gz"] = "of yesterday"
+    record["prompts"]["sequential"] = record["cases"]["deletions.csv.gz"] = (
+        "of yesterday"
+    )
     (small / "record.json").write_text(json.dumps(record))
     forget()
     with pytest.raises(ValueError, match="answers other prompts"):
@@ -195,11 +272,21 @@ def test_answers_to_other_prompts_are_refused(small: Path) -> None:
         lang.deletions(0)
 
 
-def test_nearness_is_measured_once_and_noted(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nearness_is_measured_once_and_noted(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (small / "record.json").write_text("{}")
     asked = []
-    monkeypatch.setattr(bench_llama, "to_numpy", lambda model: asked.append(model) or np.array([1e-4, 3e-4]))
-    monkeypatch.setattr(bench_llama, "to_llama_cpp", lambda model: (np.arange(101) / 100, np.array([True, False])))
+    monkeypatch.setattr(
+        bench_llama,
+        "to_numpy",
+        lambda model: asked.append(model) or np.array([1e-4, 3e-4]),
+    )
+    monkeypatch.setattr(
+        bench_llama,
+        "to_llama_cpp",
+        lambda model: (np.arange(101) / 100, np.array([True, False])),
+    )
     for _ in range(2):
         bench_language.main(["agreement"])
     [found] = json.loads((small / "record.json").read_text())["agreement"].values()
@@ -214,7 +301,10 @@ def test_the_keras_model_is_numpys_to_a_thousandth() -> None:
 def test_texts_are_written_once(small: Path, needs: Callable[[str], None]) -> None:
     needs("llm")
     bench_language.main(["ranking", "texts"])
-    assert len(lang.texts("why")) == 2 and len(lang.texts("list")) == len(lang.texts("choice")) == 1
+    assert (
+        len(lang.texts("why")) == 2
+        and len(lang.texts("list")) == len(lang.texts("choice")) == 1
+    )
     assert all(lang.texts("why"))
     before = (small / "texts.json").read_bytes()
     bench_language.main(["texts"])

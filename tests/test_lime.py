@@ -1,4 +1,6 @@
-"""LIME: what is written here equals the library draw for draw, and finds a straight line where there is one."""
+"""LIME: what is written here equals the library draw for draw, and finds a straight
+line where there is one.
+"""
 
 import inspect
 
@@ -35,7 +37,9 @@ def far_linear(rows):
 
 @pytest.mark.parametrize("seed", [0, 5])
 def test_written_out_equals_the_library_draw_for_draw(seed):
-    coefficients, intercept = lime_from_scratch(curved, ROW, BACKGROUND, samples=800, seed=seed)
+    coefficients, intercept = lime_from_scratch(
+        curved, ROW, BACKGROUND, samples=800, seed=seed
+    )
     library = lime_tabular(curved, ROW, BACKGROUND, NAMES, samples=800, seed=seed)
     np.testing.assert_allclose(library.values, coefficients * scaled_row(), atol=1e-9)
     assert library.base == pytest.approx(intercept, abs=1e-9)
@@ -44,7 +48,9 @@ def test_written_out_equals_the_library_draw_for_draw(seed):
 def test_straight_line_is_recovered():
     coefficients, intercept = lime_from_scratch(linear, ROW, BACKGROUND, samples=5000)
     np.testing.assert_allclose(coefficients, SLOPES * BACKGROUND.std(axis=0), atol=2e-3)
-    assert intercept == pytest.approx(linear(BACKGROUND.mean(axis=0)[None])[0], abs=5e-3)
+    assert intercept == pytest.approx(
+        linear(BACKGROUND.mean(axis=0)[None])[0], abs=5e-3
+    )
 
 
 def test_surrogate_adds_up_and_states_its_fit():
@@ -66,7 +72,9 @@ def test_gap_shows_a_line_that_does_not_fit():
 
 
 def test_seed_decides():
-    one, same, other = (lime_from_scratch(curved, ROW, BACKGROUND, 300, seed)[0] for seed in (1, 1, 2))
+    one, same, other = (
+        lime_from_scratch(curved, ROW, BACKGROUND, 300, seed)[0] for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one, same)
     assert not np.allclose(one, other)
 
@@ -78,12 +86,18 @@ def test_constant_column_gets_no_credit():
     found = lime_tabular(curved, row, background, NAMES)
     assert found.values[2] == 0
     coefficients, _ = lime_from_scratch(curved, row, background)
-    np.testing.assert_allclose(found.values[[0, 1, 3]], (coefficients * scaled_row())[[0, 1, 3]], atol=1e-9)
+    np.testing.assert_allclose(
+        found.values[[0, 1, 3]], (coefficients * scaled_row())[[0, 1, 3]], atol=1e-9
+    )
 
 
 def test_constant_column_in_single_precision_is_no_huge_deviation():
     background = BACKGROUND.astype(np.float32)
-    background[:, 2] = -0.12166709  # its mean in float32 is a little off, and so its deviation is not quite zero
+    background[
+        :, 2
+    ] = (
+        -0.12166709
+    )  # its mean in float32 is a little off, and so its deviation is not quite zero
     row = np.append(ROW[:2], [0.5, ROW[3]]).astype(np.float32)
     assert 0 < background[:, 2].std() < 1e-6
     coefficients, intercept = lime_from_scratch(curved, row, background)
@@ -115,21 +129,40 @@ def test_a_history_is_explained_as_the_library_explains_a_text(seed):
 
     def answers(texts):
         words = [set(text.split()) for text in texts]
-        return np.tile(game(np.array([[f"w{n}" in held for n in range(9)] for held in words]))[:, None], 2)
+        return np.tile(
+            game(np.array([[f"w{n}" in held for n in range(9)] for held in words]))[
+                :, None
+            ],
+            2,
+        )
 
     text = " ".join(f"w{n}" for n in range(9))
     explainer = LimeTextExplainer(feature_selection="none", random_state=seed)
-    library = explainer.explain_instance(text, answers, labels=(0,), num_features=9, num_samples=300)
+    library = explainer.explain_instance(
+        text, answers, labels=(0,), num_features=9, num_samples=300
+    )
     found = lime_history(game, samples=300, seed=seed)
-    np.testing.assert_allclose(found.values, [value for _, value in sorted(library.local_exp[0])], atol=1e-9)
-    assert found.base == pytest.approx(library.intercept[0]) and f"R2 {library.score:.2f}" in found.method
+    np.testing.assert_allclose(
+        found.values, [value for _, value in sorted(library.local_exp[0])], atol=1e-9
+    )
+    assert (
+        found.base == pytest.approx(library.intercept[0])
+        and f"R2 {library.score:.2f}" in found.method
+    )
 
 
 def test_a_linear_game_is_nearly_found():
     model = Additive()
-    found = lime_history(history_game(model, np.arange(8), 20), samples=4000, kernel_width=100)
-    np.testing.assert_allclose(found.values, model.inputs[:8] @ model.outputs[:, 20], atol=0.05)
-    assert found.score == pytest.approx(model.score([np.arange(8)])[0, 20]) and "R2 1.00" in found.method
+    found = lime_history(
+        history_game(model, np.arange(8), 20), samples=4000, kernel_width=100
+    )
+    np.testing.assert_allclose(
+        found.values, model.inputs[:8] @ model.outputs[:, 20], atol=0.05
+    )
+    assert (
+        found.score == pytest.approx(model.score([np.arange(8)])[0, 20])
+        and "R2 1.00" in found.method
+    )
     assert abs(found.gap) < 0.05 and abs(found.base) < 0.05 and found.error is None
 
 
@@ -137,7 +170,9 @@ def test_seeds_move_a_curved_game():
     game = history_game(Recent(), np.arange(30), 35)
     one, same, other = (lime_history(game, 200, seed).values for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
-    assert not np.allclose(one, other, atol=1e-3) and not np.array_equal(np.argsort(one), np.argsort(other))
+    assert not np.allclose(one, other, atol=1e-3) and not np.array_equal(
+        np.argsort(one), np.argsort(other)
+    )
 
 
 def test_one_sample_is_no_neighbourhood():

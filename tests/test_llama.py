@@ -11,7 +11,15 @@ import tiny_llm
 from xrec_utils import bench_llama
 from xrec_utils.fetch import model_file
 from xrec_utils.keras_start import tf
-from xrec_utils.llama import SMOLLM2, compiled, load_llama, load_tokenizer, rotate, tensors, unpack
+from xrec_utils.llama import (
+    SMOLLM2,
+    compiled,
+    load_llama,
+    load_tokenizer,
+    rotate,
+    tensors,
+    unpack,
+)
 from xrec_utils.llm import KerasLM
 
 
@@ -23,29 +31,42 @@ def network():
 def inputs(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positions and a causal mask."""
     n, t = tokens.shape
-    return np.tile(np.arange(t, dtype=np.int32), (n, 1)), np.tile(np.tril(np.ones((t, t), np.float32)), (n, 1, 1))
+    return np.tile(np.arange(t, dtype=np.int32), (n, 1)), np.tile(
+        np.tril(np.ones((t, t), np.float32)), (n, 1, 1)
+    )
 
 
 def test_logits_are_those_of_the_forward_pass_by_hand(network) -> None:
-    tokens = np.random.default_rng(1).integers(0, tiny_llm.SIZE.vocabulary, (3, 11)).astype(np.int32)
+    tokens = (
+        np.random.default_rng(1)
+        .integers(0, tiny_llm.SIZE.vocabulary, (3, 11))
+        .astype(np.int32)
+    )
     ours = network.logits(network(network.embed(tokens), *inputs(tokens))).numpy()
     weights = tiny_llm.by_name(network)
     for row, sequence in zip(ours, tokens, strict=True):
-        np.testing.assert_allclose(row, bench_llama.logits(sequence, weights, tiny_llm.SIZE), atol=2e-5)
+        np.testing.assert_allclose(
+            row, bench_llama.logits(sequence, weights, tiny_llm.SIZE), atol=2e-5
+        )
 
 
 def test_the_graph_gives_log_probabilities_of_the_rows_asked_for(network) -> None:
     tokens = np.array([[5, 3, 8, 1]], np.int32)
     rows = np.array([[0, 3], [0, 1]], np.int32)
     found = compiled(network)(tokens, *inputs(tokens), rows).numpy()
-    by_hand = bench_llama.logits(tokens[0], tiny_llm.by_name(network), tiny_llm.SIZE)[[3, 1]]
+    by_hand = bench_llama.logits(tokens[0], tiny_llm.by_name(network), tiny_llm.SIZE)[
+        [3, 1]
+    ]
     np.testing.assert_allclose(found, tf.nn.log_softmax(by_hand), atol=2e-5)
 
 
 def test_rotation_keeps_length_and_depends_on_distance_alone() -> None:
     rng = np.random.default_rng(2)
     query, key = rng.normal(size=(2, 1, 1, 1, 8)).astype(np.float32)
-    at = [(rotate(query, np.array([[p]]), 100.0), rotate(key, np.array([[p + 3]]), 100.0)) for p in (0, 5, 40)]
+    at = [
+        (rotate(query, np.array([[p]]), 100.0), rotate(key, np.array([[p + 3]]), 100.0))
+        for p in (0, 5, 40)
+    ]
     products = [float(np.sum(q * k)) for q, k in at]
     np.testing.assert_allclose(products, products[0], atol=1e-4)
     assert np.linalg.norm(at[1][0]) == pytest.approx(np.linalg.norm(query), rel=1e-5)
@@ -59,8 +80,12 @@ def test_attention_looks_back_only_and_adds_up_to_one(network) -> None:
         assert float(tf.reduce_max(np.triu(np.ones((5, 5)), 1) * weights)) == 0
 
 
-def test_smollm2_agrees_with_numpy_and_with_llama_cpp(needs: Callable[[str], None]) -> None:
-    """To a thousandth on every logit after every token of 20 prompts; llama.cpp rounds activations and is farther."""
+def test_smollm2_agrees_with_numpy_and_with_llama_cpp(
+    needs: Callable[[str], None],
+) -> None:
+    """To a thousandth on every logit after every token of 20 prompts; llama.cpp rounds
+    activations and is farther.
+    """
     needs("llm")
     model = KerasLM()
     assert bench_llama.to_numpy(model).max() < 1e-3
@@ -72,9 +97,14 @@ def test_the_file_is_read_as_the_names_say(needs: Callable[[str], None]) -> None
     needs("llm")
     packed = tensors(model_file("smollm2"))
     assert len(packed) == 2 + 9 * SMOLLM2.blocks
-    assert unpack(packed["blk.3.ffn_down.weight"]).shape == (SMOLLM2.width, SMOLLM2.hidden)
+    assert unpack(packed["blk.3.ffn_down.weight"]).shape == (
+        SMOLLM2.width,
+        SMOLLM2.hidden,
+    )
     model = load_llama(model_file("smollm2"))
-    np.testing.assert_array_equal(model.blocks[3].down.kernel, unpack(packed["blk.3.ffn_down.weight"]).T)
+    np.testing.assert_array_equal(
+        model.blocks[3].down.kernel, unpack(packed["blk.3.ffn_down.weight"]).T
+    )
     assert model.count_params() == 134_515_008
 
 
@@ -83,6 +113,13 @@ def test_the_tokeniser_gives_llama_cpps_ids(needs: Callable[[str], None]) -> Non
     from xrec_utils.llm_text import LocalLM
 
     tokenizer, local = load_tokenizer(model_file("smollm2")), LocalLM(context=512)
-    for text in ("Se7en (a.k.a. Seven) 1995", "<|im_start|>user\nnaïve  café\t12<|im_end|>\n", "don't I'LL 3.5"):
+    for text in (
+        "Se7en (a.k.a. Seven) 1995",
+        "<|im_start|>user\nnaïve  café\t12<|im_end|>\n",
+        "don't I'LL 3.5",
+    ):
         assert tokenizer.encode(text).ids == local.tokens(text)
-        assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text
+        assert (
+            tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False)
+            == text
+        )

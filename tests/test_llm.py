@@ -1,4 +1,6 @@
-"""Rankers of titles: what they share is read once, and the scores are those of reading everything apart."""
+"""Rankers of titles: what they share is read once, and the scores are those of reading
+everything apart.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from xrec_utils.games import history_game
 from xrec_utils.llm import TitleRecommender, Tree, bundles, shared_beginning
 from xrec_utils.prompts import chat, message
 
-SEQUENCES = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=6), min_size=1, max_size=12)
+SEQUENCES = st.lists(
+    st.lists(st.integers(0, 3), min_size=1, max_size=6), min_size=1, max_size=12
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,9 @@ def test_a_tree_holds_every_beginning_once(sequences: list[list[int]]) -> None:
 
 
 @given(SEQUENCES, st.integers(3, 20))
-def test_bundles_hold_everything_once_and_keep_to_the_limit(sequences: list[list[int]], largest: int) -> None:
+def test_bundles_hold_everything_once_and_keep_to_the_limit(
+    sequences: list[list[int]], largest: int
+) -> None:
     found = bundles(sequences, largest)
     assert sorted(n for bundle in found for n in bundle) == list(range(len(sequences)))
     for bundle in found:
@@ -54,19 +60,40 @@ def test_shared_beginning(a: list[int], b: list[int]) -> None:
 
 
 def by_hand(model: llm.KerasLM, prompt: str, answer: str) -> float:
-    """Mean log-probability of the answer's tokens, the sequence read alone and in NumPy."""
+    """Mean log-probability of the answer's tokens, the sequence read alone and in
+    NumPy.
+    """
     start, end = model.tokens(prompt), model.tokens(f" {answer}")
-    scores = bench_llama.logits(start + end, tiny_llm.by_name(model.model), tiny_llm.SIZE).astype(np.float64)
+    scores = bench_llama.logits(
+        start + end, tiny_llm.by_name(model.model), tiny_llm.SIZE
+    ).astype(np.float64)
     log_probabilities = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    return float(np.mean([log_probabilities[len(start) - 1 + n, token] for n, token in enumerate(end)]))
+    return float(
+        np.mean(
+            [
+                log_probabilities[len(start) - 1 + n, token]
+                for n, token in enumerate(end)
+            ]
+        )
+    )
 
 
-def test_likelihood_is_that_of_each_answer_alone(model, monkeypatch: pytest.MonkeyPatch) -> None:
-    prompts, answers = ["I saw A, B", "I saw A", "Nothing"], [["Heat", "Hea", "Up"], ["Heat"], ["Big", "Big Fish"]]
-    expected = [[by_hand(model, p, a) for a in films] for p, films in zip(prompts, answers, strict=True)]
+def test_likelihood_is_that_of_each_answer_alone(
+    model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts, answers = (
+        ["I saw A, B", "I saw A", "Nothing"],
+        [["Heat", "Hea", "Up"], ["Heat"], ["Big", "Big Fish"]],
+    )
+    expected = [
+        [by_hand(model, p, a) for a in films]
+        for p, films in zip(prompts, answers, strict=True)
+    ]
     for largest in (640, 20, 1):
         monkeypatch.setattr(llm, "LARGEST", largest)
-        for found, wanted in zip(model.likelihood(prompts, answers), expected, strict=True):
+        for found, wanted in zip(
+            model.likelihood(prompts, answers), expected, strict=True
+        ):
             np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
@@ -79,9 +106,13 @@ def test_an_empty_title_is_refused(model) -> None:
 def test_a_prompt_lists_candidates_if_it_should_and_keeps_to_the_budget(model) -> None:
     history = ["Alien", "Big", "Cube"]
     assert model.prompt(history, ["Dune"]) == chat(message(history, ["Dune"]))
-    assert tiny_llm.tiny_lm(listed=False).prompt(history, ["Dune"]) == chat(message(history))
+    assert tiny_llm.tiny_lm(listed=False).prompt(history, ["Dune"]) == chat(
+        message(history)
+    )
     short = len(model.tokens(chat(message(history[1:], ["Dune"]))))
-    assert tiny_llm.tiny_lm(budget=short).prompt(history, ["Dune"]) == chat(message(history[1:], ["Dune"]))
+    assert tiny_llm.tiny_lm(budget=short).prompt(history, ["Dune"]) == chat(
+        message(history[1:], ["Dune"])
+    )
     with pytest.raises(ValueError, match="raise the budget"):
         tiny_llm.tiny_lm(budget=20).prompt(history, ["Dune"])
 
@@ -89,7 +120,9 @@ def test_a_prompt_lists_candidates_if_it_should_and_keeps_to_the_budget(model) -
 def test_scores_are_those_of_the_prompt(model) -> None:
     found = model.score([["Alien"], []], [["Big", "Cube"], ["Dune"]])
     assert [row.shape for row in found] == [(2,), (1,)]
-    assert found[0][1] == pytest.approx(by_hand(model, model.prompt(["Alien"], ["Big", "Cube"]), "Cube"), abs=1e-5)
+    assert found[0][1] == pytest.approx(
+        by_hand(model, model.prompt(["Alien"], ["Big", "Cube"]), "Cube"), abs=1e-5
+    )
 
 
 class Writer:
@@ -100,7 +133,9 @@ class Writer:
     def __init__(self, reply: str) -> None:
         self.reply, self.asked = reply, ""
 
-    def generate(self, prompt: str, max_tokens: int = 256, stop: tuple = (), schema: None = None) -> str:
+    def generate(
+        self, prompt: str, max_tokens: int = 256, stop: tuple = (), schema: None = None
+    ) -> str:
         self.asked = prompt
         return self.reply
 
@@ -119,13 +154,19 @@ def test_a_history_model_of_titles_plays_games(model) -> None:
     assert recommender.n_items == 4 and recommender.name == "SmolLM2-135M"
     game = history_game(recommender, np.array([0, 2]), 3, titles)
     prompt = chat(message(["Alien", "The Matrix"]))
-    assert game.full() == pytest.approx(by_hand(recommender.ranker, prompt, "Dune"), abs=1e-5)
+    assert game.full() == pytest.approx(
+        by_hand(recommender.ranker, prompt, "Dune"), abs=1e-5
+    )
     assert recommender.score([np.array([1])]).shape == (1, 4)
 
 
 def test_smollm2_knows_a_sequel(needs: Callable[[str], None]) -> None:
-    """Not every film is as likely after every list: the third part follows the first two."""
+    """Not every film is as likely after every list: the third part follows the first
+    two.
+    """
     needs("llm")
     history = ["The Godfather", "The Godfather: Part II"]
-    first, other = llm.KerasLM(listed=False).score([history], [["The Godfather: Part III", "Toy Story"]])[0]
+    first, other = llm.KerasLM(listed=False).score(
+        [history], [["The Godfather: Part III", "Toy Story"]]
+    )[0]
     assert first > other

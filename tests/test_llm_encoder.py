@@ -26,7 +26,9 @@ def encoder(needs: Callable[[str], None]) -> SentenceEncoder:
 
 
 def by_hand(text: str) -> np.ndarray:
-    """One text at a time, token by token: mean of the vectors between and including [CLS] and [SEP], length 1."""
+    """One text at a time, token by token: mean of the vectors between and including
+    [CLS] and [SEP], length 1.
+    """
     import onnxruntime
     import tokenizers
 
@@ -34,26 +36,38 @@ def by_hand(text: str) -> np.ndarray:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     ids = np.array([tokenizer.encode(text).ids[: LONGEST - 1]])
-    session = onnxruntime.InferenceSession(model_file("minilm"), providers=["CPUExecutionProvider"])
-    feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    session = onnxruntime.InferenceSession(
+        model_file("minilm"), providers=["CPUExecutionProvider"]
+    )
+    feeds = {
+        "input_ids": ids,
+        "attention_mask": np.ones_like(ids),
+        "token_type_ids": np.zeros_like(ids),
+    }
     hidden = session.run(None, feeds)[0][0]
     total = sum(vector.astype(np.float64) for vector in hidden)
     return total / np.sqrt((total**2).sum())
 
 
-def test_vectors_are_the_mean_of_their_own_tokens_in_any_batch(encoder: SentenceEncoder) -> None:
+def test_vectors_are_the_mean_of_their_own_tokens_in_any_batch(
+    encoder: SentenceEncoder,
+) -> None:
     expected = np.array([by_hand(text) for text in TEXTS])
     for batch in (1, 2, 32):  # in a batch of two, short texts stand beside padding
         vectors = encoder.encode(TEXTS, batch)
         assert vectors.dtype == np.float32 and vectors.shape == (5, 384)
-        assert (vectors * expected).sum(axis=1).min() > 0.999  # 8-bit activations are scaled per batch
+        assert (vectors * expected).sum(
+            axis=1
+        ).min() > 0.999  # 8-bit activations are scaled per batch
     np.testing.assert_allclose(encoder.encode(TEXTS, 1), expected, atol=1e-5)
 
 
 def test_what_means_the_same_lies_close(encoder: SentenceEncoder) -> None:
     eats, falls, food = encoder.encode(TEXTS[:3])
     assert eats @ food > 0.8 and abs(eats @ falls) < 0.2
-    np.testing.assert_allclose(np.linalg.norm(encoder.encode(TEXTS), axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(
+        np.linalg.norm(encoder.encode(TEXTS), axis=1), 1, atol=1e-5
+    )
 
 
 def test_a_score_is_the_mean_cosine_to_the_history(encoder: SentenceEncoder) -> None:

@@ -1,4 +1,6 @@
-"""The endpoint's client against a real server of OpenAI's protocol (llama.cpp's), and through a faulty line to it."""
+"""The endpoint's client against a real server of OpenAI's protocol (llama.cpp's), and
+through a faulty line to it.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def configured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 class Line(http.server.BaseHTTPRequestHandler):
-    """Passes requests on to the real server, after the faults that it is told: a status to send, or seconds to wait."""
+    """Passes requests on to the real server, after the faults that it is told: a status
+    to send, or seconds to wait.
+    """
 
     target = ""
     faults: list[int | float] = []  # noqa: RUF012
@@ -55,10 +59,15 @@ class Line(http.server.BaseHTTPRequestHandler):
             time.sleep(fault)
             self.answer(*self.forward(body))
         else:
-            self.answer(fault, json.dumps({"error": {"message": f"this line says {fault}"}}).encode())
+            self.answer(
+                fault,
+                json.dumps({"error": {"message": f"this line says {fault}"}}).encode(),
+            )
 
     def forward(self, body: bytes) -> tuple[int, bytes]:
-        headers = {name: self.headers[name] for name in ("Content-Type", "Authorization")}
+        headers = {
+            name: self.headers[name] for name in ("Content-Type", "Authorization")
+        }
         request = urllib.request.Request(Line.target + self.path, body, headers)
         with urllib.request.urlopen(request) as answer:
             return answer.status, answer.read()
@@ -77,13 +86,17 @@ class Line(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def line(local: LocalLM, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def line(
+    local: LocalLM, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., None]]:
     """Call it with faults: the next requests meet them."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Line) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         monkeypatch.setattr(Line, "target", local.address)
-        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
+        monkeypatch.setenv(
+            "OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1"
+        )
 
         def meet(*faults: int | float) -> None:
             Line.faults, Line.asked = list(faults), 0
@@ -97,17 +110,26 @@ def test_the_same_words_come_over_the_network(local: LocalLM) -> None:
     model = EndpointLM()
     assert model.generate(QUESTION, 16) == local.generate(QUESTION, 16)
     assert model.name == f"smollm2 at {local.address}/v1/"
-    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": QUESTION}]
-    assert model.generate(messages, 16, stop=["."]) == local.generate(messages, 16, stop=["."])
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": QUESTION},
+    ]
+    assert model.generate(messages, 16, stop=["."]) == local.generate(
+        messages, 16, stop=["."]
+    )
 
 
 def test_json_keeps_to_its_schema(local: LocalLM) -> None:
-    films = json.loads(EndpointLM().generate(QUESTION, 60, schema=films_schema(2, ["Heat", "Big"])))["films"]
+    films = json.loads(
+        EndpointLM().generate(QUESTION, 60, schema=films_schema(2, ["Heat", "Big"]))
+    )["films"]
     assert len(films) == 2 and set(films) <= {"Heat", "Big"}
 
 
 @pytest.mark.parametrize("faults", [(429,), (500, 500), (503,)])
-def test_passing_faults_are_sat_out(local: LocalLM, line: Callable[..., None], faults: tuple[int, ...]) -> None:
+def test_passing_faults_are_sat_out(
+    local: LocalLM, line: Callable[..., None], faults: tuple[int, ...]
+) -> None:
     line(*faults)
     assert EndpointLM().generate(QUESTION, 4) == local.generate(QUESTION, 4)
     assert Line.asked == len(faults) + 1
@@ -115,14 +137,20 @@ def test_passing_faults_are_sat_out(local: LocalLM, line: Callable[..., None], f
 
 def test_retries_are_bounded(line: Callable[..., None]) -> None:
     line(*[429] * 9)
-    with pytest.raises(LanguageModelError, match=r"too many requests .*, asked 2 times: wait.*this line says 429"):
+    with pytest.raises(
+        LanguageModelError,
+        match=r"too many requests .*, asked 2 times: wait.*this line says 429",
+    ):
         EndpointLM(retries=1).generate(QUESTION, 4)
     assert Line.asked == 2
 
 
 def test_a_slow_server_is_given_up(line: Callable[..., None]) -> None:
     line(1.0, 1.0)
-    with pytest.raises(LanguageModelError, match=r"did not answer within 0\.2 s, asked 1 times: raise .*timeout"):
+    with pytest.raises(
+        LanguageModelError,
+        match=r"did not answer within 0\.2 s, asked 1 times: raise .*timeout",
+    ):
         EndpointLM(timeout=0.2, retries=0).generate(QUESTION, 4)
 
 
@@ -131,31 +159,48 @@ def test_a_slow_server_is_given_up(line: Callable[..., None]) -> None:
     (403, "does not allow this key to use the model"),
     (418, "failed .*this line says 418"),
 ])  # fmt: skip
-def test_refusals_are_not_asked_again(line: Callable[..., None], status: int, says: str) -> None:
+def test_refusals_are_not_asked_again(
+    line: Callable[..., None], status: int, says: str
+) -> None:
     line(status)
     with pytest.raises(LanguageModelError, match=says):
         EndpointLM().generate(QUESTION, 4)
     assert Line.asked == 1
 
 
-def test_a_wrong_key_is_named_and_not_shown(local: LocalLM, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key_is_named_and_not_shown(
+    local: LocalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-this-one")
-    with pytest.raises(LanguageModelError, match="refused the key: set OPENAI_API_KEY") as caught:
+    with pytest.raises(
+        LanguageModelError, match="refused the key: set OPENAI_API_KEY"
+    ) as caught:
         EndpointLM().generate(QUESTION, 4)
     assert "sk-not" not in str(caught.value)
 
 
-def test_a_wrong_address_is_named(local: LocalLM, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_address_is_named(
+    local: LocalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", f"{local.address}/v9")
-    with pytest.raises(LanguageModelError, match=r"OPENAI_BASE_URL \(which ends in /v1\)"):
+    with pytest.raises(
+        LanguageModelError, match=r"OPENAI_BASE_URL \(which ends in /v1\)"
+    ):
         EndpointLM().generate(QUESTION, 4)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
-    with pytest.raises(LanguageModelError, match="cannot be reached: is OPENAI_BASE_URL right"):
+    with pytest.raises(
+        LanguageModelError, match="cannot be reached: is OPENAI_BASE_URL right"
+    ):
         EndpointLM(retries=0).generate(QUESTION, 4)
 
 
-def test_without_configuration_the_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(LanguageModelError, match="set XREC_LLM_MODEL and OPENAI_API_KEY, and OPENAI_BASE_URL"):
+def test_without_configuration_the_variables_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(
+        LanguageModelError,
+        match="set XREC_LLM_MODEL and OPENAI_API_KEY, and OPENAI_BASE_URL",
+    ):
         EndpointLM()
     monkeypatch.setenv("OPENAI_API_KEY", "any")
     with pytest.raises(LanguageModelError, match="set XREC_LLM_MODEL, and"):

@@ -1,4 +1,6 @@
-"""The small language model in llama.cpp: the same words each time, JSON by its schema, true probabilities."""
+"""The small language model in llama.cpp: the same words each time, JSON by its schema,
+true probabilities.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ import numpy as np
 import pytest
 
 from xrec_utils import llm_text
-from xrec_utils.llm_text import LanguageModelError, LocalLM, chat_request, films_schema, package
+from xrec_utils.llm_text import (
+    LanguageModelError,
+    LocalLM,
+    chat_request,
+    films_schema,
+    package,
+)
 from xrec_utils.replies import films_in
 
 QUESTION = "Name three films like Toy Story (1995)."
@@ -22,9 +30,13 @@ def model(needs: Callable[[str], None]) -> LocalLM:
     return LocalLM(context=512, threads=1)
 
 
-def test_equal_prompts_give_equal_text_whatever_was_asked_between(model: LocalLM) -> None:
+def test_equal_prompts_give_equal_text_whatever_was_asked_between(
+    model: LocalLM,
+) -> None:
     first = model.generate(QUESTION, 24)
-    model.generate("Name three films like Toy Story 2.", 8)  # shares a prefix, which a cache would keep
+    model.generate(
+        "Name three films like Toy Story 2.", 8
+    )  # shares a prefix, which a cache would keep
     assert model.generate([{"role": "user", "content": QUESTION}], 24) == first != ""
 
 
@@ -34,16 +46,29 @@ def test_the_likeliest_token_is_what_it_writes_next(model: LocalLM) -> None:
     assert -1 < log_probabilities[0] < 0 and (np.diff(log_probabilities) <= 0).all()
 
 
-def test_tokens_say_the_same_as_their_text_and_all_probabilities_sum_to_one(model: LocalLM) -> None:
+def test_tokens_say_the_same_as_their_text_and_all_probabilities_sum_to_one(
+    model: LocalLM,
+) -> None:
     ids, log_probabilities = model.log_probabilities(model.tokens(CAPITAL), 49_152)
-    assert len(set(ids)) == 49_152 and np.exp(log_probabilities).sum() == pytest.approx(1, abs=1e-3)
-    np.testing.assert_array_equal(model.log_probabilities(CAPITAL, 5)[1], log_probabilities[:5])
+    assert len(set(ids)) == 49_152 and np.exp(log_probabilities).sum() == pytest.approx(
+        1, abs=1e-3
+    )
+    np.testing.assert_array_equal(
+        model.log_probabilities(CAPITAL, 5)[1], log_probabilities[:5]
+    )
 
 
 def test_the_template_is_the_models_own(model: LocalLM) -> None:
-    raw = model.template([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}])
-    assert raw == "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
-    assert model.template("Hi").endswith("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
+    raw = model.template(
+        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    )
+    assert (
+        raw
+        == "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert model.template("Hi").endswith(
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    )
     assert len(model.tokens("<|im_end|>")) == 1
 
 
@@ -61,28 +86,48 @@ def test_text_ends_before_a_stop_word(model: LocalLM) -> None:
 
 
 def test_what_llama_refuses_is_said(model: LocalLM) -> None:
-    with pytest.raises(LanguageModelError, match=r"\d+ tokens\) exceeds the available context size \(512 tokens\)"):
+    with pytest.raises(
+        LanguageModelError,
+        match=r"\d+ tokens\) exceeds the available context size \(512 tokens\)",
+    ):
         model.generate("word " * 600)
     with pytest.raises(LanguageModelError, match="nonsense"):
         model.generate(QUESTION, schema={"type": "nonsense"})
 
 
-def test_a_file_that_is_no_model_is_named(needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_no_model_is_named(
+    needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     needs("llm")
     monkeypatch.setattr(llm_text, "model_file", lambda name: __file__)
-    with pytest.raises(LanguageModelError, match=r"cannot start with .*test_llm_text\.py"):
+    with pytest.raises(
+        LanguageModelError, match=r"cannot start with .*test_llm_text\.py"
+    ):
         LocalLM()
 
 
 def test_without_the_packages_the_way_out_is_named() -> None:
-    with pytest.raises(LanguageModelError, match=r"xrec_no_such_package is not installed .*run `make llm`"):
+    with pytest.raises(
+        LanguageModelError,
+        match=r"xrec_no_such_package is not installed .*run `make llm`",
+    ):
         package("xrec_no_such_package")
 
 
 def test_a_question_becomes_a_message_of_the_user() -> None:
     body = chat_request("Hi", 5, ("\n",), {"type": "array"})
-    assert body["messages"] == [{"role": "user", "content": "Hi"}] and body["stop"] == ["\n"]
+    assert body["messages"] == [{"role": "user", "content": "Hi"}] and body["stop"] == [
+        "\n"
+    ]
     assert (body["temperature"], body["max_tokens"]) == (0, 5)
     assert body["response_format"]["json_schema"]["schema"] == {"type": "array"}
-    assert chat_request(body["messages"], 5, (), None).keys() == {"messages", "max_tokens", "temperature", "seed"}
-    assert films_schema(2)["properties"]["films"]["items"] == {"type": "string", "maxLength": 100}
+    assert chat_request(body["messages"], 5, (), None).keys() == {
+        "messages",
+        "max_tokens",
+        "temperature",
+        "seed",
+    }
+    assert films_schema(2)["properties"]["films"]["items"] == {
+        "type": "string",
+        "maxLength": 100,
+    }

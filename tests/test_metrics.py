@@ -1,4 +1,6 @@
-"""Metrics against scikit-learn, against every order of the ties, and against cases worked by hand."""
+"""Metrics against scikit-learn, against every order of the ties, and against cases
+worked by hand.
+"""
 
 from itertools import permutations
 from types import SimpleNamespace
@@ -14,7 +16,9 @@ from xrec_utils import metrics
 
 
 def by_all_orders(scores, targets, k):
-    """Metrics of one user without `seen`: plain definitions, averaged over every order of the tied items."""
+    """Metrics of one user without `seen`: plain definitions, averaged over every order
+    of the tied items.
+    """
     rows = []
     for order in permutations(range(len(scores))):
         ranked = sorted(order, key=lambda item: -scores[item])
@@ -26,7 +30,8 @@ def by_all_orders(scores, targets, k):
         rows.append(
             {
                 "hr": float(len(kept) > 0),
-                "ndcg": sum(1 / np.log2(kept + 1)) / sum(1 / np.log2(np.arange(1, best + 1) + 1)),
+                "ndcg": sum(1 / np.log2(kept + 1))
+                / sum(1 / np.log2(np.arange(1, best + 1) + 1)),
                 "mrr": 1 / rank[0],
                 "recall": len(kept) / len(rank),
                 "precision": len(kept) / k,
@@ -47,15 +52,23 @@ def tied_users(draw):
 @given(tied_users())
 def test_ties_count_as_the_mean_over_all_their_orders(user):
     scores, targets, k = user
-    found = metrics.ranking_table(metrics.places(np.array([scores]), [targets]), k).loc[0]
+    found = metrics.ranking_table(metrics.places(np.array([scores]), [targets]), k).loc[
+        0
+    ]
     expected = by_all_orders(scores, targets, k)
     pd.testing.assert_series_equal(found, expected[found.index], check_names=False)
 
 
 def random_ranking(seed=0, n=40, n_items=30, ties=False, most=4):
     rng = np.random.default_rng(seed)
-    scores = rng.integers(0, 5, (n, n_items)).astype(float) if ties else rng.normal(size=(n, n_items))
-    targets = [rng.choice(n_items, rng.integers(1, most + 1), replace=False) for _ in range(n)]
+    scores = (
+        rng.integers(0, 5, (n, n_items)).astype(float)
+        if ties
+        else rng.normal(size=(n, n_items))
+    )
+    targets = [
+        rng.choice(n_items, rng.integers(1, most + 1), replace=False) for _ in range(n)
+    ]
     truth = np.zeros((n, n_items), dtype=int)
     for row, items in zip(truth, targets, strict=True):
         row[items] = 1
@@ -74,16 +87,24 @@ def test_ndcg_and_auc_equal_scikit_learn(ties):
 def test_map_mrr_and_hr_equal_scikit_learn():
     scores, targets, truth = random_ranking(1)
     found = metrics.ranking_table(metrics.places(scores, targets), k=30)
-    assert found["map"].mean() == pytest.approx(sk.label_ranking_average_precision_score(truth, scores))
+    assert found["map"].mean() == pytest.approx(
+        sk.label_ranking_average_precision_score(truth, scores)
+    )
     scores, targets, truth = random_ranking(2, most=1)
     found = metrics.ranking_table(metrics.places(scores, targets), k=5)
-    assert found.mrr.mean() == pytest.approx(sk.label_ranking_average_precision_score(truth, scores))
+    assert found.mrr.mean() == pytest.approx(
+        sk.label_ranking_average_precision_score(truth, scores)
+    )
     label = np.concatenate(targets)
-    assert found.hr.mean() == pytest.approx(sk.top_k_accuracy_score(label, scores, k=5, labels=np.arange(30)))
+    assert found.hr.mean() == pytest.approx(
+        sk.top_k_accuracy_score(label, scores, k=5, labels=np.arange(30))
+    )
 
 
 def test_ten_films_by_hand():
-    """Scores fall from film 0 to film 9; film 1 was seen, so targets 2 and 5 stand at ranks 2 and 5 of nine."""
+    """Scores fall from film 0 to film 9; film 1 was seen, so targets 2 and 5 stand at
+    ranks 2 and 5 of nine.
+    """
     place = metrics.places(np.arange(10, 0, -1)[None], targets=[[5, 2]], seen=[[1]])
     assert (place.above + 1).tolist() == [2, 5]
     found = metrics.ranking_table(place, k=4).loc[0]
@@ -97,7 +118,9 @@ def test_ten_films_by_hand():
 
 
 def test_constant_scores_are_chance():
-    found = metrics.ranking_table(metrics.places(np.zeros((3, 100)), [[0], [50], [99]]), k=10)
+    found = metrics.ranking_table(
+        metrics.places(np.zeros((3, 100)), [[0], [50], [99]]), k=10
+    )
     assert np.allclose(found.hr, 0.1) and np.allclose(found.auc, 0.5)
     assert np.allclose(found.ndcg, sum(1 / np.log2(np.arange(2, 12))) / 100)
     assert np.allclose(found.mrr, sum(1 / np.arange(1, 101)) / 100)
@@ -108,12 +131,16 @@ def test_auc_without_any_other_candidate_is_missing():
 
 
 @given(st.integers(0, 1000))
-def test_metrics_do_not_change_under_a_rising_transformation_or_a_new_order_of_the_items(seed):
+def test_metrics_do_not_change_under_a_rising_transformation_or_a_new_order_of_the_items(
+    seed,
+):
     scores, targets, _ = random_ranking(seed, n=5, ties=True)
     columns = np.random.default_rng(seed).permutation(30)
     back = np.argsort(columns)
     one = metrics.ranking_table(metrics.places(scores, targets))
-    two = metrics.ranking_table(metrics.places(np.exp(scores[:, columns]), [back[t] for t in targets]))
+    two = metrics.ranking_table(
+        metrics.places(np.exp(scores[:, columns]), [back[t] for t in targets])
+    )
     np.testing.assert_allclose(one, two)
     assert ((one >= 0) & (one <= 1 + 1e-9)).all().all()
 
@@ -135,13 +162,21 @@ class Fixed:
 
 def some_cases(n=20, n_items=50):
     rng = np.random.default_rng(3)
-    histories = [np.concatenate([[u], rng.choice(np.arange(n, n_items - 5), 4, replace=False)]) for u in range(n)]
+    histories = [
+        np.concatenate([[u], rng.choice(np.arange(n, n_items - 5), 4, replace=False)])
+        for u in range(n)
+    ]
     targets = [rng.choice(np.arange(n_items - 5, n_items), 1) for _ in range(n)]
-    return SimpleNamespace(users=np.arange(n) + 100, histories=histories, targets=targets)
+    return SimpleNamespace(
+        users=np.arange(n) + 100, histories=histories, targets=targets
+    )
 
 
 def test_evaluate_ranks_among_all_items_outside_the_history():
-    cases, scores = some_cases(), np.random.default_rng(0).normal(size=(20, 50)).astype(np.float32)
+    cases, scores = (
+        some_cases(),
+        np.random.default_rng(0).normal(size=(20, 50)).astype(np.float32),
+    )
     found = metrics.evaluate(Fixed(scores), cases, k=5, batch=7)
     assert found.index.tolist() == cases.users.tolist() and found.index.name == "user"
     assert list(found) == ["hr", "ndcg", "mrr", "recall", "precision", "map", "auc"]
@@ -154,12 +189,21 @@ def test_evaluate_ranks_among_all_items_outside_the_history():
 
 
 def test_sampled_negatives_flatter_and_depend_only_on_seed_and_user():
-    cases, scores = some_cases(), np.random.default_rng(0).normal(size=(20, 50)).astype(np.float32)
-    full, few = (metrics.evaluate(Fixed(scores), cases, k=5, negatives=n) for n in (None, 9))
+    cases, scores = (
+        some_cases(),
+        np.random.default_rng(0).normal(size=(20, 50)).astype(np.float32),
+    )
+    full, few = (
+        metrics.evaluate(Fixed(scores), cases, k=5, negatives=n) for n in (None, 9)
+    )
     assert few.hr.mean() > full.hr.mean()
     assert (few.mrr >= full.mrr).all()
-    pd.testing.assert_frame_equal(few, metrics.evaluate(Fixed(scores), cases, k=5, negatives=9, batch=3))
-    assert not few.equals(metrics.evaluate(Fixed(scores), cases, k=5, negatives=9, seed=1))
+    pd.testing.assert_frame_equal(
+        few, metrics.evaluate(Fixed(scores), cases, k=5, negatives=9, batch=3)
+    )
+    assert not few.equals(
+        metrics.evaluate(Fixed(scores), cases, k=5, negatives=9, seed=1)
+    )
     everything = metrics.evaluate(Fixed(scores), cases, k=5, negatives=44)
     pd.testing.assert_frame_equal(everything, full)
 
@@ -181,7 +225,9 @@ def test_evaluate_says_what_is_wrong():
     with pytest.raises(ValueError, match="cases is empty"):
         metrics.evaluate(model, SimpleNamespace(users=[], histories=[], targets=[]))
     model.n_items = 51
-    with pytest.raises(ValueError, match=r"fixed.score gave \(20, 50\), expected \(20, 51\)"):
+    with pytest.raises(
+        ValueError, match=r"fixed.score gave \(20, 50\), expected \(20, 51\)"
+    ):
         metrics.evaluate(model, cases)
 
 
@@ -220,12 +266,16 @@ def test_top_k_equals_a_full_sort(seed, k):
     scores = np.random.default_rng(seed).integers(0, 9, (4, 15))
     found = metrics.top_k(scores, k, seen=[[seed % 15]] * 4, seed=seed)
     allowed = np.delete(scores, seed % 15, axis=1)
-    assert np.array_equal(np.take_along_axis(scores, found, 1), -np.sort(-allowed, axis=1)[:, :k])
+    assert np.array_equal(
+        np.take_along_axis(scores, found, 1), -np.sort(-allowed, axis=1)[:, :k]
+    )
     assert all(len(set(row)) == k and seed % 15 not in row for row in found)
 
 
 def test_top_k_breaks_ties_at_random_but_the_same_way_for_all_rows():
-    lists = np.array([metrics.top_k(np.zeros((2, 10)), 3, seed=seed) for seed in range(300)])
+    lists = np.array(
+        [metrics.top_k(np.zeros((2, 10)), 3, seed=seed) for seed in range(300)]
+    )
     assert (lists[:, 0] == lists[:, 1]).all()
     counts = np.bincount(lists[:, 0].ravel(), minlength=10)
     assert counts.min() > 60 and counts.max() < 125  # 90 expected, standard deviation 8
@@ -233,7 +283,10 @@ def test_top_k_breaks_ties_at_random_but_the_same_way_for_all_rows():
 
 @pytest.mark.parametrize("k", [0, 4])
 def test_top_k_refuses_more_than_there_is(k):
-    with pytest.raises(ValueError, match=rf"k={k} must lie between 1 and the fewest unseen items of a row, 3"):
+    with pytest.raises(
+        ValueError,
+        match=rf"k={k} must lie between 1 and the fewest unseen items of a row, 3",
+    ):
         metrics.top_k(np.zeros((2, 4)), k, seen=[[], [2]])
 
 
@@ -245,14 +298,19 @@ def test_interval_agrees_with_the_normal_one():
     found = metrics.mean_interval(a)
     half = 1.96 * a.std(ddof=1) / 30
     assert found.mean == pytest.approx(a.mean())
-    assert (found.low, found.high) == pytest.approx((a.mean() - half, a.mean() + half), abs=0.02)
+    assert (found.low, found.high) == pytest.approx(
+        (a.mean() - half, a.mean() + half), abs=0.02
+    )
     assert str(found) == f"{found.mean:.4f} [{found.low:.4f}, {found.high:.4f}]"
     assert found == metrics.mean_interval(a)
 
 
 def test_interval_holds_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(1)
-    intervals = [metrics.mean_interval(rng.exponential(size=100), seed, resamples=400) for seed in range(300)]
+    intervals = [
+        metrics.mean_interval(rng.exponential(size=100), seed, resamples=400)
+        for seed in range(300)
+    ]
     assert 0.89 <= np.mean([each.low <= 1 <= each.high for each in intervals]) <= 0.98
 
 
@@ -278,24 +336,40 @@ def test_intervals_say_what_is_wrong():
         metrics.paired_interval(one, one[::-1])
 
 
-# ---------------------------------------------------------------- ratings, classes, catalogues
+# ---------------------------------------------------------------- ratings, classes,
+# catalogues
 
 
-@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=20))
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=20)
+)
 def test_classification_equals_scikit_learn(pairs):
     truth, predicted = np.array(pairs).T
-    expected = [score(truth, predicted, zero_division=0) for score in (sk.precision_score, sk.recall_score)]
+    expected = [
+        score(truth, predicted, zero_division=0)
+        for score in (sk.precision_score, sk.recall_score)
+    ]
     assert metrics.precision_recall(truth, predicted) == pytest.approx(expected)
-    assert metrics.f1_score(truth == 1, predicted) == pytest.approx(sk.f1_score(truth, predicted, zero_division=0))
-    assert metrics.accuracy(truth, predicted) == pytest.approx(sk.accuracy_score(truth, predicted))
+    assert metrics.f1_score(truth == 1, predicted) == pytest.approx(
+        sk.f1_score(truth, predicted, zero_division=0)
+    )
+    assert metrics.accuracy(truth, predicted) == pytest.approx(
+        sk.accuracy_score(truth, predicted)
+    )
 
 
 def test_rating_errors_equal_scikit_learn():
     truth, predicted = np.random.default_rng(0).uniform(0.5, 5, (2, 50))
-    assert metrics.rmse(truth, predicted) == pytest.approx(sk.root_mean_squared_error(truth, predicted))
-    assert metrics.mae(truth, predicted) == pytest.approx(sk.mean_absolute_error(truth, predicted))
+    assert metrics.rmse(truth, predicted) == pytest.approx(
+        sk.root_mean_squared_error(truth, predicted)
+    )
+    assert metrics.mae(truth, predicted) == pytest.approx(
+        sk.mean_absolute_error(truth, predicted)
+    )
     assert metrics.rmse([4, 2], [3, 2]) == pytest.approx(np.sqrt(0.5))
-    assert metrics.mae(np.array([0], dtype=np.uint8), np.array([1], dtype=np.uint8)) == 1
+    assert (
+        metrics.mae(np.array([0], dtype=np.uint8), np.array([1], dtype=np.uint8)) == 1
+    )
 
 
 def test_f1_of_precision_and_recall():
@@ -317,5 +391,9 @@ def test_labels_and_ratings_are_checked():
 def test_coverage_and_novelty_by_hand():
     lists = np.array([[0, 1], [0, 2]])
     assert metrics.coverage(lists, n_items=6) == 0.5
-    counts = np.array([7, 3, 0])  # of 7 users; shares with the pretended user: 8/8, 4/8, 1/8
-    assert metrics.novelty(lists, counts, n_users=7) == pytest.approx((0 + 1 + 0 + 3) / 4)
+    counts = np.array(
+        [7, 3, 0]
+    )  # of 7 users; shares with the pretended user: 8/8, 4/8, 1/8
+    assert metrics.novelty(lists, counts, n_users=7) == pytest.approx(
+        (0 + 1 + 0 + 3) / 4
+    )

@@ -18,19 +18,25 @@ def built(layer, *inputs, **options):
 
 
 def test_attention_by_hand():
-    mixed, weights = attention(np.zeros((3, 2)), np.ones((3, 2)), np.array([[2.0], [4], [9]]))
+    mixed, weights = attention(
+        np.zeros((3, 2)), np.ones((3, 2)), np.array([[2.0], [4], [9]])
+    )
     np.testing.assert_allclose(mixed[:, 0], [2, 3, 5])
     np.testing.assert_allclose(weights, np.tri(3) / [[1], [2], [3]])
 
 
 def test_softmax_of_large_numbers():
-    np.testing.assert_allclose(softmax(np.array([[1e4, 1e4], [0, np.log(3)]])), [[0.5, 0.5], [0.25, 0.75]])
+    np.testing.assert_allclose(
+        softmax(np.array([[1e4, 1e4], [0, np.log(3)]])), [[0.5, 0.5], [0.25, 0.75]]
+    )
 
 
 @pytest.mark.parametrize("heads", [1, 2])
 def test_multi_head(heads):
     options = {"use_causal_mask": True, "return_attention_scores": True}
-    layer, (out, weights) = built(keras.layers.MultiHeadAttention(heads, 4), X[None], X[None], **options)
+    layer, (out, weights) = built(
+        keras.layers.MultiHeadAttention(heads, 4), X[None], X[None], **options
+    )
     ours, our_weights = multi_head(X, layer)
     np.testing.assert_allclose(ours, out[0], atol=1e-5)
     np.testing.assert_allclose(our_weights, weights[0], atol=1e-5)

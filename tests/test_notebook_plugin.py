@@ -35,16 +35,42 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
     write(folder / "looks_up.ipynb", LOOK_UP)
     write(folder / "good.ipynb", REGISTER, LOCAL, *exercise("answer_1 = 3"))
     write(folder / "wrong.ipynb", REGISTER, *exercise("answer_1 = 4"))
-    write(folder / "hungry.ipynb", "import numpy as np\nfilled = np.ones((400, 1000, 125))")
-    command = [sys.executable, "-m", "pytest", "-rA", "-p", "notebook_plugin", "-p", "no:cacheprovider"]
-    command += ["--nbval-lax", "--nbval-current-env", "--notebook-cap=350", "-c", str(ROOT / "pyproject.toml")]
+    write(
+        folder / "hungry.ipynb",
+        "import numpy as np\nfilled = np.ones((400, 1000, 125))",
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-rA",
+        "-p",
+        "notebook_plugin",
+        "-p",
+        "no:cacheprovider",
+    ]
+    command += [
+        "--nbval-lax",
+        "--nbval-current-env",
+        "--notebook-cap=350",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
-    return subprocess.run([*command, str(folder)], cwd=ROOT, env=environment, capture_output=True, text=True).stdout
+    return subprocess.run(
+        [*command, str(folder)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 def line(outcome: str, notebook: str, item: str) -> str:
     """The first word on one item in pytest's summary: PASSED or FAILED."""
-    return re.search(rf"^(\w+) \S*.*{notebook}\.ipynb::{item}(?: - .*)?$", outcome, re.MULTILINE)[1]
+    return re.search(
+        rf"^(\w+) \S*.*{notebook}\.ipynb::{item}(?: - .*)?$", outcome, re.MULTILINE
+    )[1]
 
 
 def test_a_good_notebook_passes_with_its_solution(outcome: str) -> None:
@@ -73,5 +99,11 @@ def test_memory_is_capped(outcome: str) -> None:
 
 def test_the_costs_are_listed(outcome: str) -> None:
     rows = re.findall(r"^(\w+)\.ipynb +\d+ s +(\d+) MB$", outcome, re.MULTILINE)
-    assert {name for name, _ in rows} == {"connects", "looks_up", "good", "wrong", "hungry"}
+    assert {name for name, _ in rows} == {
+        "connects",
+        "looks_up",
+        "good",
+        "wrong",
+        "hungry",
+    }
     assert all(30 < int(peak) < 350 for name, peak in rows if name != "hungry")

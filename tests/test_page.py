@@ -1,4 +1,6 @@
-"""The page in a real browser against a real server: what a person does with keys and mouse, and whether anybody can."""
+"""The page in a real browser against a real server: what a person does with keys and
+mouse, and whether anybody can.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +26,33 @@ def address(needs: Callable[[str], None]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser(address: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS.split())
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=FLAGS.split()
+        )
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    """The page, ready; at the end nothing has failed in it and nothing was asked of another host."""
+    """The page, ready; at the end nothing has failed in it and nothing was asked of
+    another host.
+    """
     page, faults = browser.new_page(viewport={"width": 1280, "height": 900}), []
     page.set_default_timeout(30_000)
     page.on("pageerror", lambda fault: faults.append(str(fault)))
-    page.on("console", lambda said: None if "status of 422" in said.text else faults.append(said.text))
-    page.on("request", lambda asked: None if asked.url.startswith((address, "data:")) else faults.append(asked.url))
+    page.on(
+        "console",
+        lambda said: None if "status of 422" in said.text else faults.append(said.text),
+    )
+    page.on(
+        "request",
+        lambda asked: (
+            None
+            if asked.url.startswith((address, "data:"))
+            else faults.append(asked.url)
+        ),
+    )
     page.goto(address)
     expect(page.locator("#list.picks li")).to_have_count(8)
     yield page
@@ -68,7 +84,12 @@ def test_typing_offers_films_and_keys_choose_one(page: Page) -> None:
     page.keyboard.type("star w")
     expect(film).to_have_attribute("aria-expanded", "true")
     expect(page.get_by_role("status")).to_contain_text("arrow keys")
-    for key, active in (("ArrowDown", 0), ("ArrowDown", 1), ("ArrowUp", 0), ("ArrowUp", 7)):
+    for key, active in (
+        ("ArrowDown", 0),
+        ("ArrowDown", 1),
+        ("ArrowUp", 0),
+        ("ArrowUp", 7),
+    ):
         page.keyboard.press(key)
         expect(film).to_have_attribute("aria-activedescendant", f"choice-{active}")
     page.keyboard.press("Escape")
@@ -85,13 +106,21 @@ def test_typing_offers_films_and_keys_choose_one(page: Page) -> None:
     expect(page.locator("#history li")).to_have_count(1)
 
 
-def test_recommendations_come_with_reasons_as_bars_numbers_and_words(page: Page) -> None:
+def test_recommendations_come_with_reasons_as_bars_numbers_and_words(
+    page: Page,
+) -> None:
     with_films(page)
     first = page.locator(".card").first
     expect(first.locator(".why")).to_contain_text("speaks most for it")
     expect(first.locator(".reasons").first.locator("li")).to_have_count(3)
-    assert all(number[0] in "+−" for number in first.locator(".reasons .number").all_inner_texts())
-    widths = [box.bounding_box()["width"] for box in first.locator(".reasons").first.locator(".bar").all()]
+    assert all(
+        number[0] in "+−"
+        for number in first.locator(".reasons .number").all_inner_texts()
+    )
+    widths = [
+        box.bounding_box()["width"]
+        for box in first.locator(".reasons").first.locator(".bar").all()
+    ]
     assert widths == sorted(widths, reverse=True) and widths[0] > 50
     expect(page.locator(".move:not(:empty)").first).to_be_visible()
 
@@ -105,12 +134,20 @@ def test_removing_a_film_changes_the_list_at_once_and_says_so(page: Page) -> Non
     expect(status).to_contain_text("new in the list")
     after = page.locator(".card .title").all_inner_texts()
     assert after != before
-    for title, move in zip(after, page.locator(".card .move").all_inner_texts(), strict=True):
+    for title, move in zip(
+        after, page.locator(".card .move").all_inner_texts(), strict=True
+    ):
         if title not in before:
             assert move == "✦ new"
         else:
             up = before.index(title) - after.index(title)
-            assert move == (f"▲ up {up}" if up > 0 else f"▼ down {-up}" if up < 0 else "= same place")
+            assert move == (
+                f"▲ up {up}"
+                if up > 0
+                else f"▼ down {-up}"
+                if up < 0
+                else "= same place"
+            )
     expect(page.get_by_role("button", name="Remove Alien (1979)")).to_be_focused()
     page.get_by_role("button", name="Remove all").click()
     expect(page.locator("#list.picks li")).to_have_count(8)
@@ -128,14 +165,21 @@ def test_a_click_on_a_reason_opens_the_decision_path(model: str, page: Page) -> 
     expect(dialog).to_be_visible()
     expect(dialog.locator("h2")).to_have_text(f"How {model} comes to {title}")
     steps = dialog.locator(".step h3").all_inner_texts()
-    assert steps[0] == "Input" and steps[-1] == "Score" and ("Attention" in " ".join(steps)) == (model == "attention")
+    assert (
+        steps[0] == "Input"
+        and steps[-1] == "Score"
+        and ("Attention" in " ".join(steps)) == (model == "attention")
+    )
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(reason).to_be_focused()
 
 
 def test_a_refusal_is_shown_in_the_service_s_words(page: Page) -> None:
-    page.route("**/recommend", lambda route: route.continue_(post_data='{"history": ["Star Wars"]}'))
+    page.route(
+        "**/recommend",
+        lambda route: route.continue_(post_data='{"history": ["Star Wars"]}'),
+    )
     page.locator("#list.picks button").first.click()
     expect(page.get_by_role("alert")).to_contain_text("try Star Wars: Episode IV")
 

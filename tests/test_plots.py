@@ -1,4 +1,6 @@
-"""Figures: each says something true in its alternative text, is labelled, fits its frame and is the same every time."""
+"""Figures: each says something true in its alternative text, is labelled, fits its
+frame and is the same every time.
+"""
 
 from __future__ import annotations
 
@@ -36,20 +38,29 @@ RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(30, 4))
 EFFECTS = FEATURES * [0.1, -2.0, 0.5, 0.0]
 COLUMNS = ["age", "popularity of the film over all time", "taste", "hour"]
-MANY = [Explanation(tuple(COLUMNS), "P(like)", row, 0.0, 1.0, "by hand") for row in EFFECTS]
+MANY = [
+    Explanation(tuple(COLUMNS), "P(like)", row, 0.0, 1.0, "by hand") for row in EFFECTS
+]
 WEIGHTS = np.array([[1.0, 0.0, 0.0], [0.4, 0.6, 0.0], [0.2, 0.5, 0.3]])
 KERNEL = np.array([[0.1, -0.9], [0.2, 0.3], [0.0, 0.4]])
-METRICS = pd.DataFrame({"mean": [0.02, 0.05], "low": [0.01, 0.04], "high": [0.03, 0.06]}, index=["popularity", "EASE"])
+METRICS = pd.DataFrame(
+    {"mean": [0.02, 0.05], "low": [0.01, 0.04], "high": [0.03, 0.06]},
+    index=["popularity", "EASE"],
+)
 
 TABLE = pd.DataFrame(FEATURES, columns=COLUMNS)
-EPOCHS = [{"epoch": i + 1, "loss": 3 - i, "validation_ndcg": ndcg} for i, ndcg in enumerate([0.1, 0.3, 0.2])]
+EPOCHS = [
+    {"epoch": i + 1, "loss": 3 - i, "validation_ndcg": ndcg}
+    for i, ndcg in enumerate([0.1, 0.3, 0.2])
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def shell(tmp_path_factory):
     """An IPython shell, which is what captures displayed outputs."""
     InteractiveShell.instance(
-        ipython_dir=str(tmp_path_factory.mktemp("ipython")), config=Config(HistoryManager={"enabled": False})
+        ipython_dir=str(tmp_path_factory.mktemp("ipython")),
+        config=Config(HistoryManager={"enabled": False}),
     )
     yield
     InteractiveShell.clear_instance()
@@ -62,7 +73,11 @@ class Drawn:
         figures = []
         with pytest.MonkeyPatch.context() as patch:
             save = Figure.savefig
-            patch.setattr(Figure, "savefig", lambda fig, *a, **k: (figures.append(fig), save(fig, *a, **k))[1])
+            patch.setattr(
+                Figure,
+                "savefig",
+                lambda fig, *a, **k: (figures.append(fig), save(fig, *a, **k))[1],
+            )
             with capture_output() as captured:
                 assert draw(*args, **options) is None
         (self.output,), (self.figure,) = captured.outputs, figures
@@ -71,21 +86,33 @@ class Drawn:
         self.png = png if isinstance(png, bytes) else base64.b64decode(png)
         self.alt = self.output.metadata["image/png"]["alt"]
         self.title = self.figure.get_suptitle().replace("\n", " ")
-        self.axes = [axes for axes in self.figure.axes if axes.get_label() != "<colorbar>"]
+        self.axes = [
+            axes for axes in self.figure.axes if axes.get_label() != "<colorbar>"
+        ]
 
 
 def model(name="net", skip=False):
     keras.utils.set_random_seed(0)
     user, film = keras.Input((3,), name="user"), keras.Input((4,), name="film")
-    left, right = (keras.layers.Dense(5, activation="relu", name=n)(x) for n, x in (("left", user), ("right", film)))
+    left, right = (
+        keras.layers.Dense(5, activation="relu", name=n)(x)
+        for n, x in (("left", user), ("right", film))
+    )
     both = keras.layers.Multiply(name="product")([left, right])
     if skip:
-        both = keras.layers.Add(name="sum")([keras.layers.Dropout(0.1, name="drop")(both), left])
-    return keras.Model([user, film], keras.layers.Dense(1, name="score")(both), name=name)
+        both = keras.layers.Add(name="sum")(
+            [keras.layers.Dropout(0.1, name="drop")(both), left]
+        )
+    return keras.Model(
+        [user, film], keras.layers.Dense(1, name="score")(both), name=name
+    )
 
 
 def deep(layers):
-    parts = [keras.Input((3,), name="row"), *(keras.layers.Dense(3, name=f"step_{i}") for i in range(layers))]
+    parts = [
+        keras.Input((3,), name="row"),
+        *(keras.layers.Dense(3, name=f"step_{i}") for i in range(layers)),
+    ]
     return keras.Sequential(parts, name="deep")
 
 
@@ -144,7 +171,11 @@ def drawn():
 def test_figure_keeps_the_promises_of_all_figures(drawn, name):
     found = drawn[name]
     assert found.noise == ""
-    assert len(found.alt) > 40 and "\n" not in found.alt and found.alt == found.output.data["text/plain"]
+    assert (
+        len(found.alt) > 40
+        and "\n" not in found.alt
+        and found.alt == found.output.data["text/plain"]
+    )
     assert len(found.title) > 10 and found.title[0] == found.title[0].upper()
     image = Image.open(io.BytesIO(found.png))
     image.load()
@@ -157,8 +188,15 @@ def test_figure_keeps_the_promises_of_all_figures(drawn, name):
 @pytest.mark.parametrize("name", CALLS)
 def test_nothing_is_cut_off_or_small(drawn, name):
     pixels = np.asarray(Image.open(io.BytesIO(drawn[name].png)).convert("L"))
-    assert min(edge.min() for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])) == 255
-    shown = [text for text in drawn[name].figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert (
+        min(edge.min() for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]))
+        == 255
+    )
+    shown = [
+        text
+        for text in drawn[name].figure.findobj(Text)
+        if text.get_text() and text.get_visible()
+    ]
     assert min(text.get_fontsize() for text in shown) >= 11
 
 
@@ -170,22 +208,61 @@ def test_the_same_bytes_every_time(drawn, name):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("reasons", [f"{LONG} −0.7", "1 of 5 effects are negative", "score of Heat (1995)", "a sum by hand"]),
-        ("bar", [f"popularity of the film over all time {np.abs(EFFECTS[:, 1]).mean():.3g}", "30 rows"]),
+        (
+            "reasons",
+            [
+                f"{LONG} −0.7",
+                "1 of 5 effects are negative",
+                "score of Heat (1995)",
+                "a sum by hand",
+            ],
+        ),
+        (
+            "bar",
+            [
+                f"popularity of the film over all time {np.abs(EFFECTS[:, 1]).mean():.3g}",
+                "30 rows",
+            ],
+        ),
         ("swarm", ["its high values mostly lower the prediction", "30 predictions"]),
-        ("heatmap", ["4 features on 30 predictions", "popularity of the film over all time is strongest"]),
+        (
+            "heatmap",
+            [
+                "4 features on 30 predictions",
+                "popularity of the film over all time is strongest",
+            ],
+        ),
         ("dependence", ["falls with popularity", "rank correlation −1"]),
         ("coloured", ["rises with taste", "Colour shows age"]),
         ("deletion", ["Shapley from 3 to 0, mean 1.33", "Lowest on average: Shapley"]),
         ("attention", [f"Up (2009), gives most to {LONG}: 0.5 of 1"]),
-        ("weights", ["3 by 2 numbers (weight)", "−0.9, from input 0 to neuron 1", "67% are positive"]),
+        (
+            "weights",
+            [
+                "3 by 2 numbers (weight)",
+                "−0.9, from input 0 to neuron 1",
+                "67% are positive",
+            ],
+        ),
         ("named weights", ["from age to comedy"]),
-        ("three kernels", ["3 weight heatmaps", "trained up to 0.9, twin up to 1.8 and untrained up to 0.2"]),
+        (
+            "three kernels",
+            [
+                "3 weight heatmaps",
+                "trained up to 0.9, twin up to 1.8 and untrained up to 0.2",
+            ],
+        ),
         ("scatter", ["9000 points", "rank correlation 1."]),
         ("few", ["5 points", "rank correlation −1."]),
         ("box", ["Drama 2 and Horror 5"]),
         ("one box", ["all 10"]),
-        ("splits", ["event for the test. Marks", "random: 2 train and 1 test; by time: 2 train and 1 test"]),
+        (
+            "splits",
+            [
+                "event for the test. Marks",
+                "random: 2 train and 1 test; by time: 2 train and 1 test",
+            ],
+        ),
         ("correlation", ["−1, between taste and twin"]),
         ("training", ["3 epochs", "Best validation loss 1.5 in epoch 2"]),
         ("rows of training", ["Best validation ndcg 0.3 in epoch 2"]),
@@ -206,7 +283,10 @@ def test_alternative_text_is_true(drawn, name, words):
     ("name", "title"),
     [
         ("reasons", f"{LONG} is the strongest reason against the score of Heat (1995)"),
-        ("swarm", "High values of popularity of the film over all time mostly lower the prediction"),
+        (
+            "swarm",
+            "High values of popularity of the film over all time mostly lower the prediction",
+        ),
         ("attention", f"The last position looks most at {LONG} (50%)"),
         ("deletion", "The score falls fastest when films go in the order of Shapley"),
         ("few", "Seconds falls with ratings (rank correlation −1)"),
@@ -220,19 +300,34 @@ def test_composed_title_is_the_message(drawn, name, title):
 
 
 def test_given_title_and_alternative_text_win():
-    found = Drawn(plots.history_reasons, REASONS, title="One film decides", alt="A bar chart of five films.")
-    assert (found.title, found.alt) == ("One film decides", "A bar chart of five films.")
+    found = Drawn(
+        plots.history_reasons,
+        REASONS,
+        title="One film decides",
+        alt="A bar chart of five films.",
+    )
+    assert (found.title, found.alt) == (
+        "One film decides",
+        "A bar chart of five films.",
+    )
 
 
 def test_bars_are_the_whole_explanation():
-    axes = Drawn(plots.history_reasons, REASONS, k=2, stars=[5, 0.5, np.nan, 3, 4]).axes[0]
+    axes = Drawn(
+        plots.history_reasons, REASONS, k=2, stars=[5, 0.5, np.nan, 3, 4]
+    ).axes[0]
     bars = [bar.get_width() for bar in axes.patches]
     np.testing.assert_allclose(bars, [-0.7, 0.4, 0.3])
     assert sum(bars) == pytest.approx(REASONS.values.sum())
     labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert labels[0].endswith("0.5★") and "★" not in labels[1] and labels[2] == "the other 3 together"
+    assert (
+        labels[0].endswith("0.5★")
+        and "★" not in labels[1]
+        and labels[2] == "the other 3 together"
+    )
     assert [bar.get_facecolor() for bar in axes.patches[:2]] == [
-        plots_base.mpl.colors.to_rgba(colour) for colour in (plots_base.NEGATIVE, plots_base.POSITIVE)
+        plots_base.mpl.colors.to_rgba(colour)
+        for colour in (plots_base.NEGATIVE, plots_base.POSITIVE)
     ]
 
 
@@ -286,7 +381,10 @@ def test_a_large_scatter_says_what_it_leaves_out(drawn):
 
 
 def test_matrix_and_explanations_draw_alike():
-    assert Drawn(plots.shap_bar, EFFECTS, names=COLUMNS).png == Drawn(plots.shap_bar, MANY).png
+    assert (
+        Drawn(plots.shap_bar, EFFECTS, names=COLUMNS).png
+        == Drawn(plots.shap_bar, MANY).png
+    )
     assert "x1 " in Drawn(plots.shap_bar, EFFECTS).alt
 
 
@@ -298,7 +396,9 @@ def test_constant_values_are_drawn_too():
 
 def test_attention_shows_the_latest_positions():
     weights = np.tril(np.ones((20, 20))) / np.arange(1, 21)[:, None]
-    found = Drawn(plots.attention_heatmap, weights, [f"film {i}" for i in range(20)], k=6)
+    found = Drawn(
+        plots.attention_heatmap, weights, [f"film {i}" for i in range(20)], k=6
+    )
     assert found.axes[0].images[0].get_array().shape == (6, 6)
     assert found.axes[0].get_yticklabels()[-1].get_text() == "film 19"
 
@@ -315,7 +415,9 @@ def test_layer_graph_follows_branches_and_skips():
 def test_layer_graph_of_nested_models_stays_with_the_outer_one():
     inner = model("inner")
     user, film = keras.Input((3,), name="a"), keras.Input((4,), name="b")
-    outer = keras.Model([user, film], keras.layers.Dense(2, name="end")(inner([user, film])))
+    outer = keras.Model(
+        [user, film], keras.layers.Dense(2, name="end")(inner([user, film]))
+    )
     steps, edges = plots_model.layer_graph(outer)
     assert steps["inner"] == ("Functional", "1", 51)
     assert set(edges) == {("a", "inner"), ("b", "inner"), ("inner", "end")}
@@ -323,7 +425,15 @@ def test_layer_graph_of_nested_models_stays_with_the_outer_one():
 
 def test_boxes_never_overlap():
     levels = [["a"], ["b", "c", "d"], ["e", "f"], ["g"]]
-    edges = [("a", "b"), ("a", "c"), ("a", "d"), ("d", "e"), ("d", "f"), ("e", "g"), ("f", "g")]
+    edges = [
+        ("a", "b"),
+        ("a", "c"),
+        ("a", "d"),
+        ("d", "e"),
+        ("d", "f"),
+        ("e", "g"),
+        ("f", "g"),
+    ]
     places = plots_model._places(levels, edges, 3)
     for level in levels:
         x = sorted(places[name][0] for name in level)

@@ -12,22 +12,35 @@ from xrec_utils import plots_base, plots_language
 @pytest.fixture
 def shown(monkeypatch) -> list:
     figures: list = []
-    monkeypatch.setattr(plots_base, "show", lambda figure, alt: figures.append((figure, alt)))
+    monkeypatch.setattr(
+        plots_base, "show", lambda figure, alt: figures.append((figure, alt))
+    )
     return figures
 
 
 def test_a_tree_puts_branches_below_each_other(shown) -> None:
-    plots_language.token_tree(["next:", "The", "Matrix", "Godfather", "Heat"], [-1, 0, 1, 1, 0], "Read once")
+    plots_language.token_tree(
+        ["next:", "The", "Matrix", "Godfather", "Heat"], [-1, 0, 1, 1, 0], "Read once"
+    )
     [(figure, alt)] = shown
     spots = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
-    assert spots == {"next:": (0, 0), "The": (1, 0), "Matrix": (2, 0), "Godfather": (2, 1), "Heat": (1, 2)}
+    assert spots == {
+        "next:": (0, 0),
+        "The": (1, 0),
+        "Matrix": (2, 0),
+        "Godfather": (2, 1),
+        "Heat": (1, 2),
+    }
     assert len(figure.axes[0].lines) == 4
     assert "5 tokens" in alt and "after 'The' comes 'Godfather'" in alt
 
 
 def test_two_trees_without_a_common_root(shown) -> None:
     plots_language.token_tree(["a", "b"], [-1, -1], "Two", alt="two roots")
-    assert [text.get_position() for text in shown[0][0].axes[0].texts] == [(0, 0), (0, 1)]
+    assert [text.get_position() for text in shown[0][0].axes[0].texts] == [
+        (0, 0),
+        (0, 1),
+    ]
 
 
 def test_first_choices_beside_an_even_share(shown) -> None:
@@ -39,10 +52,18 @@ def test_first_choices_beside_an_even_share(shown) -> None:
 
 
 def test_places_with_intervals(shown) -> None:
-    table = pd.DataFrame({"mean": [0.5, 0.2], "low": [0.4, 0.1], "high": [0.7, 0.3]}, [0, 19])
-    plots_language.by_place({"one order": table, "mean of four turns": table - 0.1}, 0.25, "Places matter")
+    table = pd.DataFrame(
+        {"mean": [0.5, 0.2], "low": [0.4, 0.1], "high": [0.7, 0.3]}, [0, 19]
+    )
+    plots_language.by_place(
+        {"one order": table, "mean of four turns": table - 0.1}, 0.25, "Places matter"
+    )
     [(figure, alt)] = shown
     axes = figure.axes[0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["chance", "one order", "mean of four turns"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "chance",
+        "one order",
+        "mean of four turns",
+    ]
     assert axes.containers[0].lines[0].get_ydata().tolist() == [0.5, 0.2]
     assert "one order: 0.5 at 0, 0.2 at 19" in alt and "chance: 0.25" in alt

@@ -1,4 +1,6 @@
-"""Figures of memory and of latent numbers: they show what they are given, and their alternative texts are true."""
+"""Figures of memory and of latent numbers: they show what they are given, and their
+alternative texts are true.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,25 @@ CURVES = {"rnn": np.array([1.0, 0.1, 0.001]), "gru": np.array([1.0, 0.9, 0.8])}
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Figure, str]]:
     """Every figure with its alternative text, kept instead of shown."""
     figures: list[tuple[Figure, str]] = []
-    monkeypatch.setattr(plots_base, "show", lambda figure, alt: figures.append((figure, alt)))
+    monkeypatch.setattr(
+        plots_base, "show", lambda figure, alt: figures.append((figure, alt))
+    )
     return figures
 
 
-def test_steps_back_draws_every_curve_at_its_steps(drawn: list[tuple[Figure, str]]) -> None:
-    plots_latent.steps_back(CURVES, "A message", "gradient", np.array([0, 4, 9]), log=True)
+def test_steps_back_draws_every_curve_at_its_steps(
+    drawn: list[tuple[Figure, str]],
+) -> None:
+    plots_latent.steps_back(
+        CURVES, "A message", "gradient", np.array([0, 4, 9]), log=True
+    )
     (figure, alt), axes = drawn[0], drawn[0][0].axes[0]
     assert figure.get_suptitle() == "A message" and axes.get_yscale() == "log"
     lines = {line.get_label(): line.get_xydata() for line in axes.lines}
-    assert all(np.array_equal(lines[name], np.column_stack([[0, 4, 9], y])) for name, y in CURVES.items())
+    assert all(
+        np.array_equal(lines[name], np.column_stack([[0, 4, 9], y]))
+        for name, y in CURVES.items()
+    )
     assert "rnn from 1 at 0 to 0.001 at 9 and gru from 1 at 0 to 0.8 at 9" in alt
     assert axes.get_xlabel() and axes.get_ylabel() == "gradient"
 

@@ -13,7 +13,9 @@ from xrec_utils.plots_base import BLACK, GREY, NEGATIVE, POSITIVE
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Figure, str]]:
     figures: list[tuple[Figure, str]] = []
-    monkeypatch.setattr(plots_base, "show", lambda figure, alt: figures.append((figure, alt)))
+    monkeypatch.setattr(
+        plots_base, "show", lambda figure, alt: figures.append((figure, alt))
+    )
     return figures
 
 
@@ -23,8 +25,16 @@ def test_a_waterfall_ends_at_the_score(shown) -> None:
     bars = [(bar.get_x(), bar.get_width()) for bar in figure.axes[0].patches]
     assert bars == [(0, 0.5), (0.5, 1.0), (1.5, -0.25), (0, 1.25)]
     colours = [bar.get_facecolor() for bar in figure.axes[0].patches]
-    assert colours == [plots_base.mpl.colors.to_rgba(colour) for colour in (GREY, POSITIVE, NEGATIVE, BLACK)]
-    assert [text.get_text() for text in figure.axes[0].texts] == ["+0.50", "+1.00", "−0.25", "+1.25"]
+    assert colours == [
+        plots_base.mpl.colors.to_rgba(colour)
+        for colour in (GREY, POSITIVE, NEGATIVE, BLACK)
+    ]
+    assert [text.get_text() for text in figure.axes[0].texts] == [
+        "+0.50",
+        "+1.00",
+        "−0.25",
+        "+1.25",
+    ]
     assert "base 0.500, Alien +1.000, Heat -0.250, score 1.250" in alt
 
 
@@ -32,21 +42,41 @@ def test_a_budget_stacks_its_steps(shown) -> None:
     table = pd.DataFrame({"score": [1.0, 2.0], "reasons": [3.0, 10.0]}, ["ease", "dae"])
     plots_service.budget(table, "Reasons cost most")
     [(figure, alt)] = shown
-    assert [(bar.get_x(), bar.get_width()) for bar in figure.axes[0].patches] == [(0, 1), (0, 2), (1, 3), (2, 10)]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["score", "reasons"]
+    assert [(bar.get_x(), bar.get_width()) for bar in figure.axes[0].patches] == [
+        (0, 1),
+        (0, 2),
+        (1, 3),
+        (2, 10),
+    ]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "score",
+        "reasons",
+    ]
     assert "ease: score 1, reasons 3; dae: score 2, reasons 10" in alt
 
 
 def test_curves_in_panels(shown) -> None:
-    table = pd.DataFrame({"old": [1.0, 4.0], "new": [1.0, 2.0]}, pd.Index([10, 2000], name="films"))
+    table = pd.DataFrame(
+        {"old": [1.0, 4.0], "new": [1.0, 2.0]}, pd.Index([10, 2000], name="films")
+    )
     plots_service.curves({"ms": table, "MB": table[["new"]]}, "It grows")
     [(figure, alt)] = shown
     left, right = figure.axes
-    assert [line.get_ydata().tolist() for line in left.lines] == [[1, 4], [1, 2]] and len(right.lines) == 1
+    assert [line.get_ydata().tolist() for line in left.lines] == [
+        [1, 4],
+        [1, 2],
+    ] and len(right.lines) == 1
     assert [text.get_text() for text in left.get_xticklabels()] == ["10", "2,000"]
     assert left.get_legend() is not None and right.get_legend() is None
-    assert (left.get_xlabel(), right.get_ylabel(), left.get_ylim()[0]) == ("films", "MB", 0)
-    assert "ms, old: 1 at 10 to 4 at 2000" in alt and "MB, new: 1 at 10 to 2 at 2000" in alt
+    assert (left.get_xlabel(), right.get_ylabel(), left.get_ylim()[0]) == (
+        "films",
+        "MB",
+        0,
+    )
+    assert (
+        "ms, old: 1 at 10 to 4 at 2000" in alt
+        and "MB, new: 1 at 10 to 2 at 2000" in alt
+    )
 
 
 def test_own_words_replace_the_description(shown) -> None:

@@ -1,4 +1,6 @@
-"""Figures of estimated Shapley values: they show what they are given, and their alternative texts are true."""
+"""Figures of estimated Shapley values: they show what they are given, and their
+alternative texts are true.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +17,36 @@ from xrec_utils.games import Explanation
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Figure, str]]:
     """Every figure with its alternative text, kept instead of shown."""
     figures: list[tuple[Figure, str]] = []
-    monkeypatch.setattr(plots_base, "show", lambda figure, alt: figures.append((figure, alt)))
+    monkeypatch.setattr(
+        plots_base, "show", lambda figure, alt: figures.append((figure, alt))
+    )
     return figures
 
 
-def test_error_curves_share_one_legend_and_mark_the_error_of_zero(drawn: list[tuple[Figure, str]]) -> None:
+def test_error_curves_share_one_legend_and_mark_the_error_of_zero(
+    drawn: list[tuple[Figure, str]],
+) -> None:
     cost = np.array([1.0, 10.0])
-    panels = {"few": {"a": (cost, cost / 100)}, "many": {"b": (cost, 20 / cost), "a": (cost, cost / 50)}}
+    panels = {
+        "few": {"a": (cost, cost / 100)},
+        "many": {"b": (cost, 20 / cost), "a": (cost, cost / 50)},
+    }
     plots_shapley.error_curves(panels, "seconds", "A message")
     figure, alt = drawn[0]
     few, many = figure.axes
-    assert few.get_xscale() == few.get_yscale() == "log" and few.get_xlabel() == "seconds"
+    assert (
+        few.get_xscale() == few.get_yscale() == "log" and few.get_xlabel() == "seconds"
+    )
     assert [text.get_text() for text in figure.legends[0].texts] == ["a", "b"]
-    assert [len(axes.lines) for axes in (few, many)] == [1, 3]  # the dashed line at 1 only where errors are large
-    assert few.lines[0].get_color() == many.lines[1].get_color() != many.lines[0].get_color()
+    assert [len(axes.lines) for axes in (few, many)] == [
+        1,
+        3,
+    ]  # the dashed line at 1 only where errors are large
+    assert (
+        few.lines[0].get_color()
+        == many.lines[1].get_color()
+        != many.lines[0].get_color()
+    )
     assert np.array_equal(many.lines[0].get_ydata(), [20, 2])
     assert "few: a 0.01 at 1, 0.1 at 10" in alt and "b 20 at 1, 2 at 10" in alt
 
@@ -39,17 +57,37 @@ def test_one_panel_takes_series_in_any_order(drawn: list[tuple[Figure, str]]) ->
     assert "a 0.2 at 1, 0.1 at 4" in drawn[0][1]
 
 
-def test_estimates_count_what_their_intervals_hold(drawn: list[tuple[Figure, str]]) -> None:
+def test_estimates_count_what_their_intervals_hold(
+    drawn: list[tuple[Figure, str]],
+) -> None:
     truth, spread = np.array([1.0, -2.0, 0.0]), np.array([0.1, 0.1, 0.1])
-    near = Explanation(("a", "b", "c"), "score", truth + 0.15, 0, 0, "near", error=spread)
-    far = Explanation(("a", "b", "c"), "score", truth + np.array([0, 0.3, 0.3]), 0, 0, "far", error=spread)
+    near = Explanation(
+        ("a", "b", "c"), "score", truth + 0.15, 0, 0, "near", error=spread
+    )
+    far = Explanation(
+        ("a", "b", "c"),
+        "score",
+        truth + np.array([0, 0.3, 0.3]),
+        0,
+        0,
+        "far",
+        error=spread,
+    )
     plots_shapley.estimates(truth, {"near": near, "far": far})
     figure, alt = drawn[0]
     said = "3 of 3 by near and 1 of 3 by far"
-    assert " ".join(figure.get_suptitle().split()) == f"Two standard errors hold the truth for {said}" and said in alt
+    assert (
+        " ".join(figure.get_suptitle().split())
+        == f"Two standard errors hold the truth for {said}"
+        and said in alt
+    )
     axes = figure.axes[0]
     assert np.array_equal(axes.collections[0].get_offsets()[:, 0], truth)
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "c"] and figure.legends
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "a",
+        "b",
+        "c",
+    ] and figure.legends
     assert [bars.get_label() for bars in axes.containers] == ["near", "far"]
 
 

@@ -16,7 +16,10 @@ FILMS = ["Alien", "Big", "Cube"]
         ("Matrix, The (1999)", "The Matrix"),
         ("Seven (a.k.a. Se7en) (1995)", "Seven"),
         ("Avventura, L' (Adventure, The) (1960)", "L'Avventura"),
-        ("City of Lost Children, The (Cité des enfants perdus, La) (1995)", "The City of Lost Children"),
+        (
+            "City of Lost Children, The (Cité des enfants perdus, La) (1995)",
+            "The City of Lost Children",
+        ),
         ("1984 (1984)", "1984"),
         ("(500) Days of Summer (2009)", "(500) Days of Summer"),
         ("Once Upon a Time in America", "Once Upon a Time in America"),
@@ -34,13 +37,17 @@ def test_the_designs_differ_where_they_should() -> None:
     example = prompts.in_context(FILMS)
     assert "recommended Cube" in example and "3. Cube" not in example
     assert prompts.in_context(["Alien"]) == prompts.sequential(["Alien"])
-    assert {design([]) for design in prompts.DESIGNS.values()} == {"I have watched no film."}
+    assert {design([]) for design in prompts.DESIGNS.values()} == {
+        "I have watched no film."
+    }
     with pytest.raises(KeyError, match="there are sequential"):
         message(FILMS, design="best")
 
 
 def test_a_message_lists_candidates_only_if_there_are_any() -> None:
-    assert "1. Dune" in message(FILMS, ["Dune"]) and "of these films" in message(FILMS, ["Dune"])
+    assert "1. Dune" in message(FILMS, ["Dune"]) and "of these films" in message(
+        FILMS, ["Dune"]
+    )
     assert "next:" not in message(FILMS)
 
 
@@ -54,11 +61,21 @@ def test_the_oldest_films_go_first() -> None:
     count = len
     whole = chat(message(FILMS))
     assert within(len(whole), count, FILMS, (), "sequential") == whole
-    assert within(len(whole) - 1, count, FILMS, (), "sequential") == chat(message(FILMS[1:]))
+    assert within(len(whole) - 1, count, FILMS, (), "sequential") == chat(
+        message(FILMS[1:])
+    )
     with pytest.raises(ValueError, match="offer fewer candidates"):
         within(10, count, FILMS, FILMS, "sequential")
 
 
 def test_fingerprints_know_order_and_borders() -> None:
     assert fingerprint(["a", "b"]) == fingerprint(["a", "b"])
-    assert len({fingerprint(texts) for texts in (["a", "b"], ["b", "a"], ["ab"], ["a", "b", ""])}) == 4
+    assert (
+        len(
+            {
+                fingerprint(texts)
+                for texts in (["a", "b"], ["b", "a"], ["ab"], ["a", "b", ""])
+            }
+        )
+        == 4
+    )

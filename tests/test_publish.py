@@ -29,7 +29,10 @@ def test_a_published_notebook_is_complete_and_stays_the_same(tmp_path: Path) -> 
     assert made.cells[-1].source == course.foot(FIRST)
     assert [cell.execution_count for cell in made.cells[1:3]] == [1, 2]
     assert [output.text for output in made.cells[1].outputs] == ["ab\n"]
-    assert made.metadata == publish.METADATA and (made.nbformat, made.nbformat_minor) == (4, 5)
+    assert made.metadata == publish.METADATA and (
+        made.nbformat,
+        made.nbformat_minor,
+    ) == (4, 5)
     first = (tmp_path / FIRST.file).read_text(encoding="utf-8")
     publish.publish(tmp_path / FIRST.file, TODAY)
     second = (tmp_path / FIRST.file).read_text(encoding="utf-8")
@@ -43,11 +46,19 @@ def test_a_published_notebook_is_complete_and_stays_the_same(tmp_path: Path) -> 
     ("source", "message"),
     [
         ("1 / 0", "cell 1: ZeroDivisionError"),
-        ("import sys\nprint('careful', file=sys.stderr)", "cell 1 writes to stderr: careful"),
-        ("import warnings\nwarnings.warn('old')", "cell 1 writes to stderr: .*UserWarning: old"),
+        (
+            "import sys\nprint('careful', file=sys.stderr)",
+            "cell 1 writes to stderr: careful",
+        ),
+        (
+            "import warnings\nwarnings.warn('old')",
+            "cell 1 writes to stderr: .*UserWarning: old",
+        ),
     ],
 )
-def test_errors_and_stderr_are_refused(source: str, message: str, tmp_path: Path) -> None:
+def test_errors_and_stderr_are_refused(
+    source: str, message: str, tmp_path: Path
+) -> None:
     path = write(tmp_path / FIRST.file, HEAD, source)
     before = path.read_bytes()
     with pytest.raises(publish.Refused, match=rf"00_start_here\.ipynb: {message}"):
@@ -70,10 +81,19 @@ def test_a_notebook_outside_the_map_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_foot_is_replaced_and_metadata_thinned(tmp_path: Path) -> None:
-    made = nbformat.read(write(tmp_path / "a.ipynb", "# Only a title", "x = 1", "**Previous:** old"), as_version=4)
-    made.cells[1].metadata = nbformat.from_dict({"tags": ["keep"], "execution": {"iopub.execute_input": "2026"}})
+    made = nbformat.read(
+        write(tmp_path / "a.ipynb", "# Only a title", "x = 1", "**Previous:** old"),
+        as_version=4,
+    )
+    made.cells[1].metadata = nbformat.from_dict(
+        {"tags": ["keep"], "execution": {"iopub.execute_input": "2026"}}
+    )
     tidied = publish.tidy(made, FIRST, "**Cost:** 1 s")
-    assert [cell.source for cell in tidied.cells] == [FIRST.heading, "x = 1", course.foot(FIRST)]
+    assert [cell.source for cell in tidied.cells] == [
+        FIRST.heading,
+        "x = 1",
+        course.foot(FIRST),
+    ]
     assert tidied.cells[1].metadata == {"tags": ["keep"]}
     nbformat.validate(tidied)
 
@@ -84,7 +104,10 @@ def test_ids_follow_content_and_not_place_or_cost(tmp_path: Path) -> None:
         publish.give_ids(notebook)
         return [cell.id for cell in notebook.cells]
 
-    before, after = ids("**Cost:** 1 s", "x = 1", "x = 1"), ids("new = 1", "**Cost:** 2 s", "x = 1", "x = 1")
+    before, after = (
+        ids("**Cost:** 1 s", "x = 1", "x = 1"),
+        ids("new = 1", "**Cost:** 2 s", "x = 1", "x = 1"),
+    )
     assert after[1:] == before and len(set(after)) == 4
 
 
@@ -107,9 +130,21 @@ def test_pieces_of_a_stream_are_joined_and_empty_ones_dropped() -> None:
         return nbformat.v4.new_output("stream", name=name, text=text)
 
     picture = nbformat.v4.new_output("display_data", data={"text/plain": "x"})
-    pieces = [stream("a"), stream("b"), picture, stream("c"), stream("d", "other"), stream("x\b", "z")]
+    pieces = [
+        stream("a"),
+        stream("b"),
+        picture,
+        stream("c"),
+        stream("d", "other"),
+        stream("x\b", "z"),
+    ]
     merged = publish.merge_streams(pieces)
-    assert [output.get("text", "picture") for output in merged] == ["ab", "picture", "c", "d"]
+    assert [output.get("text", "picture") for output in merged] == [
+        "ab",
+        "picture",
+        "c",
+        "d",
+    ]
 
 
 def test_the_cost_rounds_up_seconds() -> None:
@@ -117,11 +152,15 @@ def test_the_cost_rounds_up_seconds() -> None:
     assert line == "**Cost:** 21 s and 790 MB on 2 cores (measured 2026-11-21)"
 
 
-def test_main_tells_written_from_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_tells_written_from_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(tmp_path / FIRST.file, HEAD, "1")
     write(tmp_path / course.LESSONS[1].file, HEAD, "1 / 0")
     assert publish.main([], tmp_path) == 1
     good, bad = capsys.readouterr().out.splitlines()
     assert good.startswith("00_start_here: **Cost:** ")
-    assert bad.startswith("NOT WRITTEN 01_data_preparation.ipynb: cell 1: ZeroDivisionError")
+    assert bad.startswith(
+        "NOT WRITTEN 01_data_preparation.ipynb: cell 1: ZeroDivisionError"
+    )
     assert publish.main(["00"], tmp_path) == 0

@@ -1,4 +1,6 @@
-"""Owen's integral against brute force over all groups: the quadrature, its size-by-size sibling, the Fourier series."""
+"""Owen's integral against brute force over all groups: the quadrature, its size-by-size
+sibling, the Fourier series.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def brute(rows: np.ndarray, bias: np.ndarray, by_length: bool = False) -> np.nda
     return values
 
 
-def network(n: int, h: int = 6, scale: float = 0.05, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def network(
+    n: int, h: int = 6, scale: float = 0.05, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     return random.normal(scale / 5, scale, (n, h)), random.normal(0, 0.3, h)
 
@@ -51,23 +55,40 @@ def test_the_normal_law_errs_where_single_films_saturate_a_unit() -> None:
 
 
 # with three others the sum has no bell shape yet, and no fourth cumulant is taken
-@pytest.mark.parametrize(("n", "tolerance"), [(1, 2e-6), (2, 2e-6), (4, 2e-2), (12, 1e-5)])
-def test_groups_of_an_input_of_length_one_are_taken_size_by_size(n: int, tolerance: float) -> None:
+@pytest.mark.parametrize(
+    ("n", "tolerance"), [(1, 2e-6), (2, 2e-6), (4, 2e-2), (12, 1e-5)]
+)
+def test_groups_of_an_input_of_length_one_are_taken_size_by_size(
+    n: int, tolerance: float
+) -> None:
     rows, bias = network(n, scale=0.1, seed=1)
-    assert apart(q.hidden_shapley(rows, bias, by_length=True, nodes=12), brute(rows, bias, True)) < tolerance
+    assert (
+        apart(
+            q.hidden_shapley(rows, bias, by_length=True, nodes=12),
+            brute(rows, bias, True),
+        )
+        < tolerance
+    )
 
 
 @given(st.integers(1, 9), st.floats(0.01, 3.0), st.integers(0, 10_000))
 @settings(max_examples=60, deadline=None)
-def test_the_fourier_series_is_brute_force_to_eight_digits(n: int, scale: float, seed: int) -> None:
+def test_the_fourier_series_is_brute_force_to_eight_digits(
+    n: int, scale: float, seed: int
+) -> None:
     rows, bias = network(n, 3, scale, seed)
-    np.testing.assert_allclose(q.fourier_shapley(rows, bias), brute(rows, bias), atol=2e-8)
+    np.testing.assert_allclose(
+        q.fourier_shapley(rows, bias), brute(rows, bias), atol=2e-8
+    )
 
 
 def test_the_quadrature_meets_the_fourier_series_on_long_histories() -> None:
     rows, bias = network(150, 20, 0.04)
     assert apart(q.hidden_shapley(rows, bias), q.fourier_shapley(rows, bias)) < 2e-4
-    assert apart(q.hidden_shapley(rows, bias, nodes=16), q.fourier_shapley(rows, bias)) < 1e-5
+    assert (
+        apart(q.hidden_shapley(rows, bias, nodes=16), q.fourier_shapley(rows, bias))
+        < 1e-5
+    )
 
 
 @pytest.mark.parametrize("k", range(8))
@@ -75,7 +96,10 @@ def test_cumulants_of_a_drawn_sum_are_those_of_all_draws(k: int) -> None:
     numbers = np.random.default_rng(3).gamma(0.5, size=7)
     sums = np.array([sum(chosen) for chosen in combinations(numbers, k)])
     centred = [((sums - sums.mean()) ** r).mean() for r in (2, 3, 4)]
-    moments = [numbers.mean(), *(((numbers - numbers.mean()) ** r).mean() for r in (2, 3, 4))]
+    moments = [
+        numbers.mean(),
+        *(((numbers - numbers.mean()) ** r).mean() for r in (2, 3, 4)),
+    ]
     expected = [sums.mean(), centred[0], centred[1], centred[2] - 3 * centred[0] ** 2]
     np.testing.assert_allclose(q._drawn(k, 7, *moments), expected, atol=1e-9)
 
@@ -85,7 +109,10 @@ def test_one_hidden_reads_the_network(build) -> None:
     model = build(30)
     net, history = q.one_hidden(model), np.array([3, 9, 27])
     scale = 3**-0.5 if net.by_length else 1.0
-    scores = np.tanh(net.bias + scale * net.rows[history].sum(axis=0)) @ net.readout + net.constant
+    scores = (
+        np.tanh(net.bias + scale * net.rows[history].sum(axis=0)) @ net.readout
+        + net.constant
+    )
     np.testing.assert_allclose(scores, model.score([history])[0], atol=1e-5)
     assert net.by_length == (model.name == "vae")
 

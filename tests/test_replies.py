@@ -1,4 +1,6 @@
-"""Lists written in every style come back; titles match their own film and no other; what is no film is counted."""
+"""Lists written in every style come back; titles match their own film and no other;
+what is no film is counted.
+"""
 
 from __future__ import annotations
 
@@ -23,22 +25,46 @@ CODES = {title: code for code, title in enumerate(TITLES)}
 REASON = "a film that you, who like crime (and jokes), will love"
 
 STYLES: dict[str, Callable[[list[str]], str]] = {
-    "numbered": lambda films: "Sure! My list:\n\n" + "\n".join(f"{n}. {film}" for n, film in enumerate(films, 1)),
-    "numbered on one line": lambda films: " ".join(f"{n}) {film}" for n, film in enumerate(films, 1)),
-    "bulleted": lambda films: "\n".join(f"* {film}" for film in films) + "\n\nEnjoy them!",
+    "numbered": lambda films: (
+        "Sure! My list:\n\n"
+        + "\n".join(f"{n}. {film}" for n, film in enumerate(films, 1))
+    ),
+    "numbered on one line": lambda films: " ".join(
+        f"{n}) {film}" for n, film in enumerate(films, 1)
+    ),
+    "bulleted": lambda films: (
+        "\n".join(f"* {film}" for film in films) + "\n\nEnjoy them!"
+    ),
     "with reasons": lambda films: "\n".join(f"- {film} - {REASON}" for film in films),
-    "with reasons after a colon": lambda films: "\n".join(f"#{n} {film}: {REASON}" for n, film in enumerate(films)),
-    "quoted": lambda films: "\n".join(f'{n}. "{film}" because it is {REASON}' for n, film in enumerate(films, 1)),
-    "bold": lambda films: "\n".join(f"{n}. **{film}** – {REASON}" for n, film in enumerate(films, 1)),
+    "with reasons after a colon": lambda films: "\n".join(
+        f"#{n} {film}: {REASON}" for n, film in enumerate(films)
+    ),
+    "quoted": lambda films: "\n".join(
+        f'{n}. "{film}" because it is {REASON}' for n, film in enumerate(films, 1)
+    ),
+    "bold": lambda films: "\n".join(
+        f"{n}. **{film}** – {REASON}" for n, film in enumerate(films, 1)
+    ),
     "lines": lambda films: "Here are the films:\n" + "\n".join(films),
-    "quotes and commas": lambda films: "I recommend " + ", ".join(f"“{film}”" for film in films) + ".",
+    "quotes and commas": lambda films: (
+        "I recommend " + ", ".join(f"“{film}”" for film in films) + "."
+    ),
     "semicolons": lambda films: "; ".join(films),
     "json": json.dumps,
-    "json object": lambda films: json.dumps({"films": films, "why": "because"}, indent=1),
-    "json objects": lambda films: f"```json\n{json.dumps([{'title': film, 'why': REASON} for film in films])}\n```",
-    "json by place": lambda films: json.dumps({str(n): film for n, film in enumerate(films, 1)}),
+    "json object": lambda films: json.dumps(
+        {"films": films, "why": "because"}, indent=1
+    ),
+    "json objects": lambda films: (
+        f"```json\n{json.dumps([{'title': film, 'why': REASON} for film in films])}\n```"
+    ),
+    "json by place": lambda films: json.dumps(
+        {str(n): film for n, film in enumerate(films, 1)}
+    ),
 }
-DATED = {"commas": ", ".join, "commas and": lambda films: f"{', '.join(films[:-1])}, and {films[-1]}."}
+DATED = {
+    "commas": ", ".join,
+    "commas and": lambda films: f"{', '.join(films[:-1])}, and {films[-1]}.",
+}
 films = st.lists(st.sampled_from(TITLES), min_size=2, max_size=6, unique=True)
 
 
@@ -49,16 +75,22 @@ def essence(title: str) -> tuple[str, int]:
 
 @pytest.mark.parametrize("style", [*STYLES, *DATED])
 @given(films)
-def test_a_list_with_years_comes_back_from_every_style(style: str, titles: list[str]) -> None:
+def test_a_list_with_years_comes_back_from_every_style(
+    style: str, titles: list[str]
+) -> None:
     text = (STYLES | DATED)[style](titles)
-    assert [essence(title) for title in films_in(text)] == [essence(title) for title in titles]
+    assert [essence(title) for title in films_in(text)] == [
+        essence(title) for title in titles
+    ]
 
 
 @pytest.mark.parametrize("style", STYLES)
 @given(films)
 def test_a_list_without_years_comes_back(style: str, titles: list[str]) -> None:
     names = [spoken(title) for title in titles]
-    assert [key(title) for title in films_in(STYLES[style](names))] == [key(name) for name in names]
+    assert [key(title) for title in films_in(STYLES[style](names))] == [
+        key(name) for name in names
+    ]
 
 
 @pytest.mark.parametrize(("text", "expected"), [
@@ -86,7 +118,10 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 def test_every_film_is_its_own_best_match() -> None:
     np.testing.assert_array_equal(CATALOGUE.match(TITLES).codes, np.arange(len(TITLES)))
     undated = CATALOGUE.match([spoken(title) for title in TITLES])
-    assert undated.invented == [] and (undated.codes == np.arange(len(TITLES))).mean() > 0.97  # the rest are remakes
+    assert (
+        undated.invented == []
+        and (undated.codes == np.arange(len(TITLES))).mean() > 0.97
+    )  # the rest are remakes
 
 
 def typo(title: str, rng: random.Random) -> str:
@@ -94,18 +129,38 @@ def typo(title: str, rng: random.Random) -> str:
     at, letter = rng.randrange(len(title)), rng.choice("abcdefghijklmnopqrstuvwxyz")
     before, here, after = title[:at], title[at], title[at + 1 :]
     swapped = before + after[:1] + here + after[1:]
-    return rng.choice([before + letter + after, before + letter + here + after, before + after, swapped])
+    return rng.choice(
+        [
+            before + letter + after,
+            before + letter + here + after,
+            before + after,
+            swapped,
+        ]
+    )
 
 
 def trade_off(dated: bool) -> tuple[float, float]:
-    """Shares: titles found in spite of one typo, and films of MovieLens beyond the catalogue taken for one in it."""
+    """Shares: titles found in spite of one typo, and films of MovieLens beyond the
+    catalogue taken for one in it.
+    """
     rng = random.Random(0)
-    years = [f" ({year})" if dated and year else "" for _, year in map(split_year, TITLES)]
-    spoilt = CATALOGUE.match([typo(spoken(t), rng) + year for t, year in zip(TITLES, years, strict=True)])
+    years = [
+        f" ({year})" if dated and year else "" for _, year in map(split_year, TITLES)
+    ]
+    spoilt = CATALOGUE.match(
+        [typo(spoken(t), rng) + year for t, year in zip(TITLES, years, strict=True)]
+    )
     items = load_movielens("movielens-small").items.dropna(subset=["year"])
     beyond = items[~items["item"].isin(SPLIT.items["item"])]
-    others = CATALOGUE.match([f"{t} ({y})" if dated else t for t, y in zip(beyond.title, beyond.year, strict=True)])
-    return float((spoilt.codes == np.arange(len(TITLES))).mean()), float((others.codes >= 0).mean())
+    others = CATALOGUE.match(
+        [
+            f"{t} ({y})" if dated else t
+            for t, y in zip(beyond.title, beyond.year, strict=True)
+        ]
+    )
+    return float((spoilt.codes == np.arange(len(TITLES))).mean()), float(
+        (others.codes >= 0).mean()
+    )
 
 
 def test_the_threshold_forgives_typos_and_keeps_films_apart() -> None:
@@ -128,16 +183,38 @@ def test_the_film_meant_is_found(title: str, film: str | None) -> None:
     assert match.invented == [] and (film is None or TITLES[match.codes[0]] == film)
 
 
-@pytest.mark.parametrize("title", ["Toy Story 9", "The Lion King (2014)", "Rocky 7", "Violet Kiwi", "", "!", "(1995)"])
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Toy Story 9",
+        "The Lion King (2014)",
+        "Rocky 7",
+        "Violet Kiwi",
+        "",
+        "!",
+        "(1995)",
+    ],
+)
 def test_what_is_no_film_is_invented(title: str) -> None:
     match = CATALOGUE.match([title])
-    assert match.invented == [title] and match.codes.tolist() == [-1] and match.scores.tolist() == [0]
+    assert (
+        match.invented == [title]
+        and match.codes.tolist() == [-1]
+        and match.scores.tolist() == [0]
+    )
 
 
 def test_sequels_are_never_mistaken_for_each_other() -> None:
     own = Catalogue(["Toy Story (1995)", "Alien (1979)"])
-    assert own.match(["Toy Story 2", "Toy Story II", "Toy Story 2 (1995)", "Aliens (1986)"]).codes.tolist() == [-1] * 4
-    assert own.match(["toy storry", "Toy Story (1996)", "Toy Story (1997)"]).codes.tolist() == [0, 0, -1]
+    assert (
+        own.match(
+            ["Toy Story 2", "Toy Story II", "Toy Story 2 (1995)", "Aliens (1986)"]
+        ).codes.tolist()
+        == [-1] * 4
+    )
+    assert own.match(
+        ["toy storry", "Toy Story (1996)", "Toy Story (1997)"]
+    ).codes.tolist() == [0, 0, -1]
 
 
 def test_of_remakes_the_likely_one_wins() -> None:
@@ -146,9 +223,17 @@ def test_of_remakes_the_likely_one_wins() -> None:
         assert CATALOGUE.match(["Sabrina"], likely=[likely]).codes.tolist() == [likely]
 
 
-HISTORY = [CODES[title] for title in (
-    "Toy Story (1995)", "Heat (1995)", "Matrix, The (1999)", "Godfather, The (1972)", "Big (1988)",
-    "Good, the Bad and the Ugly, The (Buono, il brutto, il cattivo, Il) (1966)")]  # fmt: skip
+HISTORY = [
+    CODES[title]
+    for title in (
+        "Toy Story (1995)",
+        "Heat (1995)",
+        "Matrix, The (1999)",
+        "Godfather, The (1972)",
+        "Big (1988)",
+        "Good, the Bad and the Ugly, The (Buono, il brutto, il cattivo, Il) (1966)",
+    )
+]
 
 
 @pytest.mark.parametrize(("text", "past", "others", "invented"), [
@@ -166,7 +251,9 @@ HISTORY = [CODES[title] for title in (
     ("The films are: 1. Big, 2. Heat, 3. The Matrix. Heat 2 and 3.5 Big are none.", [1, 2, 4], [], []),
     ("", [], [], []),
 ])  # fmt: skip
-def test_films_mentioned_in_free_text(text: str, past: list[int], others: list[str], invented: list[str]) -> None:
+def test_films_mentioned_in_free_text(
+    text: str, past: list[int], others: list[str], invented: list[str]
+) -> None:
     found = cited(text, CATALOGUE, HISTORY)
     assert found.cited == [HISTORY[place] for place in past]
     assert [TITLES[code] for code in found.others] == others
@@ -179,14 +266,30 @@ def test_a_ranking_is_full_without_duplicates_and_in_the_models_order(
 ) -> None:
     candidates = [CODES[title] for title in dict.fromkeys([*offered, *TITLES[:9]])]
     seen = data.draw(st.lists(st.sampled_from(candidates), max_size=1))
-    ranking = ranked("\n".join(f"- {title}" for title in [*named, "Zebra Quux (1903)"]), candidates, CATALOGUE, seen, k)
-    good = [CODES[title] for title in named if CODES[title] in candidates and CODES[title] not in seen][:k]
+    ranking = ranked(
+        "\n".join(f"- {title}" for title in [*named, "Zebra Quux (1903)"]),
+        candidates,
+        CATALOGUE,
+        seen,
+        k,
+    )
+    good = [
+        CODES[title]
+        for title in named
+        if CODES[title] in candidates and CODES[title] not in seen
+    ][:k]
     rest = [code for code in candidates if code not in {*good, *seen}]
     assert ranking.codes.tolist() == [*good, *rest][:k]
     assert ranking.filled == k - len(good) and ranking.invented == ["Zebra Quux (1903)"]
-    assert ranking.refused == [CODES[title] for title in named if CODES[title] not in set(candidates) - set(seen)]
+    assert ranking.refused == [
+        CODES[title]
+        for title in named
+        if CODES[title] not in set(candidates) - set(seen)
+    ]
 
 
 def test_too_few_candidates_are_said() -> None:
-    with pytest.raises(ValueError, match="k=2, but only 1 candidates are not in `seen`"):
+    with pytest.raises(
+        ValueError, match="k=2, but only 1 candidates are not in `seen`"
+    ):
         ranked("Heat", [0, 1], CATALOGUE, [1], 2)

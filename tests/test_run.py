@@ -1,4 +1,6 @@
-"""Running notebooks without a window: verdicts, memory, interruption, and nothing left behind. And starting the lab."""
+"""Running notebooks without a window: verdicts, memory, interruption, and nothing left
+behind. And starting the lab.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,18 @@ def executed(path: Path, folder: Path, **options: float) -> run.Run:
 
 def test_a_notebook_runs_in_this_python_and_that_folder(tmp_path: Path) -> None:
     source = "import os, sys, xrec_utils\nprint(sys.executable)\nprint(os.getcwd())\nprint(os.environ['XREC_QUIET'])"
-    done = executed(write(tmp_path / "a.ipynb", "# Title", source, "filled = bytes(50_000_000) + b'1'"), tmp_path)
+    done = executed(
+        write(
+            tmp_path / "a.ipynb", "# Title", source, "filled = bytes(50_000_000) + b'1'"
+        ),
+        tmp_path,
+    )
     assert done.verdict == "OK" and done.error == ""
-    assert done.notebook.cells[1].outputs[0].text.split("\n")[:3] == [sys.executable, str(tmp_path), "1"]
+    assert done.notebook.cells[1].outputs[0].text.split("\n")[:3] == [
+        sys.executable,
+        str(tmp_path),
+        "1",
+    ]
     assert [cell.execution_count for cell in done.notebook.cells[1:]] == [1, 2]
     assert 80 < done.peak_mb < 1000 and 0 < done.seconds < 60
 
@@ -40,22 +51,31 @@ def test_a_notebook_runs_in_this_python_and_that_folder(tmp_path: Path) -> None:
     ],
 )
 def test_a_failure_names_its_cell(source: str, error: str, tmp_path: Path) -> None:
-    done = executed(write(tmp_path / "a.ipynb", "x = 1", source, "y = 1"), tmp_path, cell_timeout=2)
+    done = executed(
+        write(tmp_path / "a.ipynb", "x = 1", source, "y = 1"), tmp_path, cell_timeout=2
+    )
     assert done.verdict.startswith(f"FAILED {error}")
     assert done.notebook.cells[2].execution_count is None
 
 
 def test_peak_memory_is_the_peak() -> None:
     code = "x = bytearray(b'1') * 200_000_000; del x; print(flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         process.stdout.readline()
-        peak, now = run.peak_mb(process.pid), psutil.Process(process.pid).memory_info().rss / 1e6
+        peak, now = (
+            run.peak_mb(process.pid),
+            psutil.Process(process.pid).memory_info().rss / 1e6,
+        )
         process.communicate(b"\n")
     assert 200 < peak < 400
     assert now < 100
 
 
-def test_peak_memory_without_proc_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_peak_memory_without_proc_is_the_current_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(run.Path, "exists", lambda self: False)
     now = psutil.Process().memory_info().rss / 1e6
     assert run.peak_mb(os.getpid()) == pytest.approx(now, rel=0.2)
@@ -71,21 +91,36 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_notebooks_are_chosen_by_number_or_path(folder: Path) -> None:
-    assert [path.stem for path in run.chosen([], folder)] == ["00_good", "04_bad", "05_good"]
-    assert [path.stem for path in run.chosen(["05", "00"], folder)] == ["05_good", "00_good"]
-    assert run.chosen([str(folder / "04_bad.ipynb")], folder / "elsewhere") == [folder / "04_bad.ipynb"]
-    with pytest.raises(SystemExit, match='no notebook "07": there are 00_good, 04_bad, 05_good'):
+    assert [path.stem for path in run.chosen([], folder)] == [
+        "00_good",
+        "04_bad",
+        "05_good",
+    ]
+    assert [path.stem for path in run.chosen(["05", "00"], folder)] == [
+        "05_good",
+        "00_good",
+    ]
+    assert run.chosen([str(folder / "04_bad.ipynb")], folder / "elsewhere") == [
+        folder / "04_bad.ipynb"
+    ]
+    with pytest.raises(
+        SystemExit, match='no notebook "07": there are 00_good, 04_bad, 05_good'
+    ):
         run.chosen(["07"], folder)
     with pytest.raises(SystemExit, match="no notebooks in"):
         run.chosen([], folder / "elsewhere")
 
 
-def test_each_notebook_gets_a_line_and_nothing_changes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_notebook_gets_a_line_and_nothing_changes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = {path: path.read_bytes() for path in folder.iterdir()}
     assert run.run_all(run.chosen(["00", "04"], folder)) == 1
     good, bad = capsys.readouterr().out.splitlines()
     assert good.startswith("00_good ") and good.endswith(" MB  OK")
-    assert bad.startswith("04_bad ") and bad.endswith(" MB  FAILED cell 0: ZeroDivisionError: division by zero")
+    assert bad.startswith("04_bad ") and bad.endswith(
+        " MB  FAILED cell 0: ZeroDivisionError: division by zero"
+    )
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -99,7 +134,9 @@ def test_main_returns_whether_all_ran(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_ends_the_kernel_and_changes_nothing(kill: signal.Signals, tmp_path: Path) -> None:
+def test_an_interruption_ends_the_kernel_and_changes_nothing(
+    kill: signal.Signals, tmp_path: Path
+) -> None:
     repository, temporary = tmp_path / "repository", tmp_path / "temporary"
     repository.mkdir()
     temporary.mkdir()
@@ -108,14 +145,21 @@ def test_an_interruption_ends_the_kernel_and_changes_nothing(kill: signal.Signal
     before = path.read_bytes()
     command = [sys.executable, "-m", "xrec_utils.run", str(path)]
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         kernel = wait_for(tmp_path / "pid")
         process.send_signal(kill)
         printed = process.communicate(timeout=30)[0]
-    assert process.returncode == 130 and "nothing in the repository was changed" in printed
+    assert (
+        process.returncode == 130 and "nothing in the repository was changed" in printed
+    )
     assert path.read_bytes() == before and list(repository.iterdir()) == [path]
     assert list(temporary.glob("xrec-*")) == []
-    assert not psutil.pid_exists(kernel) or psutil.Process(kernel).status() == psutil.STATUS_ZOMBIE
+    assert (
+        not psutil.pid_exists(kernel)
+        or psutil.Process(kernel).status() == psutil.STATUS_ZOMBIE
+    )
 
 
 def wait_for(path: Path, seconds: float = 30) -> int:
@@ -137,7 +181,9 @@ def wait_for(path: Path, seconds: float = 30) -> int:
         (True, False, {"--allow-root", "--no-browser"}),
     ],
 )
-def test_the_lab_opens_a_browser_only_where_one_can_open(root_user: bool, display: bool, flags: set[str]) -> None:
+def test_the_lab_opens_a_browser_only_where_one_can_open(
+    root_user: bool, display: bool, flags: set[str]
+) -> None:
     line = lab.command(9999, "localhost", root_user, display)
     assert {"--port=9999", "--ip=localhost"} <= set(line)
     assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in line
@@ -146,17 +192,23 @@ def test_the_lab_opens_a_browser_only_where_one_can_open(root_user: bool, displa
 
 def test_a_display_is_recognised() -> None:
     assert lab.has_display("darwin", {}) and lab.has_display("win32", {})
-    assert lab.has_display("linux", {"DISPLAY": ":0"}) and lab.has_display("linux", {"WAYLAND_DISPLAY": "wayland-0"})
+    assert lab.has_display("linux", {"DISPLAY": ":0"}) and lab.has_display(
+        "linux", {"WAYLAND_DISPLAY": "wayland-0"}
+    )
     assert not lab.has_display("linux", {"DISPLAY": ""})
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_the_lab_starts_in_the_repository_with_the_package_in_reach(
-    interrupted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    interrupted: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     calls = []
 
-    def start(line: list[str], cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def start(
+        line: list[str], cwd: Path, env: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         calls.append((line, cwd, env["PYTHONPATH"]))
         if interrupted:
             raise KeyboardInterrupt
@@ -167,5 +219,9 @@ def test_the_lab_starts_in_the_repository_with_the_package_in_reach(
     monkeypatch.delenv("DISPLAY", raising=False)
     assert lab.main(["--port", "9998"]) == (0 if interrupted else 3)
     ((line, cwd, path),) = calls
-    assert "--port=9998" in line and cwd == ROOT and path == os.pathsep.join([str(ROOT), "elsewhere"])
+    assert (
+        "--port=9998" in line
+        and cwd == ROOT
+        and path == os.pathsep.join([str(ROOT), "elsewhere"])
+    )
     assert "Ctrl-C" in capsys.readouterr().out

@@ -1,4 +1,6 @@
-"""What a notebook writes out and what the package holds are the same code, docstrings and annotations aside."""
+"""What a notebook writes out and what the package holds are the same code, docstrings
+and annotations aside.
+"""
 
 from __future__ import annotations
 
@@ -70,23 +72,39 @@ class Bare(ast.NodeTransformer):
 def definition(sources: list[str], name: str) -> str:
     """The one top-level definition of `name`, bare, as text."""
     nodes = [node for source in sources for node in ast.parse(source).body]
-    found = [node for node in nodes if isinstance(node, Definition) and node.name == name]
+    found = [
+        node for node in nodes if isinstance(node, Definition) and node.name == name
+    ]
     assert len(found) == 1, f"{len(found)} definitions of {name}, expected one"
     return ast.unparse(Bare().visit(found[0]))
 
 
 def cells(path: Path) -> list[str]:
-    return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    return [
+        cell.source
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code"
+    ]
 
 
 @pytest.mark.parametrize(("number", "name", "module"), SAME, ids=lambda part: part)
-def test_the_notebook_writes_out_what_the_package_holds(number: str, name: str, module: str) -> None:
+def test_the_notebook_writes_out_what_the_package_holds(
+    number: str, name: str, module: str
+) -> None:
     (notebook,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
-    packaged = ROOT.joinpath("xrec_utils", *module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+    packaged = (
+        ROOT.joinpath("xrec_utils", *module.split("."))
+        .with_suffix(".py")
+        .read_text(encoding="utf-8")
+    )
     assert definition(cells(notebook), name) == definition([packaged], name)
 
 
 def test_the_comparison_sees_a_difference_and_only_that() -> None:
     plain = 'def f(x, *, y=1):\n    """Say."""\n    z = x\n    return z + y'
     typed = "def f(x: int, *, y: int = 1) -> int:\n    z: int = x\n    return z + y"
-    assert definition([plain], "f") == definition([typed], "f") != definition([typed.replace("+", "-")], "f")
+    assert (
+        definition([plain], "f")
+        == definition([typed], "f")
+        != definition([typed.replace("+", "-")], "f")
+    )

@@ -1,4 +1,6 @@
-"""README's curl command works as printed, against the service started as `make serve` starts it."""
+"""README's curl command works as printed, against the service started as `make serve`
+starts it.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,16 @@ import pytest
 from xrec_utils.bench_service import Started, started
 from xrec_utils.paths import ROOT
 
-PART = re.compile(r"<!-- curl: begin -->\n```bash\n(.*?)```\n<!-- curl: end -->", re.DOTALL)
+PART = re.compile(
+    r"<!-- curl: begin -->\n```bash\n(.*?)```\n<!-- curl: end -->", re.DOTALL
+)
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Started]:
-    """The service in a process of its own; at the end it stops on Ctrl-C, without an error."""
+    """The service in a process of its own; at the end it stops on Ctrl-C, without an
+    error.
+    """
     with started() as running:
         yield running
     assert running.process.wait(timeout=20) in (0, None)
@@ -29,7 +35,9 @@ def test_the_curl_command_answers(running: Started) -> None:
     (command,) = PART.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     assert "localhost:8000" in command
     line = ["sh", "-c", command.replace("localhost:8000", running.address)]
-    answer = json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
+    answer = json.loads(
+        subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    )
     assert [film["item"] for film in answer["history"]] == [2571, 1, 260]
     assert [film["given"] for film in answer["corrections"]] == ["Toy Storry"]
     assert len(answer["recommendations"]) == 3
@@ -42,7 +50,14 @@ def test_the_curl_command_answers(running: Started) -> None:
 def test_a_port_that_is_taken_is_said_plainly(
     running: Started, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(RuntimeError, match="did not start"), started(running.address.split(":")[1]):
+    with (
+        pytest.raises(RuntimeError, match="did not start"),
+        started(running.address.split(":")[1]),
+    ):
         pass
     message = capfd.readouterr().err
-    assert "cannot start" in message and "PORT=8001 make serve" in message and "Traceback" not in message
+    assert (
+        "cannot start" in message
+        and "PORT=8001 make serve" in message
+        and "Traceback" not in message
+    )

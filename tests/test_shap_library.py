@@ -1,4 +1,6 @@
-"""SHAP through the library: right values, quiet, and unable to break TensorFlow for the rest of the process."""
+"""SHAP through the library: right values, quiet, and unable to break TensorFlow for the
+rest of the process.
+"""
 
 import warnings
 
@@ -6,7 +8,12 @@ import numpy as np
 import pytest
 
 from xrec_utils.explain import shap_library
-from xrec_utils.explain.shap_library import ExplainerError, global_importance, shap_values, untouched_tensorflow
+from xrec_utils.explain.shap_library import (
+    ExplainerError,
+    global_importance,
+    shap_values,
+    untouched_tensorflow,
+)
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.games import Explanation, feature_game
 from xrec_utils.keras_start import keras
@@ -48,11 +55,22 @@ def exact(function, row):
     return brute_force(feature_game(function, row, BACKGROUND, NAMES)).values
 
 
-@pytest.mark.parametrize(("method", "tolerance"), [("kernel", 1e-6), ("permutation", 0.03)])
+@pytest.mark.parametrize(
+    ("method", "tolerance"), [("kernel", 1e-6), ("permutation", 0.03)]
+)
 def test_function_against_brute_force(method, tolerance):
-    found = shap_values(predict, ROWS, BACKGROUND, method, NAMES, budget=60 if method == "permutation" else None)
+    found = shap_values(
+        predict,
+        ROWS,
+        BACKGROUND,
+        method,
+        NAMES,
+        budget=60 if method == "permutation" else None,
+    )
     for explanation, row in zip(found, ROWS, strict=True):
-        np.testing.assert_allclose(explanation.values, exact(predict, row), atol=tolerance)
+        np.testing.assert_allclose(
+            explanation.values, exact(predict, row), atol=tolerance
+        )
         assert explanation.score == pytest.approx(predict(row[None])[0], abs=1e-6)
         assert explanation.base == pytest.approx(predict(BACKGROUND).mean(), abs=1e-6)
         assert explanation.gap == pytest.approx(0, abs=1e-6)
@@ -62,10 +80,14 @@ def test_function_against_brute_force(method, tolerance):
 @pytest.mark.parametrize("method", ["deep", "gradient"])
 def test_linear_model_is_exact(method):
     model = mlp(activation=None, hidden=None)
-    found = shap_values(model, ROWS, BACKGROUND, method, budget=20_000 if method == "gradient" else None)
+    found = shap_values(
+        model, ROWS, BACKGROUND, method, budget=20_000 if method == "gradient" else None
+    )
     first, last = (layer.kernel.numpy() for layer in model.layers[1:])
     truth = (ROWS - BACKGROUND.mean(axis=0)) * (first @ last)[:, 0]
-    slack = 4 * np.array([e.error for e in found]) + 1e-5 if method == "gradient" else 1e-5
+    slack = (
+        4 * np.array([e.error for e in found]) + 1e-5 if method == "gradient" else 1e-5
+    )
     assert (np.abs([e.values for e in found] - truth) <= slack).all()
     assert found[0].players == ("x0", "x1", "x2", "x3", "x4")
 
@@ -73,14 +95,19 @@ def test_linear_model_is_exact(method):
 def test_deep_adds_up_and_gradient_nearly_so():
     model = mlp()
     for explanation in shap_values(model, ROWS, BACKGROUND, "deep"):
-        assert explanation.gap == pytest.approx(0, abs=1e-5) and explanation.error is None
+        assert (
+            explanation.gap == pytest.approx(0, abs=1e-5) and explanation.error is None
+        )
     for explanation in shap_values(model, ROWS, BACKGROUND, "gradient"):
         assert abs(explanation.gap) < 4 * np.linalg.norm(explanation.error)
 
 
 def test_stated_errors_of_gradient_hold():
     model = mlp()
-    runs = [shap_values(model, ROWS[:1], BACKGROUND, "gradient", seed=seed, budget=200)[0] for seed in range(20)]
+    runs = [
+        shap_values(model, ROWS[:1], BACKGROUND, "gradient", seed=seed, budget=200)[0]
+        for seed in range(20)
+    ]
     spread = np.std([run.values for run in runs], axis=0, ddof=1)
     stated = np.mean([run.error for run in runs], axis=0)
     assert 0.6 < np.median(spread / stated) < 1.5
@@ -97,11 +124,18 @@ def test_last_output_is_explained_and_the_other_mirrors_it(method):
 
 def test_integer_ids_work_with_permutation_and_are_named_otherwise():
     ids = keras.Input((2,), dtype="int32", name="user_and_film")
-    model = keras.Model(ids, layers.Dense(1)(layers.Flatten()(layers.Embedding(9, 3)(ids))))
+    model = keras.Model(
+        ids, layers.Dense(1)(layers.Flatten()(layers.Embedding(9, 3)(ids)))
+    )
     pairs = RNG.integers(0, 9, (10, 2))
-    assert shap_values(model, pairs[:1], pairs, "permutation")[0].gap == pytest.approx(0, abs=1e-5)
+    assert shap_values(model, pairs[:1], pairs, "permutation")[0].gap == pytest.approx(
+        0, abs=1e-5
+    )
     for method in ("deep", "gradient"):
-        with pytest.raises(ExplainerError, match=r"user_and_film.*int32 ids.*Split the model.*permutation"):
+        with pytest.raises(
+            ExplainerError,
+            match=r"user_and_film.*int32 ids.*Split the model.*permutation",
+        ):
             shap_values(model, pairs[:1], pairs, method)
 
 
@@ -112,12 +146,19 @@ def test_models_without_a_graph_and_with_two_inputs_are_named():
 
     with pytest.raises(ExplainerError, match="not Own"):
         shap_values(Own(), ROWS, BACKGROUND, "deep")
-    assert shap_values(Own(), ROWS, BACKGROUND, "kernel")[0].values[1:] == pytest.approx(0, abs=1e-6)
+    assert shap_values(Own(), ROWS, BACKGROUND, "kernel")[0].values[
+        1:
+    ] == pytest.approx(0, abs=1e-6)
     with pytest.raises(ExplainerError, match="not function"):
         shap_values(predict, ROWS, BACKGROUND, "gradient")
     one, two = keras.Input((5,)), keras.Input((5,))
     with pytest.raises(ExplainerError, match="2 inputs"):
-        shap_values(keras.Model([one, two], layers.Dense(1)(one + two)), ROWS, BACKGROUND, "deep")
+        shap_values(
+            keras.Model([one, two], layers.Dense(1)(one + two)),
+            ROWS,
+            BACKGROUND,
+            "deep",
+        )
 
 
 def test_silu_is_reported_instead_of_wrong_values():
@@ -167,7 +208,9 @@ def test_the_guard_is_what_keeps_training_alive():
     before = execute.record_gradient
     model = gru_model()
     with pytest.raises(Exception, match="shap_TensorList"), untouched_tensorflow():
-        explainer = shap_library.shap.DeepExplainer((model.inputs, model.outputs[0]), HISTORIES)
+        explainer = shap_library.shap.DeepExplainer(
+            (model.inputs, model.outputs[0]), HISTORIES
+        )
         try:
             explainer.shap_values(HISTORIES[:1])
         finally:
@@ -206,13 +249,19 @@ def test_seed_decides_and_the_global_state_stays(method):
     model = mlp() if method == "gradient" else predict
     np.random.seed(11)
     before = np.random.get_state()[1].copy()
-    one, same = (shap_values(model, ROWS, BACKGROUND, method, seed=5, budget=20) for _ in range(2))
+    one, same = (
+        shap_values(model, ROWS, BACKGROUND, method, seed=5, budget=20)
+        for _ in range(2)
+    )
     np.testing.assert_array_equal(np.random.get_state()[1], before)
     np.testing.assert_array_equal([e.values for e in one], [e.values for e in same])
 
 
 def test_wrong_arguments_are_named():
-    with pytest.raises(ValueError, match="'shapley' is unknown; choose one of deep, gradient, kernel, permutation"):
+    with pytest.raises(
+        ValueError,
+        match="'shapley' is unknown; choose one of deep, gradient, kernel, permutation",
+    ):
         shap_values(predict, ROWS, BACKGROUND, "shapley")
     with pytest.raises(ValueError, match=r"row\[None\]"):
         shap_values(predict, ROWS[0], BACKGROUND, "kernel")
@@ -230,4 +279,6 @@ def test_global_importance_is_the_sorted_mean():
     assert table["player"].tolist() == ["b", "a"]
     assert table["importance"].tolist() == [2.0, 1.5]
     with pytest.raises(ValueError, match="different players"):
-        global_importance([explanation([1.0, 2.0]), explanation([1.0, 2.0], ("a", "c"))])
+        global_importance(
+            [explanation([1.0, 2.0]), explanation([1.0, 2.0], ("a", "c"))]
+        )

@@ -50,9 +50,13 @@ def test_efficiency(scores):
 
 @given(arrays(float, 16, elements=numbers), arrays(float, 16, elements=numbers))
 def test_additivity(a, b):
-    one, two, both = (brute_force(table_game(scores)).values for scores in (a, b, a + b))
+    one, two, both = (
+        brute_force(table_game(scores)).values for scores in (a, b, a + b)
+    )
     np.testing.assert_allclose(one + two, both, atol=1e-9)
-    one, two, both = (permutation_sampling(table_game(scores), 4).values for scores in (a, b, a + b))
+    one, two, both = (
+        permutation_sampling(table_game(scores), 4).values for scores in (a, b, a + b)
+    )
     np.testing.assert_allclose(one + two, both, atol=1e-9)
 
 
@@ -60,14 +64,21 @@ def test_additivity(a, b):
 def test_a_player_who_only_adds_a_constant_gets_it_and_changes_nobody(scores, constant):
     with_dummy = np.concatenate([scores, scores + constant])
     found = brute_force(table_game(with_dummy)).values
-    np.testing.assert_allclose(found, [*brute_force(table_game(scores)).values, constant], atol=1e-9)
-    assert permutation_sampling(table_game(with_dummy), 4).values[3] == pytest.approx(constant, abs=1e-9)
+    np.testing.assert_allclose(
+        found, [*brute_force(table_game(scores)).values, constant], atol=1e-9
+    )
+    assert permutation_sampling(table_game(with_dummy), 4).values[3] == pytest.approx(
+        constant, abs=1e-9
+    )
 
 
 @given(arrays(float, 3, elements=numbers), arrays(float, 3, elements=numbers))
 def test_players_who_do_the_same_get_the_same(size_scores, other):
     """Players 0 and 1 count only by their number; player 2 is free."""
-    scores = [(other if place & 4 else size_scores)[(place & 1) + (place >> 1 & 1)] for place in range(8)]
+    scores = [
+        (other if place & 4 else size_scores)[(place & 1) + (place >> 1 & 1)]
+        for place in range(8)
+    ]
     found = brute_force(table_game(np.array(scores))).values
     assert found[0] == pytest.approx(found[1], abs=1e-9)
 
@@ -84,32 +95,48 @@ def test_linear_game_gives_each_film_its_own_part():
 
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_mean_pooling_has_a_closed_form(n):
-    """phi_i = (a_i + (a_i - mean of the others)(H_n - 1)) / n with H_n = 1 + 1/2 + ... + 1/n."""
+    """phi_i = (a_i + (a_i - mean of the others)(H_n - 1)) / n with H_n = 1 + 1/2 + ...
+    + 1/n.
+    """
     model = MeanPool()
     a = model.inputs[HISTORY[:n]] @ model.outputs[:, ITEM]
     others = (a.sum() - a) / max(n - 1, 1)
     harmonic = np.sum(1 / np.arange(1, n + 1))
     expected = (a + (a - others) * (harmonic - 1)) / n
-    np.testing.assert_allclose(brute_force(history_game(model, HISTORY[:n], ITEM)).values, expected, atol=1e-12)
+    np.testing.assert_allclose(
+        brute_force(history_game(model, HISTORY[:n], ITEM)).values, expected, atol=1e-12
+    )
 
 
 def test_linear_features_have_a_closed_form():
     rng = np.random.default_rng(0)
-    weights, row, background = rng.normal(size=6), rng.normal(size=6), rng.normal(size=(30, 6))
+    weights, row, background = (
+        rng.normal(size=6),
+        rng.normal(size=6),
+        rng.normal(size=(30, 6)),
+    )
     found = brute_force(feature_game(lambda x: x @ weights, row, background, "abcdef"))
-    np.testing.assert_allclose(found.values, weights * (row - background.mean(axis=0)), atol=1e-12)
+    np.testing.assert_allclose(
+        found.values, weights * (row - background.mean(axis=0)), atol=1e-12
+    )
 
 
 def test_features_equal_the_shap_library():
     import shap
 
     rng = np.random.default_rng(0)
-    row, background, weights = rng.normal(size=(1, 5)), rng.normal(size=(20, 5)), rng.normal(size=(5, 3))
+    row, background, weights = (
+        rng.normal(size=(1, 5)),
+        rng.normal(size=(20, 5)),
+        rng.normal(size=(5, 3)),
+    )
 
     def predict(x):
         return np.tanh(x @ weights).sum(axis=1)
 
-    library = shap.KernelExplainer(predict, background)  # five players: it solves for all 2^5 groups, without sampling
+    library = shap.KernelExplainer(
+        predict, background
+    )  # five players: it solves for all 2^5 groups, without sampling
     expected = library.shap_values(row, silent=True, l1_reg=False)[0]
     found = brute_force(feature_game(predict, row[0], background, "abcde"))
     np.testing.assert_allclose(found.values, expected, atol=1e-9)
@@ -117,7 +144,9 @@ def test_features_equal_the_shap_library():
 
 
 def test_brute_force_stops_at_twenty_players_before_asking_the_model():
-    with pytest.raises(ValueError, match=r"21 players make 2\^21 groups.*permutation_sampling"):
+    with pytest.raises(
+        ValueError, match=r"21 players make 2\^21 groups.*permutation_sampling"
+    ):
         brute_force(Game(tuple("abcdefghijklmnopqrstu"), "t", pytest.fail))
 
 
@@ -159,15 +188,21 @@ def test_values_and_errors_are_the_mean_and_spread_of_the_pairs():
                 pair[player] += (game(present[None])[0] - before) / 2
     found = permutation_sampling(game, 2 * pairs, seed=5)
     np.testing.assert_allclose(found.values, contributions.mean(axis=0))
-    np.testing.assert_allclose(found.error, contributions.std(axis=0, ddof=1) / np.sqrt(pairs))
+    np.testing.assert_allclose(
+        found.error, contributions.std(axis=0, ddof=1) / np.sqrt(pairs)
+    )
 
 
 def test_pairs_beat_as_many_single_orders():
     """On a game of pairwise interactions an order and its reverse cancel every error."""
     rng = np.random.default_rng(0)
     interactions = rng.normal(size=(6, 6))
-    game = Game(tuple("abcdef"), "pairs", lambda m: np.einsum("ni,ij,nj->n", m, interactions, m))
-    np.testing.assert_allclose(permutation_sampling(game, 4).values, brute_force(game).values, atol=1e-12)
+    game = Game(
+        tuple("abcdef"), "pairs", lambda m: np.einsum("ni,ij,nj->n", m, interactions, m)
+    )
+    np.testing.assert_allclose(
+        permutation_sampling(game, 4).values, brute_force(game).values, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -181,9 +216,13 @@ def test_one_or_two_players_are_exact(n):
 def test_the_result_depends_on_the_seed_and_on_nothing_else(monkeypatch):
     game = history_game(Tanh(), HISTORY, ITEM)
     found = permutation_sampling(game, 20, seed=1)
-    assert not np.array_equal(found.values, permutation_sampling(game, 20, seed=2).values)
+    assert not np.array_equal(
+        found.values, permutation_sampling(game, 20, seed=2).values
+    )
     monkeypatch.setattr(shapley, "MASK_BYTES", 1)
-    np.testing.assert_allclose(found.values, permutation_sampling(game, 20, seed=1).values, atol=1e-12)
+    np.testing.assert_allclose(
+        found.values, permutation_sampling(game, 20, seed=1).values, atol=1e-12
+    )
     assert found.method == "Shapley by 20 permutations" and found.seconds > 0
 
 
@@ -196,7 +235,9 @@ def test_all_orders_together_are_exact():
 
 @pytest.mark.parametrize("permutations", [0, 2, 7])
 def test_orders_come_in_pairs(permutations):
-    with pytest.raises(ValueError, match=f"permutations={permutations} must be even and at least 4"):
+    with pytest.raises(
+        ValueError, match=f"permutations={permutations} must be even and at least 4"
+    ):
         permutation_sampling(table_game(np.zeros(4)), permutations)
 
 
@@ -204,7 +245,9 @@ def test_orders_come_in_pairs(permutations):
 
 
 def test_leave_one_out_by_hand():
-    """Either of two players is enough for the score of 1: each alone looks worthless, and the gap shows it."""
+    """Either of two players is enough for the score of 1: each alone looks worthless,
+    and the gap shows it.
+    """
     found = leave_one_out(table_game(np.array([0.0, 1.0, 1.0, 1.0])))
     assert found.values.tolist() == [0, 0] and found.gap == 1
     found = leave_one_out(table_game(np.array([1.0, 2.0, 4.0, 9.0])))
@@ -216,4 +259,6 @@ def test_orders_without_a_reason():
     assert most_recent(game).top().tolist() == [6, 5, 4, 3, 2, 1, 0]
     assert np.array_equal(random_order(game, 3).values, random_order(game, 3).values)
     first = [random_order(game, seed).top()[0] for seed in range(700)]
-    assert np.bincount(first, minlength=7).min() > 65  # 100 expected, standard deviation 9
+    assert (
+        np.bincount(first, minlength=7).min() > 65
+    )  # 100 expected, standard deviation 9

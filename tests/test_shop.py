@@ -1,4 +1,6 @@
-"""The shop does what its card says: its reasons are exact Shapley values, its log is made by its code, it is frozen."""
+"""The shop does what its card says: its reasons are exact Shapley values, its log is
+made by its code, it is frozen.
+"""
 
 import hashlib
 import itertools
@@ -29,23 +31,46 @@ def earlier(owned: list[int], item: int) -> float:
 
 
 def test_the_parameters_are_frozen() -> None:
-    """Policies and explainers are tuned on this shop: whoever changes it must say so, here and in the data card."""
-    assert hashlib.sha256(repr(asdict(SHOP.parameters)).encode()).hexdigest()[:16] == FROZEN
+    """Policies and explainers are tuned on this shop: whoever changes it must say so,
+    here and in the data card.
+    """
+    assert (
+        hashlib.sha256(repr(asdict(SHOP.parameters)).encode()).hexdigest()[:16]
+        == FROZEN
+    )
 
 
 def test_utility_is_the_sum_of_its_parts() -> None:
     customers = SHOP.customers(3, seed=1)
     parts = SHOP.parts(customers, 2, [code("printer")], NOON)
-    assert tuple(parts) == PARTS and all(part.shape == (SHOP.n_items,) for part in parts.values())
-    assert np.allclose(SHOP.utility(customers, 2, [code("printer")], NOON), sum(parts.values()))
+    assert tuple(parts) == PARTS and all(
+        part.shape == (SHOP.n_items,) for part in parts.values()
+    )
+    assert np.allclose(
+        SHOP.utility(customers, 2, [code("printer")], NOON), sum(parts.values())
+    )
 
 
 def test_rules_by_hand() -> None:
-    """A need counts once, a bundle needs both, a suppressor takes away, a second device is worth less."""
-    ink, stove, novel, printer = code("ink"), code("camping stove"), code("novel"), code("printer", 3)
+    """A need counts once, a bundle needs both, a suppressor takes away, a second device
+    is worth less.
+    """
+    ink, stove, novel, printer = (
+        code("ink"),
+        code("camping stove"),
+        code("novel"),
+        code("printer", 3),
+    )
     assert earlier([], ink) == 0
-    assert earlier([code("printer")], ink) == earlier([code("printer"), code("printer", 1)], ink) == 2.5
-    assert earlier([code("tent")], stove) == 0 and earlier([code("tent"), code("sleeping bag")], stove) == 2.5
+    assert (
+        earlier([code("printer")], ink)
+        == earlier([code("printer"), code("printer", 1)], ink)
+        == 2.5
+    )
+    assert (
+        earlier([code("tent")], stove) == 0
+        and earlier([code("tent"), code("sleeping bag")], stove) == 2.5
+    )
     assert earlier([code("e-reader")], novel) == -2
     assert earlier([code("printer"), code("printer", 1)], printer) == -3
     assert earlier([code("ink")], code("ink", 1)) == 0  # not durable
@@ -59,9 +84,16 @@ def test_rules_by_hand() -> None:
 def test_true_reasons_are_shapley_values(names: list[str], target: str) -> None:
     owned = [code(name, place) for place, name in enumerate(names)]
     item = code(target, 9)
-    game = Game(tuple(names[i] + str(i) for i in range(len(names))), "earlier",
-                lambda masks: np.array([earlier(list(itertools.compress(owned, mask)), item) for mask in masks]))
-    assert np.allclose(SHOP.true_reasons(owned, item), brute_force(game).values, atol=1e-12)
+    game = Game(
+        tuple(names[i] + str(i) for i in range(len(names))),
+        "earlier",
+        lambda masks: np.array(
+            [earlier(list(itertools.compress(owned, mask)), item) for mask in masks]
+        ),
+    )
+    assert np.allclose(
+        SHOP.true_reasons(owned, item), brute_force(game).values, atol=1e-12
+    )
 
 
 def test_context_by_hand() -> None:
@@ -77,7 +109,9 @@ def test_context_by_hand() -> None:
 def test_reactions_follow_the_sigmoid() -> None:
     reactions = react(SHOP, np.full(40_000, 0.5), np.random.default_rng(0))
     for reaction, utility in ((1, 0.5), (2, 0.5 - SHOP.parameters.buy_threshold)):
-        assert np.mean(reactions >= reaction) == pytest.approx(1 / (1 + math.exp(-utility)), abs=0.01)
+        assert np.mean(reactions >= reaction) == pytest.approx(
+            1 / (1 + math.exp(-utility)), abs=0.01
+        )
 
 
 def test_stars_rise_with_liking_and_ignore_the_price() -> None:
@@ -87,7 +121,9 @@ def test_stars_rise_with_liking_and_ignore_the_price() -> None:
         parts = {name: np.array([liking.get(name, 0.0)]) for name in PARTS}
         return float(np.mean([stars(parts, 0, random) for _ in range(500)]))
 
-    assert mean() == pytest.approx(3, abs=0.1) and mean(category=2.0) == pytest.approx(4, abs=0.1)
+    assert mean() == pytest.approx(3, abs=0.1) and mean(category=2.0) == pytest.approx(
+        4, abs=0.1
+    )
     assert mean(appeal=9.0) == 5 and mean(appeal=-9.0) == 1
     assert mean(price=-3.0, base=-3.5, hour=1.0) == pytest.approx(3, abs=0.1)
 
@@ -106,10 +142,15 @@ def log() -> shop_log.ShopData:
 
 
 def test_every_event_sums_up(log: shop_log.ShopData) -> None:
-    """The reasons of an event add up to its part `earlier`, and point to purchases of the same customer before it."""
+    """The reasons of an event add up to its part `earlier`, and point to purchases of
+    the same customer before it.
+    """
     parts = log.parts.set_index("event")
-    assert np.allclose(log.reasons.groupby("event")["value"].sum(), parts.loc[log.reasons["event"].unique(), "earlier"],
-                       atol=1e-3)
+    assert np.allclose(
+        log.reasons.groupby("event")["value"].sum(),
+        parts.loc[log.reasons["event"].unique(), "earlier"],
+        atol=1e-3,
+    )
     silent = parts.index.difference(log.reasons["event"])
     assert (parts.loc[silent, "earlier"] == 0).all()
     events = log.events.set_index("event")
@@ -120,20 +161,38 @@ def test_every_event_sums_up(log: shop_log.ShopData) -> None:
 
 
 def test_behaviours_follow_each_other(log: shop_log.ShopData) -> None:
-    counts = log.events.groupby(["user", "item", "behaviour"]).size().unstack(fill_value=0)
-    assert (counts["browse"] >= counts["purchase"]).all() and (counts["purchase"] >= counts["rate"]).all()
+    counts = (
+        log.events.groupby(["user", "item", "behaviour"]).size().unstack(fill_value=0)
+    )
+    assert (counts["browse"] >= counts["purchase"]).all() and (
+        counts["purchase"] >= counts["rate"]
+    ).all()
     assert (log.shown["reaction"] > 0).sum() == counts["browse"].sum()
     assert (log.shown["reaction"] == 2).sum() == counts["purchase"].sum()
-    assert len(log.reviews) == counts["rate"].sum() and log.reviews["stars"].between(1, 5).all()
+    assert (
+        len(log.reviews) == counts["rate"].sum()
+        and log.reviews["stars"].between(1, 5).all()
+    )
     shown = log.shown.groupby(["user", "time"])["item"]
     assert (shown.size() % SHOP.parameters.shown == 0).all()
 
 
 def test_shown_more_sells_more_without_being_liked_more() -> None:
-    """The planted confounder: exposure and appeal are independent, and sales follow exposure."""
-    sold = load_shop().purchases().interactions["item"].value_counts().reindex(range(SHOP.n_items), fill_value=0)
+    """The planted confounder: exposure and appeal are independent, and sales follow
+    exposure.
+    """
+    sold = (
+        load_shop()
+        .purchases()
+        .interactions["item"]
+        .value_counts()
+        .reindex(range(SHOP.n_items), fill_value=0)
+    )
     assert abs(np.corrcoef(np.log(SHOP.exposure), SHOP.appeal)[0, 1]) < 0.15
-    assert np.corrcoef(SHOP.exposure, sold)[0, 1] > np.corrcoef(SHOP.appeal, sold)[0, 1] + 0.3
+    assert (
+        np.corrcoef(SHOP.exposure, sold)[0, 1]
+        > np.corrcoef(SHOP.appeal, sold)[0, 1] + 0.3
+    )
 
 
 def test_the_shipped_log_is_what_the_code_makes() -> None:
@@ -143,15 +202,23 @@ def test_the_shipped_log_is_what_the_code_makes() -> None:
         assert list(mine.columns) == list(theirs.columns) and len(mine) == len(theirs)
         for column in mine:
             same = mine[column].to_numpy() == theirs[column].to_numpy()
-            assert same.all() if mine[column].dtype.kind not in "f" else np.allclose(mine[column], theirs[column])
+            assert (
+                same.all()
+                if mine[column].dtype.kind not in "f"
+                else np.allclose(mine[column], theirs[column])
+            )
 
 
 def test_purchases_are_a_data_set_for_recommenders() -> None:
     data = load_shop().purchases()
-    assert data.name == "shop" and not data.interactions.duplicated(["user", "item"]).any()
+    assert (
+        data.name == "shop" and not data.interactions.duplicated(["user", "item"]).any()
+    )
     assert data.items["genres"].isin(CATEGORIES).all() and data.has_times
 
 
 def test_a_missing_table_is_named(tmp_path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"items\.csv\.bz2 is missing.*build_shop"):
+    with pytest.raises(
+        FileNotFoundError, match=r"items\.csv\.bz2 is missing.*build_shop"
+    ):
         load_shop(tmp_path)

@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 
 from xrec_utils.paths import DATA
-from xrec_utils.shop import BEHAVIOURS, BRANDS, CATEGORIES, PARTS, START, Parameters, Shop
+from xrec_utils.shop import (
+    BEHAVIOURS,
+    BRANDS,
+    CATEGORIES,
+    PARTS,
+    START,
+    Parameters,
+    Shop,
+)
 from xrec_utils.shop_log import TABLES, ShopData, load_shop
 
 CARD = " ".join((DATA / "shop" / "README.md").read_text(encoding="utf-8").split())
@@ -22,10 +30,14 @@ def shop() -> ShopData:
 
 @pytest.fixture(scope="module")
 def bought(shop: ShopData) -> pd.DataFrame:
-    """The purchases with what was felt: columns of events and items, the utility, and the part `earlier`."""
+    """The purchases with what was felt: columns of events and items, the utility, and
+    the part `earlier`.
+    """
     parts = shop.parts.assign(utility=shop.parts[list(PARTS)].sum(axis=1))
     purchases = shop.events[shop.events["behaviour"] == "purchase"]
-    return purchases.merge(parts[["event", "utility", "earlier"]], on="event").merge(shop.items, on="item")
+    return purchases.merge(parts[["event", "utility", "earlier"]], on="event").merge(
+        shop.items, on="item"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +51,9 @@ def measured(shop: ShopData, bought: pd.DataFrame) -> dict[str, str]:
     reasons = shop.reasons[shop.reasons["event"].isin(bought["event"])]
     stars = shop.reviews["stars"].value_counts(normalize=True).sort_index()
     prices = shop.items.groupby("category")["price"].median()
-    pieces = bought.pivot_table(index="user", columns="category", values="event", aggfunc="size", fill_value=0)
+    pieces = bought.pivot_table(
+        index="user", columns="category", values="event", aggfunc="size", fill_value=0
+    )
     has = (pieces.reindex(shop.users["user"], fill_value=0) > 0).astype(float).corr()
     truth = Shop(seed=0)
     exposure, appeal = pd.Series(truth.exposure), pd.Series(truth.appeal)
@@ -51,7 +65,9 @@ def measured(shop: ShopData, bought: pd.DataFrame) -> dict[str, str]:
     return {
         "things": f"| {len(shop.items)}; {shop.items['category'].nunique()}; {shop.items['brand'].nunique()} |",
         "showings": f"| {len(shop.users)}; {visits:,}; {len(shop.shown):,} |",
-        "behaviours": "| " + "; ".join(f"{kinds[name]:,}" for name in BEHAVIOURS) + " |",
+        "behaviours": "| "
+        + "; ".join(f"{kinds[name]:,}" for name in BEHAVIOURS)
+        + " |",
         "rates": f"| {(shop.shown['reaction'] == 2).mean():.1%}; {kinds['purchase'] / kinds['browse']:.1%} |",
         "customers": f"| {customers.min()}, {customers.median():.0f}, {customers.max()} |",
         "idle": f"{(customers == 0).sum()} customers bought nothing and {(sold == 0).sum()} items were never sold",
@@ -72,14 +88,37 @@ def measured(shop: ShopData, bought: pd.DataFrame) -> dict[str, str]:
         "noise": f"{(bought['utility'] < 0).mean():.0%} of the purchases have a utility below zero",
         "prices": f"camera costs {prices['camera']:.0f} euros in the median, ink {prices['ink']:.0f}",
         "bytes": f"{sum(path.stat().st_size for path in (DATA / 'shop').glob('*.bz2')):,} bytes together",
-        **{name: f"| {name}.csv.bz2 | {len(getattr(shop, name)):,} |" for name in TABLES},
+        **{
+            name: f"| {name}.csv.bz2 | {len(getattr(shop, name)):,} |"
+            for name in TABLES
+        },
     }
 
 
 FIGURES = [
-    "things", "showings", "behaviours", "rates", "customers", "idle", "sold", "top", "repeats", "reasons", "several",
-    "against", "stars", "sales", "per showing", "rule", "no rule", "suppressor", "redundant", "bundle", "noise",
-    "prices", "bytes",
+    "things",
+    "showings",
+    "behaviours",
+    "rates",
+    "customers",
+    "idle",
+    "sold",
+    "top",
+    "repeats",
+    "reasons",
+    "several",
+    "against",
+    "stars",
+    "sales",
+    "per showing",
+    "rule",
+    "no rule",
+    "suppressor",
+    "redundant",
+    "bundle",
+    "noise",
+    "prices",
+    "bytes",
 ]
 
 
@@ -94,10 +133,19 @@ def signed(change: float) -> str:
 
 RULES = [
     *(f"| need | {owned} | {wanted} | {signed(x)} |" for owned, wanted, x in P.needs),
-    *(f"| suppressor | {owned} | {wanted} | {signed(x)} |" for owned, wanted, x in P.suppressors),
-    *(f"| bundle | {a} and {b} | {wanted} | {signed(x)} |" for a, b, wanted, x in P.bundles),
+    *(
+        f"| suppressor | {owned} | {wanted} | {signed(x)} |"
+        for owned, wanted, x in P.suppressors
+    ),
+    *(
+        f"| bundle | {a} and {b} | {wanted} | {signed(x)} |"
+        for a, b, wanted, x in P.bundles
+    ),
     *(f"| lifestyle {name} | {', '.join(liked)} |" for name, liked in P.lifestyles),
-    *(f"| {category} | {first} to {last} h | {signed(x)} |" for category, first, last, x in P.hours),
+    *(
+        f"| {category} | {first} to {last} h | {signed(x)} |"
+        for category, first, last, x in P.hours
+    ),
     *(f"| {category} | Saturday, Sunday | {signed(x)} |" for category, x in P.weekends),
     f"| saturation | each {', '.join(P.durable)} | another of its kind | {signed(P.saturation)} each |",
 ]
@@ -126,9 +174,16 @@ def test_the_constants_on_the_card() -> None:
 
 
 def test_every_column_is_described(shop: ShopData) -> None:
-    hidden = {*(f"likes {name}" for name in (*CATEGORIES, *BRANDS)), *(f"lifestyle {name}" for name, _ in P.lifestyles)}
+    hidden = {
+        *(f"likes {name}" for name in (*CATEGORIES, *BRANDS)),
+        *(f"lifestyle {name}" for name, _ in P.lifestyles),
+    }
     for name in TABLES:
-        assert [column for column in getattr(shop, name) if f"`{column}`" not in CARD and column not in hidden] == []
+        assert [
+            column
+            for column in getattr(shop, name)
+            if f"`{column}`" not in CARD and column not in hidden
+        ] == []
 
 
 def test_the_traps_of_the_log(shop: ShopData) -> None:
@@ -137,17 +192,29 @@ def test_the_traps_of_the_log(shop: ShopData) -> None:
     late = steps.lt(0).groupby(shop.events["user"]).any().sum()
     assert f"for {late} of the {len(shop.users)} customers" in CARD
     seen = shop.events[shop.events["behaviour"] != "rate"].sort_values("time")
-    visits = shop.shown[["user", "time"]].drop_duplicates().sort_values("time").rename(columns={"time": "visit"})
+    visits = (
+        shop.shown[["user", "time"]]
+        .drop_duplicates()
+        .sort_values("time")
+        .rename(columns={"time": "visit"})
+    )
     joined = pd.merge_asof(seen, visits, left_on="time", right_on="visit", by="user")
-    crossed = ((joined["time"] - START) // HOUR != (joined["visit"] - START) // HOUR).mean()
+    crossed = (
+        (joined["time"] - START) // HOUR != (joined["visit"] - START) // HOUR
+    ).mean()
     assert (joined["time"] - joined["visit"]).between(0, 20 * P.shown).all()
     assert f"{crossed:.1%} of the browse and purchase events" in CARD
 
 
 def test_a_reason_counts_the_copies_where_leaving_one_out_does_not() -> None:
-    """The redundant pair: either printer alone makes ink worth as much as both, and each is due half."""
+    """The redundant pair: either printer alone makes ink worth as much as both, and
+    each is due half.
+    """
     truth = Shop(seed=0)
-    printers, ink = (np.flatnonzero(truth.category == CATEGORIES.index(name))[:2] for name in ("printer", "ink"))
+    printers, ink = (
+        np.flatnonzero(truth.category == CATEGORIES.index(name))[:2]
+        for name in ("printer", "ink")
+    )
     assert truth.earlier(printers)[ink[0]] == truth.earlier(printers[:1])[ink[0]] == 2.5
     assert truth.true_reasons(printers, int(ink[0])).tolist() == [1.25, 1.25]
     assert "leaving one out finds 0 for both, the recorded share is 1.25 each" in CARD

@@ -12,7 +12,9 @@ from xrec_utils.keras_start import keras, without_known_lines
 
 def test_a_fresh_start_writes_nothing_on_standard_error():
     code = "import xrec_utils.keras_start as s; s.tf.function(lambda x: x + 1, jit_compile=True)(s.tf.zeros(2))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stderr == ""
 
 

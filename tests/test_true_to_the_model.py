@@ -1,4 +1,6 @@
-"""Explanations of the trained models: honest errors, and reasons whose removal hurts more than chance."""
+"""Explanations of the trained models: honest errors, and reasons whose removal hurts
+more than chance.
+"""
 
 import numpy as np
 import pytest
@@ -24,12 +26,17 @@ def test_stated_errors_of_the_attention_model_are_honest(histories):
 @pytest.mark.parametrize("name", ["attention", "pooled_mlp"])
 def test_deletion_by_shapley_order_beats_random_order(histories, name):
     games = recommendation_games(zoo.load(name), histories, pairs=60, seed=1)
-    faster = [falls_faster(game, permutation_sampling(game, 40, n), seed=n) for n, game in enumerate(games)]
+    faster = [
+        falls_faster(game, permutation_sampling(game, 40, n), seed=n)
+        for n, game in enumerate(games)
+    ]
     assert np.mean(faster) >= 0.95
 
 
 def test_shapley_values_of_ease_are_its_weights(histories):
-    """A linear model is its own explanation: each film adds its weight, whoever else is there."""
+    """A linear model is its own explanation: each film adds its weight, whoever else is
+    there.
+    """
     ease, history, item = zoo.load("ease"), histories[0][-8:], 7
     values = brute_force(history_game(ease, history, item)).values
     assert np.allclose(values, ease.weights[history, item], atol=1e-6)

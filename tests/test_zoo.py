@@ -1,4 +1,6 @@
-"""The shipped models: they load, keep the contract, repeat their recorded scores, and can be trained again."""
+"""The shipped models: they load, keep the contract, repeat their recorded scores, and
+can be trained again.
+"""
 
 import numpy as np
 import pytest
@@ -21,14 +23,18 @@ def quiet(monkeypatch):
 
 @pytest.mark.parametrize("name", HISTORY_MODELS)
 def test_contract(name):
-    """Absent means deleted: a shortened history scores like one that never held the film; empty is defined."""
+    """Absent means deleted: a shortened history scores like one that never held the
+    film; empty is defined.
+    """
     model, history = zoo.load(name), zoo.split().train_histories()[0]
     assert isinstance(model, HistoryModel) and model.name == name
     scores = model.score([EMPTY, history, np.delete(history, 2)])
     assert scores.shape == (3, zoo.split().n_items) and np.isfinite(scores).all()
     without = np.array([film for film in history if film != history[2]])
     assert np.allclose(model.score([without]), scores[2:], atol=1e-4)
-    assert np.allclose(model.score([history], np.array([7, 3])), scores[1:2, [7, 3]], atol=1e-4)
+    assert np.allclose(
+        model.score([history], np.array([7, 3])), scores[1:2, [7, 3]], atol=1e-4
+    )
     same = np.allclose(scores[0], scores[1])
     assert same == (name == "popularity")
 
@@ -63,7 +69,9 @@ def test_shipped_feature_models_beat_chance_on_later_ratings(name):
 
 def test_a_record_tells_how_the_weights_were_made():
     row = zoo.record("attention")
-    assert row["settings"] == zoo.spec("attention").settings and row["versions"]["keras"]
+    assert (
+        row["settings"] == zoo.spec("attention").settings and row["versions"]["keras"]
+    )
     assert row["parameters"] == zoo.network(zoo.load("attention")).count_params()
 
 
@@ -95,16 +103,23 @@ def test_wrong_names_and_missing_files(monkeypatch, tmp_path):
 def test_weights_of_other_data_are_refused(monkeypatch):
     zoo._shipped.cache_clear()
     monkeypatch.setattr(zoo, "fingerprint", lambda name: "another")
-    with pytest.raises(ValueError, match=r"pooled_mlp.npz was trained on other ratings"):
+    with pytest.raises(
+        ValueError, match=r"pooled_mlp.npz was trained on other ratings"
+    ):
         zoo.load("pooled_mlp")
 
 
 def test_ship_writes_what_load_reads(monkeypatch, tmp_path):
     monkeypatch.setattr(zoo, "WEIGHTS", tmp_path / "weights")
     train = zoo.train
-    monkeypatch.setattr(zoo, "train", lambda name, **options: train(name, **{"epochs": 1, **options}))
+    monkeypatch.setattr(
+        zoo, "train", lambda name, **options: train(name, **{"epochs": 1, **options})
+    )
     row = zoo.ship("two_branch")
-    assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == ["two_branch.json", "two_branch.npz"]
+    assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == [
+        "two_branch.json",
+        "two_branch.npz",
+    ]
     assert row == zoo.record("two_branch") and len(row["epochs"]) == 1
     weights = zoo._read_weights("two_branch")
     assert sum(w.size for w in weights) == row["parameters"]

@@ -1,4 +1,6 @@
-"""A language model of the same make as SmolLM2, small enough to check by hand: letters for tokens, random weights."""
+"""A language model of the same make as SmolLM2, small enough to check by hand: letters
+for tokens, random weights.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,15 @@ from xrec_utils.llama import Llama, Size
 from xrec_utils.llm import KerasLM
 
 LETTERS = [chr(n) for n in range(32, 127)] + ["\n"]
-SIZE = Size(vocabulary=len(LETTERS), width=16, hidden=24, blocks=2, heads=4, groups=2, wavelength=100.0)
+SIZE = Size(
+    vocabulary=len(LETTERS),
+    width=16,
+    hidden=24,
+    blocks=2,
+    heads=4,
+    groups=2,
+    wavelength=100.0,
+)
 
 
 @dataclass
@@ -23,7 +33,10 @@ class Letters:
     """Every letter is a token."""
 
     def encode(self, text: str) -> Encoded:
-        return Encoded([LETTERS.index(letter) for letter in text], [(n, n + 1) for n in range(len(text))])
+        return Encoded(
+            [LETTERS.index(letter) for letter in text],
+            [(n, n + 1) for n in range(len(text))],
+        )
 
     def decode(self, ids: list[int]) -> str:
         return "".join(LETTERS[n] for n in ids)
@@ -35,7 +48,11 @@ def tiny_network(seed: int = 0) -> Llama:
     model.build()
     for weight in model.weights:
         scale = "norm" in weight.path.rsplit("/", 1)[0].rsplit("/", 1)[-1]
-        weight.assign(1 + 0.1 * rng.normal(size=weight.shape) if scale else 0.5 * rng.normal(size=weight.shape))
+        weight.assign(
+            1 + 0.1 * rng.normal(size=weight.shape)
+            if scale
+            else 0.5 * rng.normal(size=weight.shape)
+        )
     return model
 
 
@@ -50,9 +67,14 @@ def by_name(model: Llama) -> dict[str, np.ndarray]:
     """The weights under the names that a GGUF file gives them, matrices as (out, in)."""
     from xrec_utils.llama import NAMES
 
-    found = {"token_embd.weight": model.words.embeddings.numpy(), "output_norm.weight": model.norm.scale.numpy()}
+    found = {
+        "token_embd.weight": model.words.embeddings.numpy(),
+        "output_norm.weight": model.norm.scale.numpy(),
+    }
     for n, block in enumerate(model.blocks):
         for ours, theirs in NAMES.items():
             layer = getattr(block, ours)
-            found[f"blk.{n}.{theirs}.weight"] = layer.scale.numpy() if "norm" in ours else layer.kernel.numpy().T
+            found[f"blk.{n}.{theirs}.weight"] = (
+                layer.scale.numpy() if "norm" in ours else layer.kernel.numpy().T
+            )
     return found

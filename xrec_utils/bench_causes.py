@@ -1,8 +1,10 @@
-"""The tables of causes: `python -m xrec_utils.bench_causes`, or one again with `influence` or `counterfactual`.
+"""The tables of causes: `python -m xrec_utils.bench_causes`, or one again with
+`influence` or `counterfactual`.
 
-influence.csv: what EASE forgets by low-rank update against EASE trained again, on ML-100K (fetched once).
-counterfactual.csv: smallest sets of films found for the first recommendation of test users of movielens-small, k = 10.
-Users have 20 to 150 films: the search costs about the square of the history. Networks get half as many users.
+influence.csv: what EASE forgets by low-rank update against EASE trained again, on
+ML-100K (fetched once). counterfactual.csv: smallest sets of films found for the first
+recommendation of test users of movielens-small, k = 10. Users have 20 to 150 films: the
+search costs about the square of the history. Networks get half as many users.
 """
 
 from __future__ import annotations
@@ -22,8 +24,19 @@ from xrec_utils.classic import EASE
 from xrec_utils.contract import HistoryModel
 from xrec_utils.data import load_movielens
 from xrec_utils.explain.baselines import leave_one_out
-from xrec_utils.explain.counterfactual import Counterfactual, beam, greedy, holds_after_retraining, minimal_linear
-from xrec_utils.explain.influence import EaseInfluence, Retrained, ease_scores, inverse_gram
+from xrec_utils.explain.counterfactual import (
+    Counterfactual,
+    beam,
+    greedy,
+    holds_after_retraining,
+    minimal_linear,
+)
+from xrec_utils.explain.influence import (
+    EaseInfluence,
+    Retrained,
+    ease_scores,
+    inverse_gram,
+)
 from xrec_utils.games import history_game
 from xrec_utils.metrics import top_k
 from xrec_utils.splits import Split, leave_last_out
@@ -34,11 +47,15 @@ EXACT, RETRAINED = "branch and bound", "greedy, retrained"
 Search = Callable[[HistoryModel, np.ndarray, int], Counterfactual]
 
 
-def influence_table(on: Split, model: EASE, deletions: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Forget whole training rows, film by film, of users in random order; train again for each film; compare.
+def influence_table(
+    on: Split, model: EASE, deletions: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Forget whole training rows, film by film, of users in random order; train again
+    for each film; compare.
 
-    The influence is that on the score of the film recommended first. Difference: |ours - truth| / |truth|, at its
-    largest. Seconds of ours hold the one inversion; seconds of retraining hold nothing but the trainings.
+    The influence is that on the score of the film recommended first. Difference: |ours
+    - truth| / |truth|, at its largest. Seconds of ours hold the one inversion; seconds
+    of retraining hold nothing but the trainings.
     """
     histories = on.train_histories()
     start = perf_counter()
@@ -54,7 +71,11 @@ def influence_table(on: Split, model: EASE, deletions: int = 1000, seed: int = 0
         ours, spent = [*ours, *found.values[: len(row)]], spent + found.seconds
         for film in row:
             start = perf_counter()
-            without = [*histories[:user], np.setdiff1d(histories[user], film), *histories[user + 1 :]]
+            without = [
+                *histories[:user],
+                np.setdiff1d(histories[user], film),
+                *histories[user + 1 :],
+            ]
             inverse = inverse_gram(model, without)
             trained += perf_counter() - start
             truth.append(found.score - ease_scores(inverse, histories[user])[item])
@@ -73,48 +94,94 @@ def first(model: HistoryModel, history: np.ndarray) -> int:
 
 def in_order(model: HistoryModel, history: np.ndarray, item: int) -> Counterfactual:
     """Films removed in the order of their leave-one-out values."""
-    return greedy(model, history, item, order=leave_one_out(history_game(model, history, item)).top())
+    return greedy(
+        model,
+        history,
+        item,
+        order=leave_one_out(history_game(model, history, item)).top(),
+    )
 
 
-SEARCHES: dict[str, Search] = {"leave-one-out order": in_order, "greedy": greedy, "beam": beam, EXACT: minimal_linear}
+SEARCHES: dict[str, Search] = {
+    "leave-one-out order": in_order,
+    "greedy": greedy,
+    "beam": beam,
+    EXACT: minimal_linear,
+}
 
 
-def searched(name: str, model: HistoryModel, on: Split, users: int, seed: int = 0) -> pd.DataFrame:
-    """One row per search and user, for up to `users` random users whose history is neither too short nor too long.
+def searched(
+    name: str, model: HistoryModel, on: Split, users: int, seed: int = 0
+) -> pd.DataFrame:
+    """One row per search and user, for up to `users` random users whose history is
+    neither too short nor too long.
 
-    held: whether the set is valid after retraining, too (EASE only; the last method retrains at every step).
+    held: whether the set is valid after retraining, too (EASE only; the last method
+    retrains at every step).
     """
     cases = on.cases("test")
-    fitting = [n for n, history in enumerate(cases.histories) if SHORTEST <= len(history) <= LONGEST]
+    fitting = [
+        n
+        for n, history in enumerate(cases.histories)
+        if SHORTEST <= len(history) <= LONGEST
+    ]
     influence = EaseInfluence(model, on.train_histories()) if name == "ease" else None
     rows = []
-    for place in tqdm(np.random.default_rng(seed).permutation(fitting)[:users], desc=name, disable=None):
+    for place in tqdm(
+        np.random.default_rng(seed).permutation(fitting)[:users],
+        desc=name,
+        disable=None,
+    ):
         user, history = int(cases.users[place]), cases.histories[place]
         item = first(model, history)
-        searches = {each: (SEARCHES[each], model) for each in SEARCHES if each != EXACT or name in LINEAR}
+        searches = {
+            each: (SEARCHES[each], model)
+            for each in SEARCHES
+            if each != EXACT or name in LINEAR
+        }
         if influence:
             searches[RETRAINED] = greedy, Retrained(influence, user, history)
         for method, (search, asked) in searches.items():
             found = search(asked, history, item)
             retrain = influence is not None and found.valid
-            held = holds_after_retraining(found, influence, user, history, item) if retrain else np.nan
-            rows.append({"model": name, "method": method, "user": user, "held": held, "size": found.size,
-                         "valid": found.valid, "minimal": found.minimal, "seconds": found.seconds})  # fmt: skip
+            held = (
+                holds_after_retraining(found, influence, user, history, item)
+                if retrain
+                else np.nan
+            )
+            rows.append(
+                {
+                    "model": name,
+                    "method": method,
+                    "user": user,
+                    "held": held,
+                    "size": found.size,
+                    "valid": found.valid,
+                    "minimal": found.minimal,
+                    "seconds": found.seconds,
+                }
+            )
     return pd.DataFrame(rows)
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per model and method from those of `searched`.
 
-    found, seconds: over all users. Everything else is over users for whom the method found a set: mean_minimum and
-    mean_excess (films more than the minimum) where that is proven; proven: share of sets known to be minimal.
+    found, seconds: over all users. Everything else is over users for whom the method
+    found a set: mean_minimum and mean_excess (films more than the minimum) where that
+    is proven; proven: share of sets known to be minimal.
     """
     key = ["model", "user"]
-    exact = rows[(rows["method"] == EXACT) & rows["valid"] & rows["minimal"]].set_index(key)["size"]
+    exact = rows[(rows["method"] == EXACT) & rows["valid"] & rows["minimal"]].set_index(
+        key
+    )["size"]
     rows = rows.join(exact.rename("minimum"), on=key)
-    rows.loc[rows["method"] == RETRAINED, "minimum"] = np.nan  # it is asked for more than the others
+    rows.loc[rows["method"] == RETRAINED, "minimum"] = (
+        np.nan
+    )  # it is asked for more than the others
     sets = rows[rows["valid"]].assign(
-        excess=rows["size"] - rows["minimum"], proven=rows["minimal"] | (rows["size"] == rows["minimum"])
+        excess=rows["size"] - rows["minimum"],
+        proven=rows["minimal"] | (rows["size"] == rows["minimum"]),
     )
     of = ["model", "method"]
     return pd.concat([
@@ -128,7 +195,9 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def counterfactual_table(users: int = USERS) -> pd.DataFrame:
-    """All models and methods on movielens-small; networks are asked by half as many users."""
+    """All models and methods on movielens-small; networks are asked by half as many
+    users.
+    """
     on = zoo.split()
     parts = [searched(name, zoo.load(name), on, users) for name in LINEAR]
     parts += [searched(name, zoo.load(name), on, users // 2) for name in NETWORKS]
@@ -138,7 +207,9 @@ def counterfactual_table(users: int = USERS) -> pd.DataFrame:
 def influence_on_ml100k() -> pd.DataFrame:
     """1,000 deletions on ML-100K, leave-last-out, with the zoo's regularisation."""
     on = leave_last_out(load_movielens("ml-100k"))
-    return influence_table(on, zoo.build("ease", on).fit(on.train_histories(), on.n_items))
+    return influence_table(
+        on, zoo.build("ease", on).fit(on.train_histories(), on.n_items)
+    )
 
 
 PARTS = {
@@ -149,7 +220,9 @@ PARTS = {
 
 def main(arguments: Sequence[str] | None = None, store: Store | None = None) -> None:
     """Make the tables named, or for none those that are not stored yet."""
-    make_parts(PARTS, sys.argv[1:] if arguments is None else arguments, store or Store())
+    make_parts(
+        PARTS, sys.argv[1:] if arguments is None else arguments, store or Store()
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Models of other libraries, measured beside ours: the same splits, the same number of settings to try.
+"""Models of other libraries, measured beside ours: the same splits, the same number of
+settings to try.
 
-`implicit` (ALS, BPR, item-kNN) and `cornac` (EASE) are installed for the bench only (requirements-bench.lock). Each
-function fits one model on the training part of a split and returns it behind the course's contract.
+`implicit` (ALS, BPR, item-kNN) and `cornac` (EASE) are installed for the bench only
+(requirements-bench.lock). Each function fits one model on the training part of a split
+and returns it behind the course's contract.
 """
 
 from __future__ import annotations
@@ -22,15 +24,21 @@ from xrec_utils.zoo import grid
 
 @dataclass(frozen=True)
 class Peer:
-    """A fitted model that scores histories; `from_rows` takes them as a 0/1 matrix (n, n_items)."""
+    """A fitted model that scores histories; `from_rows` takes them as a 0/1 matrix (n,
+    n_items).
+    """
 
     name: str
     n_items: int
     from_rows: Callable[[sparse.csr_matrix], np.ndarray]
 
-    def score(self, histories: Sequence[History], items: np.ndarray | None = None) -> np.ndarray:
+    def score(
+        self, histories: Sequence[History], items: np.ndarray | None = None
+    ) -> np.ndarray:
         """Scores of shape (n histories, n items or len(items))."""
-        scores = np.asarray(self.from_rows(as_rows(histories, self.n_items)), dtype=np.float32)
+        scores = np.asarray(
+            self.from_rows(as_rows(histories, self.n_items)), dtype=np.float32
+        )
         return item_columns(scores, items)
 
 
@@ -51,37 +59,63 @@ def as_rows(histories: Sequence[History], n_items: int) -> sparse.csr_matrix:
     """Histories as a sparse float32 matrix of ones, (n, n_items)."""
     ends = np.cumsum([0, *map(len, histories)])
     items = np.concatenate([np.empty(0, dtype=np.int32), *histories])
-    return sparse.csr_matrix((np.ones(len(items), np.float32), items, ends), shape=(len(histories), n_items))
+    return sparse.csr_matrix(
+        (np.ones(len(items), np.float32), items, ends), shape=(len(histories), n_items)
+    )
 
 
 def implicit_als(split: Split, seed: int, **settings: Any) -> Peer:
-    """Matrix factorisation for implicit feedback (Hu et al. 2008); a history is folded in by one least-squares step."""
+    """Matrix factorisation for implicit feedback (Hu et al. 2008); a history is folded
+    in by one least-squares step.
+    """
     from implicit.als import AlternatingLeastSquares
 
-    with threadpool_limits(1, "blas"):  # the library runs threads of its own and asks for this
+    with threadpool_limits(
+        1, "blas"
+    ):  # the library runs threads of its own and asks for this
         model = AlternatingLeastSquares(**settings, random_state=seed, use_gpu=False)
         model.fit(as_rows(split.train_histories(), split.n_items), show_progress=False)
-    return Peer("implicit_als", split.n_items,
-                lambda rows: model.recalculate_user(np.arange(rows.shape[0]), rows) @ model.item_factors.T)
+    return Peer(
+        "implicit_als",
+        split.n_items,
+        lambda rows: (
+            model.recalculate_user(np.arange(rows.shape[0]), rows)
+            @ model.item_factors.T
+        ),
+    )
 
 
 def implicit_bpr(split: Split, seed: int, **settings: Any) -> UserPeer:
-    """Matrix factorisation trained on pairs (Rendle et al. 2009); one thread, so that a run can be repeated."""
+    """Matrix factorisation trained on pairs (Rendle et al. 2009); one thread, so that a
+    run can be repeated.
+    """
     from implicit.bpr import BayesianPersonalizedRanking
 
-    model = BayesianPersonalizedRanking(**settings, random_state=seed, use_gpu=False, num_threads=1)
+    model = BayesianPersonalizedRanking(
+        **settings, random_state=seed, use_gpu=False, num_threads=1
+    )
     model.fit(as_rows(split.train_histories(), split.n_items), show_progress=False)
-    return UserPeer("implicit_bpr", split.n_items, lambda users: model.user_factors[users] @ model.item_factors.T)
+    return UserPeer(
+        "implicit_bpr",
+        split.n_items,
+        lambda users: model.user_factors[users] @ model.item_factors.T,
+    )
 
 
 def implicit_item_knn(split: Split, seed: int, neighbours: int, b: float) -> Peer:
-    """Item neighbours by the cosine of BM25-weighted columns; k1 = 100, as the library has it."""
+    """Item neighbours by the cosine of BM25-weighted columns; k1 = 100, as the library
+    has it.
+    """
     from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight
 
     seen = as_rows(split.train_histories(), split.n_items)
     model = ItemItemRecommender(K=neighbours)
     model.fit(bm25_weight(seen.T, K1=100, B=b).T.tocsr(), show_progress=False)
-    return Peer("implicit_item_knn", split.n_items, lambda rows: (rows @ model.similarity).toarray())
+    return Peer(
+        "implicit_item_knn",
+        split.n_items,
+        lambda rows: (rows @ model.similarity).toarray(),
+    )
 
 
 def cornac_ease(split: Split, seed: int, **settings: Any) -> Peer:
@@ -89,7 +123,11 @@ def cornac_ease(split: Split, seed: int, **settings: Any) -> Peer:
     from cornac.data import Dataset
     from cornac.models import EASE
 
-    triples = [(user, item, 1.0) for user, items in enumerate(split.train_histories()) for item in items.tolist()]
+    triples = [
+        (user, item, 1.0)
+        for user, items in enumerate(split.train_histories())
+        for item in items.tolist()
+    ]
     model = EASE(**settings, verbose=False)
     model.fit(data := Dataset.build(triples))
     weights = np.zeros((split.n_items, split.n_items), dtype=np.float32)
@@ -108,18 +146,32 @@ class PeerSpec:
 
 
 PEERS: dict[str, PeerSpec] = {
-    "implicit_als": PeerSpec("implicit", implicit_als, grid(factors=(32, 64), regularization=(10.0, 30.0))),
-    "implicit_bpr": PeerSpec("implicit", implicit_bpr, grid(factors=(32, 64), learning_rate=(0.01, 0.03))),
-    "implicit_item_knn": PeerSpec("implicit", implicit_item_knn, grid(neighbours=(50, 200), b=(0.0, 0.2))),
-    "cornac_ease": PeerSpec("cornac", cornac_ease, grid(lamb=(200.0, 500.0), posB=(False, True))),
+    "implicit_als": PeerSpec(
+        "implicit", implicit_als, grid(factors=(32, 64), regularization=(10.0, 30.0))
+    ),
+    "implicit_bpr": PeerSpec(
+        "implicit", implicit_bpr, grid(factors=(32, 64), learning_rate=(0.01, 0.03))
+    ),
+    "implicit_item_knn": PeerSpec(
+        "implicit", implicit_item_knn, grid(neighbours=(50, 200), b=(0.0, 0.2))
+    ),
+    "cornac_ease": PeerSpec(
+        "cornac", cornac_ease, grid(lamb=(200.0, 500.0), posB=(False, True))
+    ),
 }
 
 
 def missing() -> list[str]:
     """The peers' packages that are not installed here."""
-    return [package for package in sorted({spec.package for spec in PEERS.values()}) if not find_spec(package)]
+    return [
+        package
+        for package in sorted({spec.package for spec in PEERS.values()})
+        if not find_spec(package)
+    ]
 
 
 def installed(name: str) -> bool:
-    """Whether a model can be run here: one of ours, or a peer whose package is installed."""
+    """Whether a model can be run here: one of ours, or a peer whose package is
+    installed.
+    """
     return name not in PEERS or PEERS[name].package not in missing()

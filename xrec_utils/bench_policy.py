@@ -1,7 +1,9 @@
-"""The table of policies in the shop: `python -m xrec_utils.bench_policy` (`tune` tries the settings again).
+"""The table of policies in the shop: `python -m xrec_utils.bench_policy` (`tune` tries
+the settings again).
 
-Each shop seed has items, a log and training customers of its own. What is chosen, is chosen on validation customers of
-seed 0, once for all seeds. Test customers are met once, by every policy with the same noise.
+Each shop seed has items, a log and training customers of its own. What is chosen, is
+chosen on validation customers of seed 0, once for all seeds. Test customers are met
+once, by every policy with the same noise.
 """
 
 import argparse
@@ -47,7 +49,9 @@ ALPHA, RATE = 0.8, 1e-2  # chosen by `tune`
 
 
 class Workshop:
-    """A shop, what its log says about its items, and a way to train each learner on the same number of customers."""
+    """A shop, what its log says about its items, and a way to train each learner on the
+    same number of customers.
+    """
 
     def __init__(self, seed: int) -> None:
         self.shop, self.seed = Shop(seed), seed
@@ -72,7 +76,9 @@ class Workshop:
         return bandit
 
     def network(self, teacher: LinUCB, rate: float = RATE) -> NetworkPolicy:
-        """The network after the second half of the customers, greedy; its teacher met the first half."""
+        """The network after the second half of the customers, greedy; its teacher met
+        the first half.
+        """
         set_seed(self.seed)
         teacher = deepcopy(teacher)
         teacher.alpha = 0.0
@@ -97,12 +103,20 @@ ORACLE = Fixed(np.zeros(1))  # stands for the oracle until there is a crowd
 
 
 def tune() -> pd.DataFrame:
-    """Try three settings of LinUCB and three of the network once, on shop 0 and its validation customers."""
+    """Try three settings of LinUCB and three of the network once, on shop 0 and its
+    validation customers.
+    """
     workshop, rows = Workshop(0), []
 
     def note(name: str, setting: str, policy: Policy) -> None:
         mean = reward(policy, workshop.shop, VALIDATED, VALIDATION).mean()
-        rows.append({"policy": name, "setting": setting, "validation_reward": round(float(mean), 3)})
+        rows.append(
+            {
+                "policy": name,
+                "setting": setting,
+                "validation_reward": round(float(mean), 3),
+            }
+        )
         print(rows[-1], flush=True)
 
     for alpha in (0.05, 0.2, 0.8):
@@ -116,7 +130,9 @@ def tune() -> pd.DataFrame:
 
 
 def one_shop(seed: int) -> pd.DataFrame:
-    """Train every policy for one shop and let it serve the test customers; returns the rows of the table."""
+    """Train every policy for one shop and let it serve the test customers; returns the
+    rows of the table.
+    """
     workshop, rewards, seconds = Workshop(seed), {}, {}
     started = time.process_time()
     teacher = workshop.teacher()
@@ -133,28 +149,61 @@ def one_shop(seed: int) -> pd.DataFrame:
     for name, build in builders.items():
         started = time.process_time()
         policy = build()
-        seconds[name] = time.process_time() - started + first_half * (name in ("linucb", "network"))
+        seconds[name] = (
+            time.process_time() - started + first_half * (name in ("linucb", "network"))
+        )
         rewards[name] = reward(policy, workshop.shop, CUSTOMERS, TEST)
-        print(f"  shop {seed}, {name}: {rewards[name].mean():.2f}, {seconds[name]:.0f} s", flush=True)
+        print(
+            f"  shop {seed}, {name}: {rewards[name].mean():.2f}, {seconds[name]:.0f} s",
+            flush=True,
+        )
         if name == "network" and seed == 0:
             save(policy)
     return table(seed, rewards, seconds)
 
 
-def table(seed: int, rewards: dict[str, np.ndarray], seconds: dict[str, float]) -> pd.DataFrame:
-    """Means with 95% intervals over customers, and the paired differences of the network to its two rivals."""
+def table(
+    seed: int, rewards: dict[str, np.ndarray], seconds: dict[str, float]
+) -> pd.DataFrame:
+    """Means with 95% intervals over customers, and the paired differences of the
+    network to its two rivals.
+    """
     base = rewards["popularity"].mean()
-    rows = [(name, mean_interval(each), each.mean() / base, seconds[name]) for name, each in rewards.items()]
+    rows = [
+        (name, mean_interval(each), each.mean() / base, seconds[name])
+        for name, each in rewards.items()
+    ]
     for rival in ("linucb", "oracle"):
-        rows.append((f"network minus {rival}", paired_interval(rewards["network"], rewards[rival]), np.nan, np.nan))
-    return pd.DataFrame([
-        {"shop_seed": seed, "policy": name, "mean": i.mean, "low": i.low, "high": i.high, "ratio_to_popularity": ratio,
-         "train_seconds": spent} for name, i, ratio, spent in rows
-    ]).round({"mean": 3, "low": 3, "high": 3, "ratio_to_popularity": 2, "train_seconds": 1})  # fmt: skip
+        rows.append(
+            (
+                f"network minus {rival}",
+                paired_interval(rewards["network"], rewards[rival]),
+                np.nan,
+                np.nan,
+            )
+        )
+    return pd.DataFrame(
+        [
+            {
+                "shop_seed": seed,
+                "policy": name,
+                "mean": i.mean,
+                "low": i.low,
+                "high": i.high,
+                "ratio_to_popularity": ratio,
+                "train_seconds": spent,
+            }
+            for name, i, ratio, spent in rows
+        ]
+    ).round(
+        {"mean": 3, "low": 3, "high": 3, "ratio_to_popularity": 2, "train_seconds": 1}
+    )
 
 
 def save(policy: NetworkPolicy) -> None:
-    """Ship the weights of the teacher and, in the order of `network.get_weights()`, of the network."""
+    """Ship the weights of the teacher and, in the order of `network.get_weights()`, of
+    the network.
+    """
     content = io.BytesIO()
     np.savez_compressed(content, policy.teacher.weights, *policy.network.get_weights())
     replace_bytes(WEIGHTS, content.getvalue())
@@ -175,7 +224,11 @@ def main() -> None:
     parser.add_argument("what", nargs="?", default="run", choices=["run", "tune"])
     if parser.parse_args().what == "tune":
         return replace_text(TUNING, tune().to_csv(index=False))
-    rows = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame({"shop_seed": pd.Series(dtype=int)})
+    rows = (
+        pd.read_csv(TABLE)
+        if TABLE.exists()
+        else pd.DataFrame({"shop_seed": pd.Series(dtype=int)})
+    )
     for seed in set(SEEDS) - set(rows["shop_seed"]):
         rows = pd.concat([rows, one_shop(seed)], ignore_index=True)
         replace_text(TABLE, rows.to_csv(index=False))

@@ -1,4 +1,6 @@
-"""The rmse protocol: stars of held-out ratings, 5-fold cross-validation, for the models of `ratings`."""
+"""The rmse protocol: stars of held-out ratings, 5-fold cross-validation, for the models
+of `ratings`.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,13 @@ class Stars:
 
 
 def fold(dataset: Dataset, seed: int) -> tuple[Stars, Stars]:
-    """(training, test) of a fold: seeds 0 to 4 are the five folds of one random partition, 5 to 9 of the next."""
+    """(training, test) of a fold: seeds 0 to 4 are the five folds of one random
+    partition, 5 to 9 of the next.
+    """
     rows = dataset.interactions.sort_values(["user", "item"])
-    users, items = (np.unique(rows[column], return_inverse=True)[1] for column in ("user", "item"))
+    users, items = (
+        np.unique(rows[column], return_inverse=True)[1] for column in ("user", "item")
+    )
     stars = Stars(users, items, rows["value"].to_numpy(dtype=np.float64))
     number = np.random.default_rng(seed // FOLDS).permutation(len(rows)) % FOLDS
     return stars[number != seed % FOLDS], stars[number == seed % FOLDS]
@@ -45,7 +51,9 @@ def inner(train: Stars, share: float = 0.1) -> tuple[Stars, Stars]:
 
 @dataclass(frozen=True)
 class Rater:
-    """How a model of stars is built from its seed and settings, and the settings to try."""
+    """How a model of stars is built from its seed and settings, and the settings to
+    try.
+    """
 
     build: Callable[..., Any]
     grid: tuple[dict[str, Any], ...]
@@ -56,12 +64,18 @@ class Rater:
 
 
 RATERS: dict[str, Rater] = {
-    "baseline": Rater(lambda seed, **settings: Baseline(**settings),
-                      grid(user_shrink=(5.0, 10.0), item_shrink=(1.0, 2.0))),
-    "item_neighbours": Rater(lambda seed, **settings: ItemNeighbours(**settings),
-                             grid(n_neighbours=(20, 40), shrink=(100.0, 200.0))),
-    "matrix_factorisation": Rater(lambda seed, **settings: MatrixFactorisation(**settings, seed=seed),
-                                  grid(width=(32, 64), penalty=(0.08, 0.1))),
+    "baseline": Rater(
+        lambda seed, **settings: Baseline(**settings),
+        grid(user_shrink=(5.0, 10.0), item_shrink=(1.0, 2.0)),
+    ),
+    "item_neighbours": Rater(
+        lambda seed, **settings: ItemNeighbours(**settings),
+        grid(n_neighbours=(20, 40), shrink=(100.0, 200.0)),
+    ),
+    "matrix_factorisation": Rater(
+        lambda seed, **settings: MatrixFactorisation(**settings, seed=seed),
+        grid(width=(32, 64), penalty=(0.08, 0.1)),
+    ),
 }
 
 

@@ -1,8 +1,10 @@
-"""What an explained recommendation costs over HTTP: `python -m xrec_utils.bench_service` writes data/bench/service.csv.
+"""What an explained recommendation costs over HTTP: `python -m
+xrec_utils.bench_service` writes data/bench/service.csv.
 
-The service runs as in `make serve`, in a process of its own, the clients in this one, on the same machine. First one
-client asks one question after another, each with another history of 100 films and each answered with ten films and
-all their reasons; then fifty clients ask at once for a minute. No question comes twice, so the cache never helps.
+The service runs as in `make serve`, in a process of its own, the clients in this one,
+on the same machine. First one client asks one question after another, each with another
+history of 100 films and each answered with ten films and all their reasons; then fifty
+clients ask at once for a minute. No question comes twice, so the cache never helps.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ WARM = 20  # questions before the clock runs
 
 
 class Started(NamedTuple):
-    """A running service: host and port as in an address, seconds from launch to ready, and its process."""
+    """A running service: host and port as in an address, seconds from launch to ready,
+    and its process.
+    """
 
     address: str
     seconds: float
@@ -46,14 +50,25 @@ class Started(NamedTuple):
 
 @contextmanager
 def started(port: str = "0") -> Iterator[Started]:
-    """Start the service and stop it, as Ctrl-C would, at the end. Raises RuntimeError if it does not come up."""
-    environment = {**os.environ, "PORT": port, "HOST": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+    """Start the service and stop it, as Ctrl-C would, at the end. Raises RuntimeError
+    if it does not come up.
+    """
+    environment = {
+        **os.environ,
+        "PORT": port,
+        "HOST": "127.0.0.1",
+        "PYTHONPATH": str(ROOT),
+    }
     command, start = [sys.executable, "-m", "xrec_utils.service"], perf_counter()
-    with subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE
+    ) as process:
         try:
             line = process.stdout.readline()
             if "http://" not in line:
-                raise RuntimeError("the service did not start; its message stands above")
+                raise RuntimeError(
+                    "the service did not start; its message stands above"
+                )
             address = line.split("http://")[1].split()[0]
             yield Started(address, perf_counter() - start, psutil.Process(process.pid))
         finally:
@@ -61,11 +76,19 @@ def started(port: str = "0") -> Iterator[Started]:
 
 
 def histories(n: int, seed: int = 0) -> list[np.ndarray]:
-    """n different histories of 100 item codes: drawn from those of users who have more, in their order."""
+    """n different histories of 100 item codes: drawn from those of users who have more,
+    in their order.
+    """
     rng = np.random.default_rng(seed)
-    long = [history for history in zoo.split().cases("test").histories if len(history) > FILMS]
+    long = [
+        history
+        for history in zoo.split().cases("test").histories
+        if len(history) > FILMS
+    ]
     users = rng.integers(len(long), size=n).tolist()
-    return [long[user][np.sort(rng.permutation(len(long[user]))[:FILMS])] for user in users]
+    return [
+        long[user][np.sort(rng.permutation(len(long[user]))[:FILMS])] for user in users
+    ]
 
 
 def question(history: np.ndarray, model: str) -> bytes:
@@ -81,14 +104,25 @@ class Client:
         self.connection = http.client.HTTPConnection(address, timeout=120)
 
     def ask(self, body: bytes) -> tuple[float, bool]:
-        """Seconds until the last byte of the answer, and whether it is whole, fresh and explained."""
+        """Seconds until the last byte of the answer, and whether it is whole, fresh and
+        explained.
+        """
         start = perf_counter()
-        self.connection.request("POST", "/recommend", body, {"Content-Type": "application/json"})
+        self.connection.request(
+            "POST", "/recommend", body, {"Content-Type": "application/json"}
+        )
         response = self.connection.getresponse()
         content, seconds = response.read(), perf_counter() - start
         answer = json.loads(content)
-        whole = response.status == 200 and len(answer["recommendations"]) == K and not answer["cached"]
-        return seconds, whole and all(len(film["because"]["reasons"]) == FILMS for film in answer["recommendations"])
+        whole = (
+            response.status == 200
+            and len(answer["recommendations"]) == K
+            and not answer["cached"]
+        )
+        return seconds, whole and all(
+            len(film["because"]["reasons"]) == FILMS
+            for film in answer["recommendations"]
+        )
 
 
 def one_client(address: str, bodies: Sequence[bytes]) -> tuple[np.ndarray, int]:
@@ -101,9 +135,11 @@ def one_client(address: str, bodies: Sequence[bytes]) -> tuple[np.ndarray, int]:
 def many_clients(
     address: str, bodies: Sequence[bytes], seconds: float, clients: int
 ) -> tuple[np.ndarray, int, float]:
-    """Clients ask at once, without a pause, for `seconds` or until `bodies` are used up.
+    """Clients ask at once, without a pause, for `seconds` or until `bodies` are used
+    up.
 
-    Returns the seconds of each answer, the number of wrong answers and lost connections, and the time that all took.
+    Returns the seconds of each answer, the number of wrong answers and lost
+    connections, and the time that all took.
     """
     taken, wrong, turn, start = [], [], count(), perf_counter()
 
@@ -126,7 +162,9 @@ def many_clients(
 
 
 def stated_error(cases: Sequence[np.ndarray]) -> dict[str, float]:
-    """The reasons of dae against the Fourier series, right to nine digits: how far apart, and what they state."""
+    """The reasons of dae against the Fourier series, right to nine digits: how far
+    apart, and what they state.
+    """
     model, apart, stated = zoo.load("dae"), [], []
     for history in cases:
         items = top_k(model.score([history]), K, [history])[0]
@@ -140,35 +178,66 @@ def stated_error(cases: Sequence[np.ndarray]) -> dict[str, float]:
 
 
 def measure(seconds: float, asked: int, checked: int) -> pd.DataFrame:
-    """Columns model, measure, value, after `asked` questions by one client and `checked` histories for the error."""
+    """Columns model, measure, value, after `asked` questions by one client and
+    `checked` histories for the error.
+    """
     rows = []
-    drawn, many = histories(2 * (asked + WARM)), histories(int(200 * seconds) + CLIENTS, seed=1)
+    drawn, many = (
+        histories(2 * (asked + WARM)),
+        histories(int(200 * seconds) + CLIENTS, seed=1),
+    )
     with started() as service:
         rows.append(("all", "seconds to start", service.seconds))
         for part, model in enumerate(("ease", "dae")):
             bodies = [question(history, model) for history in drawn[part::2]]
             one_client(service.address, bodies[:WARM])
             times, wrong = one_client(service.address, bodies[WARM:])
-            rows += [(model, "one client: questions", len(times)), (model, "one client: errors", wrong),
-                     (model, "one client: median ms", 1e3 * np.median(times)),
-                     (model, "one client: 99th percentile ms", 1e3 * np.quantile(times, 0.99))]  # fmt: skip
-        bodies = [question(history, ("ease", "dae")[n % 2]) for n, history in enumerate(many)]
+            rows += [
+                (model, "one client: questions", len(times)),
+                (model, "one client: errors", wrong),
+                (model, "one client: median ms", 1e3 * np.median(times)),
+                (
+                    model,
+                    "one client: 99th percentile ms",
+                    1e3 * np.quantile(times, 0.99),
+                ),
+            ]
+        bodies = [
+            question(history, ("ease", "dae")[n % 2]) for n, history in enumerate(many)
+        ]
         times, wrong, whole = many_clients(service.address, bodies, seconds, CLIENTS)
         rows += [("ease and dae", f"{CLIENTS} clients: {name}", value) for name, value in (
             ("seconds", whole), ("questions", len(times) + wrong), ("errors", wrong),
             ("answers per second", len(times) / whole), ("median ms", 1e3 * np.median(times)),
             ("99th percentile ms", 1e3 * np.quantile(times, 0.99)))]  # fmt: skip
         rows.append(("all", "MB after all", service.process.memory_info().rss / 2**20))
-    rows += [("dae", name, value) for name, value in stated_error(histories(checked, seed=2)).items()]
+    rows += [
+        ("dae", name, value)
+        for name, value in stated_error(histories(checked, seed=2)).items()
+    ]
     return pd.DataFrame(rows, columns=["model", "measure", "value"])
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write the table."""
-    parser = argparse.ArgumentParser(prog="python -m xrec_utils.bench_service", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60, help="how long the many clients ask")
-    parser.add_argument("--questions", type=int, default=400, help="of the single client, for each model")
-    parser.add_argument("--checked", type=int, default=10, help="histories whose reasons are compared with the truth")
+    parser = argparse.ArgumentParser(
+        prog="python -m xrec_utils.bench_service", description=__doc__
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=60, help="how long the many clients ask"
+    )
+    parser.add_argument(
+        "--questions",
+        type=int,
+        default=400,
+        help="of the single client, for each model",
+    )
+    parser.add_argument(
+        "--checked",
+        type=int,
+        default=10,
+        help="histories whose reasons are compared with the truth",
+    )
     chosen = parser.parse_args(arguments)
     table = measure(chosen.seconds, chosen.questions, chosen.checked)
     table["value"] = [float(f"{value:.4g}") for value in table["value"]]

@@ -1,4 +1,6 @@
-"""What the bench keeps: one row per run, rows per test user, and the settings tried, each file written whole."""
+"""What the bench keeps: one row per run, rows per test user, and the settings tried,
+each file written whole.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,26 @@ KEY = ["dataset", "protocol", "model", "seed"]
 COLUMNS = {
     "quality_runs.csv": [*KEY, "settings", "epochs", *COST, *METRICS],
     "quality_users.csv.gz": [*KEY, "user", *BY_USER],
-    "tuning.csv": ["dataset", "protocol", "model", "settings", "validation_ndcg", "validation_rmse", "epochs",
-                   "best_epoch", "seconds"],
+    "tuning.csv": [
+        "dataset",
+        "protocol",
+        "model",
+        "settings",
+        "validation_ndcg",
+        "validation_rmse",
+        "epochs",
+        "best_epoch",
+        "seconds",
+    ],
 }
 RUNS, USERS, TUNING = COLUMNS
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run to make: its key, the model's settings, and the number of epochs if that is fixed beforehand."""
+    """One run to make: its key, the model's settings, and the number of epochs if that
+    is fixed beforehand.
+    """
 
     dataset: str
     protocol: str
@@ -48,7 +61,9 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One finished run: its task, how many epochs it trained, its cost and metrics, and hr and ndcg by user."""
+    """One finished run: its task, how many epochs it trained, its cost and metrics, and
+    hr and ndcg by user.
+    """
 
     task: Task
     epochs: int
@@ -58,8 +73,16 @@ class Run:
 
     def row(self) -> dict[str, Any]:
         """The run as a row of quality_runs.csv."""
-        fixed = {**asdict(self.task), "settings": str(self.task.settings), "epochs": self.epochs}
-        return {**fixed, **self.cost, **{name: round(value, 5) for name, value in self.metrics.items()}}
+        fixed = {
+            **asdict(self.task),
+            "settings": str(self.task.settings),
+            "epochs": self.epochs,
+        }
+        return {
+            **fixed,
+            **self.cost,
+            **{name: round(value, 5) for name, value in self.metrics.items()},
+        }
 
 
 @dataclass(frozen=True)
@@ -71,27 +94,40 @@ class Store:
     def read(self, name: str) -> pd.DataFrame:
         """A file as a table; without rows if it is not there yet."""
         path = self.folder / name
-        return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS[name])
+        return (
+            pd.read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS[name])
+        )
 
     def write(self, name: str, table: pd.DataFrame) -> None:
         """Write a table whole."""
         self.folder.mkdir(parents=True, exist_ok=True)
         text = table.to_csv(index=False).encode()
-        replace_bytes(self.folder / name, gzip.compress(text, mtime=0) if name.endswith(".gz") else text)
+        replace_bytes(
+            self.folder / name,
+            gzip.compress(text, mtime=0) if name.endswith(".gz") else text,
+        )
 
     def done(self) -> set[tuple]:
         """The keys of the stored runs."""
         return set(self.read(RUNS)[KEY].itertuples(index=False, name=None))
 
     def add(self, run: Run) -> None:
-        """Store a finished run; its users first, so that a run that is listed is complete."""
+        """Store a finished run; its users first, so that a run that is listed is
+        complete.
+        """
         if run.users is not None:
             labels = dict(zip(KEY, run.task.key, strict=True))
-            self._replace(USERS, run.users.reset_index()[["user", *BY_USER]].assign(**labels).round(5), KEY)
+            self._replace(
+                USERS,
+                run.users.reset_index()[["user", *BY_USER]].assign(**labels).round(5),
+                KEY,
+            )
         self._replace(RUNS, pd.DataFrame([run.row()]), KEY)
 
     def add_cost(self, run: Run) -> None:
-        """Put what a repeated run cost into its stored row; everything else of the row stays."""
+        """Put what a repeated run cost into its stored row; everything else of the row
+        stays.
+        """
         runs = self.read(RUNS)
         here = (runs[KEY] == list(run.task.key)).all(axis=1)
         runs.loc[here, list(COST)] = [run.cost[name] for name in COST]
@@ -106,5 +142,7 @@ class Store:
         old = self.read(name)
         stale = old.set_index(key).index.isin(rows.set_index(key).index)
         parts = [part for part in (old[~stale], rows) if len(part)]
-        table = pd.concat(parts, ignore_index=True).sort_values(key, kind="stable", ignore_index=True)
+        table = pd.concat(parts, ignore_index=True).sort_values(
+            key, kind="stable", ignore_index=True
+        )
         self.write(name, table.reindex(columns=COLUMNS[name]))

@@ -1,8 +1,10 @@
-"""Is everything in place? `python -m xrec_utils.check` says OK or FAIL line by line, with the mend for each FAIL.
+"""Is everything in place? `python -m xrec_utils.check` says OK or FAIL line by line,
+with the mend for each FAIL.
 
-Python, platform, memory and cores, every package against pyproject.toml, every data file against its SHA-256. Nothing
-is imported that the check is about, so it runs on a bare Python too. `--platform` stops after what an installation
-needs; `--write-sums` records the sums of the data files.
+Python, platform, memory and cores, every package against pyproject.toml, every data
+file against its SHA-256. Nothing is imported that the check is about, so it runs on a
+bare Python too. `--platform` stops after what an installation needs; `--write-sums`
+records the sums of the data files.
 """
 
 from __future__ import annotations
@@ -24,7 +26,12 @@ from xrec_utils.paths import DATA, ROOT
 SUMS = "SHA256SUMS.json"
 BINDER = "run the course in the browser instead: README, section 'Without installing'"
 INSTALL = "`make lab` installs what is missing (with conda: `conda env update -f environment.yml`)"
-WHEELS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64"), ("Windows", "AMD64")}
+WHEELS = {
+    ("Linux", "x86_64"),
+    ("Linux", "aarch64"),
+    ("Darwin", "arm64"),
+    ("Windows", "AMD64"),
+}
 NEEDED_GB = 2.0
 
 
@@ -46,20 +53,34 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
     return Finding("Python", ".".join(map(str, version)), mend)
 
 
-def check_platform(system: str | None = None, machine: str | None = None, libc: str | None = None) -> Finding:
-    """Whether a TensorFlow wheel exists here (none for Intel Macs, Windows on ARM and systems without glibc)."""
+def check_platform(
+    system: str | None = None, machine: str | None = None, libc: str | None = None
+) -> Finding:
+    """Whether a TensorFlow wheel exists here (none for Intel Macs, Windows on ARM and
+    systems without glibc).
+    """
     system, machine = system or platform.system(), machine or platform.machine()
     libc = platform.libc_ver()[0] if libc is None else libc
     if (system, machine) not in WHEELS:
-        what = "Intel Macs" if (system, machine) == ("Darwin", "x86_64") else f"{system} on {machine}"
+        what = (
+            "Intel Macs"
+            if (system, machine) == ("Darwin", "x86_64")
+            else f"{system} on {machine}"
+        )
         return Finding("platform", f"there is no TensorFlow for {what}", BINDER)
     if system == "Linux" and libc != "glibc":
-        return Finding("platform", "there is no TensorFlow for Linux without glibc", "use a Debian or Fedora image")
+        return Finding(
+            "platform",
+            "there is no TensorFlow for Linux without glibc",
+            "use a Debian or Fedora image",
+        )
     return Finding("platform", f"{system} on {machine}")
 
 
 def memory_gb() -> float:
-    """Memory this process may use, in GB: the machine's, or the container's limit where that is lower."""
+    """Memory this process may use, in GB: the machine's, or the container's limit where
+    that is lower.
+    """
     limits = [_read_limit(Path("/sys/fs/cgroup/memory.max")), _machine_memory()]
     return min((limit for limit in limits if limit), default=float("nan")) / 1e9
 
@@ -82,7 +103,9 @@ def _machine_memory() -> int | None:
 
 
 def check_memory(gb: float) -> Finding:
-    """Whether the memory is enough for one notebook beside the browser (a machine sold with 2 GB shows a bit less)."""
+    """Whether the memory is enough for one notebook beside the browser (a machine sold
+    with 2 GB shows a bit less).
+    """
     if gb != gb:
         return Finding("memory", "not known on this system")
     mend = "" if gb >= 0.95 * NEEDED_GB else f"close other programs or {BINDER}"
@@ -90,25 +113,39 @@ def check_memory(gb: float) -> Finding:
 
 
 def check_cores() -> Finding:
-    """How many cores there are; one is enough, only slower than the cost lines of the notebooks say."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Finding("cores", "1 (expect twice the stated times)" if cores == 1 else str(cores))
+    """How many cores there are; one is enough, only slower than the cost lines of the
+    notebooks say.
+    """
+    cores = (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
+    return Finding(
+        "cores", "1 (expect twice the stated times)" if cores == 1 else str(cores)
+    )
 
 
 def check_packages(root: Path = ROOT) -> Iterator[Finding]:
-    """Each requirement of pyproject.toml that holds on this platform, against what is installed."""
+    """Each requirement of pyproject.toml that holds on this platform, against what is
+    installed.
+    """
     try:
         from packaging.requirements import Requirement
     except ModuleNotFoundError:
         yield Finding("packages", "nothing is installed yet", INSTALL)
         return
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     for requirement in map(Requirement, project["dependencies"]):
         if not requirement.marker or requirement.marker.evaluate():
             yield check_package(requirement)
     if _version("tensorflow") and _version("tensorflow-cpu"):
         mend = "they overwrite each other: delete .venv, then `make lab`"
-        yield Finding("tensorflow", "installed twice, as tensorflow and as tensorflow-cpu", mend)
+        yield Finding(
+            "tensorflow", "installed twice, as tensorflow and as tensorflow-cpu", mend
+        )
 
 
 def check_package(requirement: Any) -> Finding:
@@ -117,7 +154,9 @@ def check_package(requirement: Any) -> Finding:
     if version is None:
         return Finding(requirement.name, "is not installed", INSTALL)
     if version not in requirement.specifier:
-        return Finding(requirement.name, f"{version} is outside {requirement.specifier}", INSTALL)
+        return Finding(
+            requirement.name, f"{version} is outside {requirement.specifier}", INSTALL
+        )
     return Finding(requirement.name, version)
 
 
@@ -129,19 +168,29 @@ def _version(name: str) -> str | None:
 
 
 def data_files(data: Path = DATA) -> list[Path]:
-    """Every file shipped in the data folder, sorted; the list of sums itself and caches are left out."""
+    """Every file shipped in the data folder, sorted; the list of sums itself and caches
+    are left out.
+    """
     files = (path for path in data.rglob("*") if path.is_file())
-    return sorted(path for path in files if path.name != SUMS and "__pycache__" not in path.parts)
+    return sorted(
+        path for path in files if path.name != SUMS and "__pycache__" not in path.parts
+    )
 
 
 def write_sums(data: Path = DATA) -> None:
-    """Record the SHA-256 of every data file in SHA256SUMS.json, by path below the data folder."""
-    sums = {path.relative_to(data).as_posix(): sha256(path) for path in data_files(data)}
+    """Record the SHA-256 of every data file in SHA256SUMS.json, by path below the data
+    folder.
+    """
+    sums = {
+        path.relative_to(data).as_posix(): sha256(path) for path in data_files(data)
+    }
     replace_text(data / SUMS, json.dumps(sums, indent=1, sort_keys=True) + "\n")
 
 
 def check_data(data: Path = DATA) -> Iterator[Finding]:
-    """Each file listed in SHA256SUMS.json against its sum, then the files it does not list."""
+    """Each file listed in SHA256SUMS.json against its sum, then the files it does not
+    list.
+    """
     mend = "restore it: `git checkout -- data`"
     if not (data / SUMS).exists():
         yield Finding(f"data/{SUMS}", "is missing", mend)
@@ -149,12 +198,20 @@ def check_data(data: Path = DATA) -> Iterator[Finding]:
     sums = json.loads((data / SUMS).read_text(encoding="utf-8"))
     for name, expected in sums.items():
         path = data / name
-        found = "is missing" if not path.exists() else "sha256 agrees" if sha256(path) == expected else "has changed"
+        found = (
+            "is missing"
+            if not path.exists()
+            else "sha256 agrees"
+            if sha256(path) == expected
+            else "has changed"
+        )
         yield Finding(f"data/{name}", found, "" if found == "sha256 agrees" else mend)
     for path in data_files(data):
         if path.relative_to(data).as_posix() not in sums:
             hint = "move your own files elsewhere; a file of the course: `python -m xrec_utils.check --write-sums`"
-            yield Finding(f"data/{path.relative_to(data).as_posix()}", "is not listed", hint)
+            yield Finding(
+                f"data/{path.relative_to(data).as_posix()}", "is not listed", hint
+            )
 
 
 def report(findings: Iterable[Finding]) -> int:
@@ -167,7 +224,9 @@ def report(findings: Iterable[Finding]) -> int:
 
 
 def findings(platform_only: bool = False) -> Iterator[Finding]:
-    """All findings in order; with `platform_only` just those an installation depends on."""
+    """All findings in order; with `platform_only` just those an installation depends
+    on.
+    """
     yield check_python()
     yield check_platform()
     if not platform_only:
@@ -179,16 +238,28 @@ def findings(platform_only: bool = False) -> Iterator[Finding]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the report; returns 1 if anything fails, else 0."""
-    parser = argparse.ArgumentParser(prog="python -m xrec_utils.check", description="Check the installation.")
-    parser.add_argument("--platform", action="store_true", help="only Python and platform")
-    parser.add_argument("--write-sums", action="store_true", help=f"record the data files in data/{SUMS}")
+    parser = argparse.ArgumentParser(
+        prog="python -m xrec_utils.check", description="Check the installation."
+    )
+    parser.add_argument(
+        "--platform", action="store_true", help="only Python and platform"
+    )
+    parser.add_argument(
+        "--write-sums",
+        action="store_true",
+        help=f"record the data files in data/{SUMS}",
+    )
     chosen = parser.parse_args(arguments)
     if chosen.write_sums:
         write_sums()
         print(f"data/{SUMS}: {len(data_files())} files recorded.")
         return 0
     failures = report(findings(chosen.platform))
-    print("Everything is in place." if not failures else f"{failures} to mend: see the arrows.")
+    print(
+        "Everything is in place."
+        if not failures
+        else f"{failures} to mend: see the arrows."
+    )
     return int(failures > 0)
 
 

@@ -1,7 +1,9 @@
-"""Recommenders without a network. Every deep model of the course stands beside them in the same table.
+"""Recommenders without a network. Every deep model of the course stands beside them in
+the same table.
 
-ContentBased, ItemKNN, EASE and HybridEASE are one formula, score_j = Σ_i W_ij over the films i of the history; they
-differ in where W comes from. Each W_ij is therefore a reason: what film i adds to the score of film j.
+ContentBased, ItemKNN, EASE and HybridEASE are one formula, score_j = Σ_i W_ij over the
+films i of the history; they differ in where W comes from. Each W_ij is therefore a
+reason: what film i adds to the score of film j.
 """
 
 import re
@@ -20,7 +22,8 @@ from xrec_utils.contract import History, item_columns, multi_hot
 class Popularity:
     """Recommends what most people rated; the history only takes films off the list.
 
-    The score of an item is log(1 + number of users who have it), the same for every history, the empty one included.
+    The score of an item is log(1 + number of users who have it), the same for every
+    history, the empty one included.
     """
 
     name = "popularity"
@@ -31,14 +34,17 @@ class Popularity:
         self.count = multi_hot(histories, n_items).sum(axis=0)
         return self
 
-    def score(self, histories: Sequence[History], items: np.ndarray | None = None) -> np.ndarray:
+    def score(
+        self, histories: Sequence[History], items: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return scores of shape (n histories, n items or len(items))."""
         scores = np.tile(np.log1p(self.count), (len(histories), 1))
         return item_columns(scores, items)
 
 
 class ItemToItem:
-    """What the linear models share: `weights` W, float32 (n_items, n_items), row = film had, column = film scored.
+    """What the linear models share: `weights` W, float32 (n_items, n_items), row = film
+    had, column = film scored.
 
     The empty history scores zero everywhere.
     """
@@ -46,37 +52,61 @@ class ItemToItem:
     n_items: int
     weights: np.ndarray
 
-    def score(self, histories: Sequence[History], items: np.ndarray | None = None) -> np.ndarray:
+    def score(
+        self, histories: Sequence[History], items: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return scores of shape (n histories, n items or len(items)).
 
-        Only the rows of films that occur are read: for one history that is a hundredth of the matrix.
+        Only the rows of films that occur are read: for one history that is a hundredth
+        of the matrix.
         """
-        rows = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *histories]).astype(np.int64))
-        hot = multi_hot([np.searchsorted(rows, history) for history in histories], len(rows))
-        return hot @ (self.weights[rows] if items is None else self.weights[np.ix_(rows, items)])
+        rows = np.unique(
+            np.concatenate([np.empty(0, dtype=np.int64), *histories]).astype(np.int64)
+        )
+        hot = multi_hot(
+            [np.searchsorted(rows, history) for history in histories], len(rows)
+        )
+        return hot @ (
+            self.weights[rows] if items is None else self.weights[np.ix_(rows, items)]
+        )
 
 
-def item_features(items: pd.DataFrame, year: float = 1.0, title: float = 1.0) -> sparse.csr_matrix:
-    """Genres, years and title words as TF-IDF rows of length one: (items, words), float32.
+def item_features(
+    items: pd.DataFrame, year: float = 1.0, title: float = 1.0
+) -> sparse.csr_matrix:
+    """Genres, years and title words as TF-IDF rows of length one: (items, words),
+    float32.
 
-    `year` and `title` weigh these two fields next to the genres. A film has its own year and the two around it, so
-    that neighbouring years are alike. Fields that no item has, or of weight 0, are left out; an item without any word
-    is a row of zeros.
+    `year` and `title` weigh these two fields next to the genres. A film has its own
+    year and the two around it, so that neighbouring years are alike. Fields that no
+    item has, or of weight 0, are left out; an item without any word is a row of zeros.
     """
     genres = [list(filter(None, text.split("|"))) for text in items["genres"]]
-    years = [[] if pd.isna(made) else [str(made + shift) for shift in (-1, 0, 1)] for made in items["year"]]
-    words = [sorted(set(re.findall(r"\w{2,}", text.lower())) - ENGLISH_STOP_WORDS) for text in items["title"]]
+    years = [
+        [] if pd.isna(made) else [str(made + shift) for shift in (-1, 0, 1)]
+        for made in items["year"]
+    ]
+    words = [
+        sorted(set(re.findall(r"\w{2,}", text.lower())) - ENGLISH_STOP_WORDS)
+        for text in items["title"]
+    ]
     vectorizer = TfidfVectorizer(analyzer=list, dtype=np.float32)
     fields = [(1.0, genres), (year, years), (title, words)]
-    blocks = [weight * vectorizer.fit_transform(words) for weight, words in fields if weight and any(words)]
+    blocks = [
+        weight * vectorizer.fit_transform(words)
+        for weight, words in fields
+        if weight and any(words)
+    ]
     return normalize(sparse.hstack(blocks))
 
 
 class ContentBased(ItemToItem):
-    """Recommends films like those of the history (Pazzani & Billsus 2007, doi:10.1007/978-3-540-72079-9_10).
+    """Recommends films like those of the history (Pazzani & Billsus 2007,
+    doi:10.1007/978-3-540-72079-9_10).
 
-    score_j = mean over the history of the cosine between films i and j, which is the dot product of the history's
-    mean profile with film j. No ratings are used, so films that nobody has rated are scored like all others.
+    score_j = mean over the history of the cosine between films i and j, which is the
+    dot product of the history's mean profile with film j. No ratings are used, so films
+    that nobody has rated are scored like all others.
 
     Args:
         items: title, year and genres by item code.
@@ -85,7 +115,9 @@ class ContentBased(ItemToItem):
 
     name = "content"
 
-    def __init__(self, items: pd.DataFrame, year: float = 1.0, title: float = 1.0) -> None:
+    def __init__(
+        self, items: pd.DataFrame, year: float = 1.0, title: float = 1.0
+    ) -> None:
         self.features = item_features(items, year, title)
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
@@ -94,17 +126,23 @@ class ContentBased(ItemToItem):
         self.weights = (self.features @ self.features.T).toarray()
         return self
 
-    def score(self, histories: Sequence[History], items: np.ndarray | None = None) -> np.ndarray:
+    def score(
+        self, histories: Sequence[History], items: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return scores of shape (n histories, n items or len(items)), in [0, 1]."""
-        lengths = np.array([max(len(history), 1) for history in histories], dtype=np.float32)
+        lengths = np.array(
+            [max(len(history), 1) for history in histories], dtype=np.float32
+        )
         return super().score(histories, items) / lengths[:, None]
 
 
 class UserKNN:
-    """Recommends what people with a like history have (Resnick et al. 1994, doi:10.1145/192844.192905).
+    """Recommends what people with a like history have (Resnick et al. 1994,
+    doi:10.1145/192844.192905).
 
-    score_j = sum of the cosine similarities of those of the `n_neighbours` most similar training users who have j.
-    The empty history is similar to nobody and scores zero everywhere.
+    score_j = sum of the cosine similarities of those of the `n_neighbours` most similar
+    training users who have j. The empty history is similar to nobody and scores zero
+    everywhere.
     """
 
     name = "user_knn"
@@ -119,12 +157,18 @@ class UserKNN:
         return self
 
     def neighbours(self, histories: Sequence[History]) -> np.ndarray:
-        """Similarity to every training user, (n histories, users), zero outside each history's nearest."""
+        """Similarity to every training user, (n histories, users), zero outside each
+        history's nearest.
+        """
         asked = multi_hot(histories, self.n_items)
         lengths = np.outer(asked.sum(axis=1), self.seen.sum(axis=1))
-        return keep_largest(asked @ self.seen.T / np.sqrt(np.maximum(lengths, 1)), self.n_neighbours)
+        return keep_largest(
+            asked @ self.seen.T / np.sqrt(np.maximum(lengths, 1)), self.n_neighbours
+        )
 
-    def score(self, histories: Sequence[History], items: np.ndarray | None = None) -> np.ndarray:
+    def score(
+        self, histories: Sequence[History], items: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return scores of shape (n histories, n items or len(items))."""
         return self.neighbours(histories) @ item_columns(self.seen, items)
 
@@ -138,10 +182,12 @@ def keep_largest(similarity: np.ndarray, k: int) -> np.ndarray:
 
 
 class ItemKNN(ItemToItem):
-    """Recommends what goes with the films of the history (Sarwar et al. 2001, doi:10.1145/371920.372071).
+    """Recommends what goes with the films of the history (Sarwar et al. 2001,
+    doi:10.1145/371920.372071).
 
-    W_ij = n_ij / (sqrt(n_i n_j) + shrink), with n_i users who have i and n_ij who have both: the cosine of two columns
-    of the rating matrix, less trusted when few users stand behind it. Of each column the `n_neighbours` largest stay.
+    W_ij = n_ij / (sqrt(n_i n_j) + shrink), with n_i users who have i and n_ij who have
+    both: the cosine of two columns of the rating matrix, less trusted when few users
+    stand behind it. Of each column the `n_neighbours` largest stay.
     """
 
     name = "item_knn"
@@ -158,16 +204,19 @@ class ItemKNN(ItemToItem):
         length = np.sqrt(np.maximum(np.diag(both), 1))
         similarity = both / (np.outer(length, length) + np.float32(self.shrink))
         np.fill_diagonal(similarity, 0)
-        self.weights = np.ascontiguousarray(keep_largest(similarity, self.n_neighbours).T)
+        self.weights = np.ascontiguousarray(
+            keep_largest(similarity, self.n_neighbours).T
+        )
         return self
 
 
 class EASE(ItemToItem):
-    """The linear item-to-item model with a closed form (Steck 2019, doi:10.1145/3308558.3313710).
+    """The linear item-to-item model with a closed form (Steck 2019,
+    doi:10.1145/3308558.3313710).
 
-    With X the users x items matrix of ones and P = (XᵀX + λI)⁻¹, the weights are B = I - P / diag(P), zero on the
-    diagonal, and a history scores an item by the sum of its films' weights to it: score_j = Σ_i B_ij. The empty
-    history scores zero everywhere.
+    With X the users x items matrix of ones and P = (XᵀX + λI)⁻¹, the weights are B = I
+    - P / diag(P), zero on the diagonal, and a history scores an item by the sum of its
+    films' weights to it: score_j = Σ_i B_ij. The empty history scores zero everywhere.
 
     Args:
         regularisation: λ, in units of users who share two films.
@@ -184,11 +233,15 @@ class EASE(ItemToItem):
         return (seen.T @ seen).astype(np.float64)
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
-        """Solve for B, shape (n_items, n_items), float32; cost grows with n_items cubed."""
+        """Solve for B, shape (n_items, n_items), float32; cost grows with n_items
+        cubed.
+        """
         self.n_items = n_items
         gram = self.gram(histories)
         gram[np.diag_indices(n_items)] += self.regularisation
-        weights = linalg.inv(gram.T, overwrite_a=True)  # P, then B in its place: saves 200 MB
+        weights = linalg.inv(
+            gram.T, overwrite_a=True
+        )  # P, then B in its place: saves 200 MB
         weights /= -np.diag(weights)
         weights[np.diag_indices(n_items)] = 0.0
         self.weights = weights.astype(np.float32)
@@ -196,10 +249,12 @@ class EASE(ItemToItem):
 
 
 class HybridEASE(EASE):
-    """EASE that also knows what the films are (Jeunen et al. 2020, doi:10.1145/3383313.3418480).
+    """EASE that also knows what the films are (Jeunen et al. 2020,
+    doi:10.1145/3383313.3418480).
 
-    Attributes stand in X like `weight` more users, each of whom has all films with one attribute: the Gram matrix
-    becomes XᵀX + weight · TᵀT, with T attributes x items. A film that nobody has rated is reached by films like it.
+    Attributes stand in X like `weight` more users, each of whom has all films with one
+    attribute: the Gram matrix becomes XᵀX + weight · TᵀT, with T attributes x items. A
+    film that nobody has rated is reached by films like it.
 
     Args:
         items: title, year and genres by item code, see `item_features`.
@@ -209,22 +264,30 @@ class HybridEASE(EASE):
 
     name = "hybrid"
 
-    def __init__(self, items: pd.DataFrame, regularisation: float = 200.0, weight: float = 20.0) -> None:
+    def __init__(
+        self, items: pd.DataFrame, regularisation: float = 200.0, weight: float = 20.0
+    ) -> None:
         super().__init__(regularisation)
         self.features = item_features(items)
         self.weight = weight
 
     def gram(self, histories: Sequence[History]) -> np.ndarray:
         """XᵀX + weight · TᵀT, float64."""
-        return super().gram(histories) + self.weight * (self.features @ self.features.T).toarray()
+        return (
+            super().gram(histories)
+            + self.weight * (self.features @ self.features.T).toarray()
+        )
 
 
 class ImplicitALS:
-    """Factors of users and films, each solved in turn by ridge regression (Hu et al. 2008, doi:10.1109/ICDM.2008.22).
+    """Factors of users and films, each solved in turn by ridge regression (Hu et al.
+    2008, doi:10.1109/ICDM.2008.22).
 
-    Minimises Σ (1 - w_u·h_i)² over what users have + w0 Σ (w_u·h_i)² over all pairs + λ-weighted squared lengths, in
-    the form of Rendle et al. 2022 (doi:10.1145/3523227.3548486): the penalty of a row grows with its number of films.
-    A history is folded in by the same ridge solve that trained the users: score = w · h_j; the empty one gives zeros.
+    Minimises Σ (1 - w_u·h_i)² over what users have + w0 Σ (w_u·h_i)² over all pairs +
+    λ-weighted squared lengths, in the form of Rendle et al. 2022
+    (doi:10.1145/3523227.3548486): the penalty of a row grows with its number of films.
+    A history is folded in by the same ridge solve that trained the users: score = w ·
+    h_j; the empty one gives zeros.
 
     Args:
         width: length of the vectors.
@@ -237,22 +300,37 @@ class ImplicitALS:
     name = "ials"
 
     def __init__(
-        self, width: int = 64, w0: float = 0.1, regularisation: float = 0.01, sweeps: int = 10, seed: int = 0
+        self,
+        width: int = 64,
+        w0: float = 0.1,
+        regularisation: float = 0.01,
+        sweeps: int = 10,
+        seed: int = 0,
     ) -> None:
-        self.width, self.w0, self.regularisation, self.sweeps, self.seed = width, w0, regularisation, sweeps, seed
+        self.width, self.w0, self.regularisation, self.sweeps, self.seed = (
+            width,
+            w0,
+            regularisation,
+            sweeps,
+            seed,
+        )
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
         """Alternate between users and films; `factors` H is float32 (n_items, width)."""
         self.n_items = n_items
         owners = [np.flatnonzero(column) for column in multi_hot(histories, n_items).T]
-        start = np.random.default_rng(self.seed).normal(0, self.width**-0.5 / 10, (n_items, self.width))
+        start = np.random.default_rng(self.seed).normal(
+            0, self.width**-0.5 / 10, (n_items, self.width)
+        )
         self.factors = start.astype(np.float32)
         for _ in range(self.sweeps):
             self.factors = self.solve(owners, self.solve(histories, self.factors))
         return self
 
     def solve(self, histories: Sequence[History], factors: np.ndarray) -> np.ndarray:
-        """The best vector of each history, given the other side's `factors`: (n histories, width)."""
+        """The best vector of each history, given the other side's `factors`: (n
+        histories, width).
+        """
         everywhere = self.w0 * factors.T @ factors
         systems = np.tile(everywhere, (len(histories), 1, 1))
         sums = np.zeros((len(histories), self.width), dtype=np.float32)
@@ -263,6 +341,11 @@ class ImplicitALS:
             sums[n] = mine.sum(axis=0)
         return np.linalg.solve(systems, sums[:, :, None])[:, :, 0]
 
-    def score(self, histories: Sequence[History], items: np.ndarray | None = None) -> np.ndarray:
+    def score(
+        self, histories: Sequence[History], items: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return scores of shape (n histories, n items or len(items))."""
-        return self.solve(histories, self.factors) @ (self.factors if items is None else self.factors[items]).T
+        return (
+            self.solve(histories, self.factors)
+            @ (self.factors if items is None else self.factors[items]).T
+        )

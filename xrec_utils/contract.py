@@ -1,8 +1,9 @@
 """What every recommender that reads a history promises.
 
-A *history* is a 1-D array of item codes (0 .. n_items - 1), oldest first. Its *score* for an item is the logit
-before any softmax: higher means recommended earlier. A film is *absent* when it is deleted and the rest closes up;
-the empty history is valid and its score is defined by each model.
+A *history* is a 1-D array of item codes (0 .. n_items - 1), oldest first. Its *score*
+for an item is the logit before any softmax: higher means recommended earlier. A film is
+*absent* when it is deleted and the rest closes up; the empty history is valid and its
+score is defined by each model.
 """
 
 from collections.abc import Sequence
@@ -20,8 +21,12 @@ class HistoryModel(Protocol):
     name: str
     n_items: int
 
-    def score(self, histories: Sequence[History], items: np.ndarray | None = None) -> np.ndarray:
-        """Return logits of shape (n histories, n items), or (n histories, len(items)) if `items` is given."""
+    def score(
+        self, histories: Sequence[History], items: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return logits of shape (n histories, n items), or (n histories, len(items))
+        if `items` is given.
+        """
         ...
 
 
@@ -31,7 +36,9 @@ def item_columns(scores: np.ndarray, items: np.ndarray | None) -> np.ndarray:
 
 
 def multi_hot(histories: Sequence[History], n_items: int) -> np.ndarray:
-    """Turn histories into a float32 matrix (n histories, n_items) with a one for every film in the history."""
+    """Turn histories into a float32 matrix (n histories, n_items) with a one for every
+    film in the history.
+    """
     rows = np.zeros((len(histories), n_items), dtype=np.float32)
     for row, history in zip(rows, histories, strict=True):
         row[np.asarray(history, dtype=np.int64)] = 1.0

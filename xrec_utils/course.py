@@ -1,7 +1,8 @@
-"""The map of the course in one place: README's table and the foot of every notebook are made from it.
+"""The map of the course in one place: README's table and the foot of every notebook are
+made from it.
 
-`python -m xrec_utils.course` rewrites README's tables, of the notebooks and of the benchmark; `make execute` rewrites
-the notebooks' titles and feet.
+`python -m xrec_utils.course` rewrites README's tables, of the notebooks and of the
+benchmark; `make execute` rewrites the notebooks' titles and feet.
 """
 
 from __future__ import annotations
@@ -15,14 +16,24 @@ from xrec_utils.paths import DATA, ROOT
 
 MAP, RESULTS, COMPARISON, EXPLAINERS, SPEED, LANGUAGE, SERVICE = (
     (f"<!-- {name}: begin (python -m xrec_utils.course) -->", f"<!-- {name}: end -->")
-    for name in ("map", "results", "comparison", "explainers", "speed", "language", "service")
+    for name in (
+        "map",
+        "results",
+        "comparison",
+        "explainers",
+        "speed",
+        "language",
+        "service",
+    )
 )
 FOOT = "**Previous:**"
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A notebook: number in reading order, file, title, what it teaches, topics covered, reading minutes."""
+    """A notebook: number in reading order, file, title, what it teaches, topics
+    covered, reading minutes.
+    """
 
     number: str
     file: str
@@ -191,14 +202,20 @@ def lesson_of(file: str) -> Lesson:
     for lesson in LESSONS:
         if lesson.file == Path(file).name:
             return lesson
-    raise KeyError(f"{Path(file).name} is not in the map of xrec_utils/course.py: add a Lesson for it")
+    raise KeyError(
+        f"{Path(file).name} is not in the map of xrec_utils/course.py: add a Lesson for it"
+    )
 
 
 def foot(lesson: Lesson) -> str:
     """The last cell of a notebook: the way back, the map, the way on."""
     place = LESSONS.index(lesson)
     before = LESSONS[place - 1].link if place else "none, this is the first"
-    after = LESSONS[place + 1].link if place + 1 < len(LESSONS) else "none yet, this is the last"
+    after = (
+        LESSONS[place + 1].link
+        if place + 1 < len(LESSONS)
+        else "none yet, this is the last"
+    )
     return f"{FOOT} {before} · **Map:** [README](../README.md#the-notebooks) · **Next:** {after}"
 
 
@@ -208,61 +225,120 @@ def table() -> str:
         f"| [{lesson.number} · {lesson.title}](notebooks/{lesson.file}) | {lesson.line} | {lesson.minutes} |"
         for lesson in LESSONS
     ]
-    return "\n".join(["| Notebook | What you learn | Minutes |", "|---|---|---:|", *rows])
+    return "\n".join(
+        ["| Notebook | What you learn | Minutes |", "|---|---|---:|", *rows]
+    )
 
 
 def results() -> str:
-    """README's tables of the benchmark, as markdown: NDCG@10 of each model, from data/bench."""
+    """README's tables of the benchmark, as markdown: NDCG@10 of each model, from
+    data/bench.
+    """
     small = _ranked("movielens-small", "leave-last-out")
     wanted = ("movielens-small", "leave-last-out", "ease")
-    lead = {row["model"]: row for row in _ndcg("paired") if (row["dataset"], row["protocol"], row["minus"]) == wanted}
-    lines = ["| Model | NDCG@10 [95% interval] | Minus EASE, paired by user | Fit, seconds |", "|---|---|---|---:|"]
+    lead = {
+        row["model"]: row
+        for row in _ndcg("paired")
+        if (row["dataset"], row["protocol"], row["minus"]) == wanted
+    }
+    lines = [
+        "| Model | NDCG@10 [95% interval] | Minus EASE, paired by user | Fit, seconds |",
+        "|---|---|---|---:|",
+    ]
     for row in small:
         ahead = _interval(lead[row["model"]]) if row["model"] in lead else ""
-        lines.append(f"| {row['model']} | {_interval(row)} | {ahead} | {_seconds(row)} |")
+        lines.append(
+            f"| {row['model']} | {_interval(row)} | {ahead} | {_seconds(row)} |"
+        )
     return "\n".join(lines)
 
 
 def comparison() -> str:
-    """README's table of ML-100K under the recommenders team's protocol: ours and theirs, best first."""
-    ours = [(float(row["mean"]), f"{row['model']} | {_interval(row)} | {_seconds(row)}")
-            for row in _ranked("ml-100k", "recommenders")]
-    theirs = [(float(row["ndcg@10"]), f"{row['model']} (published) | {float(row['ndcg@10']):.3f} | ")
-              for row in _rows("published") if row["protocol"] == "recommenders"]
+    """README's table of ML-100K under the recommenders team's protocol: ours and
+    theirs, best first.
+    """
+    ours = [
+        (float(row["mean"]), f"{row['model']} | {_interval(row)} | {_seconds(row)}")
+        for row in _ranked("ml-100k", "recommenders")
+    ]
+    theirs = [
+        (
+            float(row["ndcg@10"]),
+            f"{row['model']} (published) | {float(row['ndcg@10']):.3f} | ",
+        )
+        for row in _rows("published")
+        if row["protocol"] == "recommenders"
+    ]
     lines = ["| Model | NDCG@10 [95% interval] | Fit, seconds |", "|---|---|---:|"]
-    return "\n".join([*lines, *(f"| {cells} |" for _, cells in sorted(ours + theirs, reverse=True))])
+    return "\n".join(
+        [*lines, *(f"| {cells} |" for _, cells in sorted(ours + theirs, reverse=True))]
+    )
 
 
-MARKS = ("deletion", "films until gone", "Shapley error", "stability")  # columns of README's leaderboard
+MARKS = (
+    "deletion",
+    "films until gone",
+    "Shapley error",
+    "stability",
+)  # columns of README's leaderboard
 
 
 def explainers() -> str:
-    """README's leaderboard: mean over the models of the zoo, and the share of the shop's own reasons that was found."""
+    """README's leaderboard: mean over the models of the zoo, and the share of the
+    shop's own reasons that was found.
+    """
     rows, marks = _rows("leaderboard"), {}
     for row in rows:
-        measure = row["measure"] if not row["model"].startswith("shop") else f"{row['model']} {row['measure']}"
-        marks.setdefault(row["explainer"], {}).setdefault(measure, []).append(float(row["mean"]))
+        measure = (
+            row["measure"]
+            if not row["model"].startswith("shop")
+            else f"{row['model']} {row['measure']}"
+        )
+        marks.setdefault(row["explainer"], {}).setdefault(measure, []).append(
+            float(row["mean"])
+        )
     wanted = (*MARKS, "shop: itself planted found")
-    board = {name: [sum(found[m]) / len(found[m]) if m in found else None for m in wanted]
-             for name, found in marks.items() if "deletion" in found}
-    lines = ["| Explainer | Deletion, share of possible | Films until gone, share of history | Error against Shapley "
-             "| Top ten kept under another seed | Shop's true reasons found |", "|---|--:|--:|--:|--:|--:|"]
+    board = {
+        name: [sum(found[m]) / len(found[m]) if m in found else None for m in wanted]
+        for name, found in marks.items()
+        if "deletion" in found
+    }
+    lines = [
+        "| Explainer | Deletion, share of possible | Films until gone, share of history | Error against Shapley "
+        "| Top ten kept under another seed | Shop's true reasons found |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
     for name, values in sorted(board.items(), key=lambda pair: -pair[1][0]):
-        lines.append(f"| {name} | {' | '.join('–' if v is None else f'{v:.2f}' for v in values)} |")
+        lines.append(
+            f"| {name} | {' | '.join('–' if v is None else f'{v:.2f}' for v in values)} |"
+        )
     return "\n".join(lines)
 
 
 def speed() -> str:
-    """README's table of cost at 100 films on dae: each library's best method for a few errors."""
-    rows = [row for row in _rows("shapley") if (row["model"], row["players"]) == ("dae", "100")]
-    rows = [row for row in rows if row["method"] != "Fourier series"]  # the truth of the others
-    lines = ["| Library, method | Scores asked | Seconds | Error |", "|---|--:|--:|--:|"]
+    """README's table of cost at 100 films on dae: each library's best method for a few
+    errors.
+    """
+    rows = [
+        row
+        for row in _rows("shapley")
+        if (row["model"], row["players"]) == ("dae", "100")
+    ]
+    rows = [
+        row for row in rows if row["method"] != "Fourier series"
+    ]  # the truth of the others
+    lines = [
+        "| Library, method | Scores asked | Seconds | Error |",
+        "|---|--:|--:|--:|",
+    ]
     best = {}
     for row in sorted(rows, key=lambda row: float(row["error"])):
         best.setdefault((row["library"], row["method"]), row)
     for (library, method), row in best.items():
         asked = f"{int(row['calls']):,}" if int(row["calls"]) else "–"
-        lines.append(f"| {library}, {method} | {asked} | {float(row['seconds']):.3g} | {float(row['error']):.1e} |")
+        lines.append(
+            f"| {library}, {method} | {asked} | {float(row['seconds']):.3g} | {float(row['error']):.1e} |"
+        )
     return "\n".join(lines)
 
 
@@ -276,15 +352,27 @@ def language() -> str:
 
 
 def service() -> str:
-    """README's table of the service: milliseconds of an answer with ten films and all their reasons."""
-    found = {(row["model"], row["measure"]): float(row["value"]) for row in _rows("service")}
-    lines = ["| Clients, model | Median, ms | 99th percentile, ms | Answers a second | Errors |",
-             "|---|--:|--:|--:|--:|"]
-    for model, who in (("ease", "one client"), ("dae", "one client"), ("ease and dae", "50 clients")):
+    """README's table of the service: milliseconds of an answer with ten films and all
+    their reasons.
+    """
+    found = {
+        (row["model"], row["measure"]): float(row["value"]) for row in _rows("service")
+    }
+    lines = [
+        "| Clients, model | Median, ms | 99th percentile, ms | Answers a second | Errors |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for model, who in (
+        ("ease", "one client"),
+        ("dae", "one client"),
+        ("ease and dae", "50 clients"),
+    ):
         wanted = ("median ms", "99th percentile ms", "errors")
         median, late, errors = (found[model, f"{who}: {what}"] for what in wanted)
         each = found.get((model, f"{who}: answers per second"), 1e3 / median)
-        lines.append(f"| {who}, {model} | {median:,.0f} | {late:,.0f} | {each:.0f} | {errors:.0f} |")
+        lines.append(
+            f"| {who}, {model} | {median:,.0f} | {late:,.0f} | {each:.0f} | {errors:.0f} |"
+        )
     return "\n".join(lines)
 
 
@@ -299,12 +387,18 @@ def _ndcg(name: str) -> list[dict[str, str]]:
 
 def _ranked(dataset: str, protocol: str) -> list[dict[str, str]]:
     """The measured models of a data set and protocol, best first."""
-    rows = [row for row in _ndcg("quality") if (row["dataset"], row["protocol"]) == (dataset, protocol)]
+    rows = [
+        row
+        for row in _ndcg("quality")
+        if (row["dataset"], row["protocol"]) == (dataset, protocol)
+    ]
     return sorted(rows, key=lambda row: -float(row["mean"]))
 
 
 def _interval(row: dict[str, str]) -> str:
-    return "{:.3f} [{:.3f}, {:.3f}]".format(*(float(row[end]) for end in ("mean", "low", "high")))
+    return "{:.3f} [{:.3f}, {:.3f}]".format(
+        *(float(row[end]) for end in ("mean", "low", "high"))
+    )
 
 
 def _seconds(row: dict[str, str]) -> str:
@@ -317,7 +411,15 @@ def with_tables(readme: str) -> str:
     Raises:
         ValueError: the marks are missing.
     """
-    texts = (table(), results(), comparison(), explainers(), speed(), language(), service())
+    texts = (
+        table(),
+        results(),
+        comparison(),
+        explainers(),
+        speed(),
+        language(),
+        service(),
+    )
     marked = (MAP, RESULTS, COMPARISON, EXPLAINERS, SPEED, LANGUAGE, SERVICE)
     for marks, text in zip(marked, texts, strict=True):
         readme = _between(readme, marks, text)
@@ -329,7 +431,9 @@ def _between(readme: str, marks: tuple[str, str], text: str) -> str:
     head, found, rest = readme.partition(begin)
     _, closed, tail = rest.partition(end)
     if not found or not closed:
-        raise ValueError(f"README.md has lost the marks of a table: put {begin} and {end} back")
+        raise ValueError(
+            f"README.md has lost the marks of a table: put {begin} and {end} back"
+        )
     return f"{head}{begin}\n{text}\n{end}{tail}"
 
 

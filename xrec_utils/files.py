@@ -9,7 +9,9 @@ from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write `text` (UTF-8, line ends as given) to `path` in one step: a reader sees the old file or the new one."""
+    """Write `text` (UTF-8, line ends as given) to `path` in one step: a reader sees the
+    old file or the new one.
+    """
     replace_bytes(path, text.encode("utf-8"))
 
 

@@ -1,8 +1,9 @@
 """Keras, started without TensorFlow's start-up chatter.
 
-TensorFlow writes a few information lines straight to file descriptor 2 while it loads, before any setting of
-Python's or its own can stop them; in a notebook they would be stored as error output. This module reads what the
-start writes there, drops the lines it knows, and passes every other line on. Import Keras from here:
+TensorFlow writes a few information lines straight to file descriptor 2 while it loads,
+before any setting of Python's or its own can stop them; in a notebook they would be
+stored as error output. This module reads what the start writes there, drops the lines
+it knows, and passes every other line on. Import Keras from here:
 
     from xrec_utils.keras_start import keras
 """
@@ -28,7 +29,9 @@ KNOWN_LINES = (
 
 @contextmanager
 def without_known_lines() -> Iterator[None]:
-    """Hold back file descriptor 2 for the length of the block, then let all but the known lines through."""
+    """Hold back file descriptor 2 for the length of the block, then let all but the
+    known lines through.
+    """
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as held:
@@ -48,6 +51,8 @@ with without_known_lines():
     import keras
     import tensorflow as tf
 
-    tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros(1))  # the last lines come with the first compiled call
+    tf.function(lambda x: x + 1, jit_compile=True)(
+        tf.zeros(1)
+    )  # the last lines come with the first compiled call
 
 __all__ = ["keras", "tf"]

@@ -1,6 +1,8 @@
-"""Open JupyterLab at the first notebook, wherever it runs: `python -m xrec_utils.lab` (`make lab`).
+"""Open JupyterLab at the first notebook, wherever it runs: `python -m xrec_utils.lab`
+(`make lab`).
 
-As root (a container) and without a display it prints its address instead of opening a browser.
+As root (a container) and without a display it prints its address instead of opening a
+browser.
 """
 
 from __future__ import annotations
@@ -18,7 +20,14 @@ from xrec_utils.paths import ROOT
 def command(port: int, address: str, root_user: bool, display: bool) -> list[str]:
     """The command line that starts JupyterLab."""
     first = f"/lab/tree/notebooks/{LESSONS[0].file}"
-    line = [sys.executable, "-m", "jupyterlab", f"--port={port}", f"--ip={address}", f"--LabApp.default_url={first}"]
+    line = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--port={port}",
+        f"--ip={address}",
+        f"--LabApp.default_url={first}",
+    ]
     line.append("--log-level=WARN")  # the address is printed at any level
     line += ["--allow-root"] if root_user else []
     return line if display and not root_user else [*line, "--no-browser"]
@@ -26,24 +35,39 @@ def command(port: int, address: str, root_user: bool, display: bool) -> list[str
 
 def has_display(system: str, environment: Mapping[str, str]) -> bool:
     """Whether a browser window can open here."""
-    return system in ("darwin", "win32") or bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
+    return system in ("darwin", "win32") or bool(
+        environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
+    )
 
 
 def environment() -> dict[str, str]:
-    """The environment of a kernel: this one, with the package within reach even where it is not installed (conda)."""
+    """The environment of a kernel: this one, with the package within reach even where
+    it is not installed (conda).
+    """
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Start JupyterLab in the repository and wait for it; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m xrec_utils.lab", description="Open JupyterLab.")
+    parser = argparse.ArgumentParser(
+        prog="python -m xrec_utils.lab", description="Open JupyterLab."
+    )
     parser.add_argument("--port", type=int, default=8888)
-    parser.add_argument("--ip", default="localhost", help="0.0.0.0 serves beyond this machine, from a container say")
+    parser.add_argument(
+        "--ip",
+        default="localhost",
+        help="0.0.0.0 serves beyond this machine, from a container say",
+    )
     chosen = parser.parse_args(arguments)
     root_user = hasattr(os, "geteuid") and os.geteuid() == 0
-    line = command(chosen.port, chosen.ip, root_user, has_display(sys.platform, os.environ))
-    print("Starting JupyterLab; stop it with Ctrl-C." + (" Its address follows." if "--no-browser" in line else ""))
+    line = command(
+        chosen.port, chosen.ip, root_user, has_display(sys.platform, os.environ)
+    )
+    print(
+        "Starting JupyterLab; stop it with Ctrl-C."
+        + (" Its address follows." if "--no-browser" in line else "")
+    )
     try:
         return subprocess.run(line, cwd=ROOT, env=environment()).returncode
     except KeyboardInterrupt:

@@ -1,7 +1,9 @@
-"""Language models that write text, behind one interface: `generate(prompt, max_tokens, stop, schema) -> str`.
+"""Language models that write text, behind one interface: `generate(prompt, max_tokens,
+stop, schema) -> str`.
 
-`LocalLM` runs SmolLM2-135M-Instruct here, in llama.cpp; `EndpointLM` asks any server that speaks OpenAI's protocol.
-Both need the packages and the model that `make llm` installs; nothing else in the course does.
+`LocalLM` runs SmolLM2-135M-Instruct here, in llama.cpp; `EndpointLM` asks any server
+that speaks OpenAI's protocol. Both need the packages and the model that `make llm`
+installs; nothing else in the course does.
 """
 
 from __future__ import annotations
@@ -18,11 +20,15 @@ import numpy as np
 
 from xrec_utils.fetch import model_file
 
-Prompt = str | list[dict[str, str]]  # a question, or messages as OpenAI's protocol has them: role and content
+Prompt = (
+    str | list[dict[str, str]]
+)  # a question, or messages as OpenAI's protocol has them: role and content
 
 
 class LanguageModelError(RuntimeError):
-    """A language model is not installed, not configured, not reachable, or refused; the message says what to do."""
+    """A language model is not installed, not configured, not reachable, or refused; the
+    message says what to do.
+    """
 
 
 class LanguageModel(Protocol):
@@ -30,9 +36,16 @@ class LanguageModel(Protocol):
 
     name: str
 
-    def generate(self, prompt: Prompt, max_tokens: int = 256, stop: Sequence[str] = (),
-                 schema: dict[str, Any] | None = None) -> str:
-        """The model's answer, as sure as it can be (temperature 0); with a JSON schema, JSON that keeps to it."""
+    def generate(
+        self,
+        prompt: Prompt,
+        max_tokens: int = 256,
+        stop: Sequence[str] = (),
+        schema: dict[str, Any] | None = None,
+    ) -> str:
+        """The model's answer, as sure as it can be (temperature 0); with a JSON schema,
+        JSON that keeps to it.
+        """
         ...
 
 
@@ -45,37 +58,58 @@ def package(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ImportError as fault:
-        raise LanguageModelError(f"the package {name} is not installed ({fault}): run `make llm`") from fault
+        raise LanguageModelError(
+            f"the package {name} is not installed ({fault}): run `make llm`"
+        ) from fault
 
 
 def films_schema(k: int, among: Sequence[str] | None = None) -> dict[str, Any]:
-    """JSON schema of {"films": [k titles]}; `among`: the only titles that the model can then write at all."""
-    title = {"type": "string", "maxLength": 100} if among is None else {"enum": list(among)}
+    """JSON schema of {"films": [k titles]}; `among`: the only titles that the model can
+    then write at all.
+    """
+    title = (
+        {"type": "string", "maxLength": 100} if among is None else {"enum": list(among)}
+    )
     films = {"type": "array", "items": title, "minItems": k, "maxItems": k}
-    return {"type": "object", "properties": {"films": films}, "required": ["films"], "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": {"films": films},
+        "required": ["films"],
+        "additionalProperties": False,
+    }
 
 
-def chat_request(prompt: Prompt, max_tokens: int, stop: Sequence[str], schema: dict[str, Any] | None) -> dict[str, Any]:
+def chat_request(
+    prompt: Prompt, max_tokens: int, stop: Sequence[str], schema: dict[str, Any] | None
+) -> dict[str, Any]:
     """The body of a chat completion in OpenAI's protocol, without the model's name."""
-    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    messages = (
+        [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    )
     body = {"messages": messages, "max_tokens": max_tokens, "temperature": 0, "seed": 0}
     if stop:
         body["stop"] = list(stop)
     if schema:
-        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "reply", "schema": schema},
+        }
     return body
 
 
 class LocalLM:
-    """SmolLM2-135M-Instruct (4 bits a weight) in llama.cpp, offline; equal prompts give equal text.
+    """SmolLM2-135M-Instruct (4 bits a weight) in llama.cpp, offline; equal prompts give
+    equal text.
 
-    llama.cpp also serves OpenAI's protocol at `address` + "/v1", to this machine and to those who know `key`.
+    llama.cpp also serves OpenAI's protocol at `address` + "/v1", to this machine and to
+    those who know `key`.
     """
 
     name = "SmolLM2-135M-Instruct Q4_1 (llama.cpp)"
 
     def __init__(self, context: int = 4096, threads: int = 2) -> None:
-        """`context`: tokens of a prompt and its answer together, at most 8,192 (23 kB of memory each).
+        """`context`: tokens of a prompt and its answer together, at most 8,192 (23 kB
+        of memory each).
 
         Raises:
             LanguageModelError: xllamacpp is not installed, or llama.cpp cannot start.
@@ -86,54 +120,99 @@ class LocalLM:
         parameters = llama_cpp.CommonParams()
         parameters.model.path = str(model_file("smollm2"))
         parameters.model_alias = {"smollm2"}
-        parameters.n_ctx, parameters.n_parallel, parameters.cache_ram_mib = context, 1, 0
+        parameters.n_ctx, parameters.n_parallel, parameters.cache_ram_mib = (
+            context,
+            1,
+            0,
+        )
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
-        parameters.api_keys, parameters.warmup, parameters.verbosity = [self.key], False, -1
+        parameters.api_keys, parameters.warmup, parameters.verbosity = (
+            [self.key],
+            False,
+            -1,
+        )
         try:
             self._server = llama_cpp.Server(parameters)
         except RuntimeError as fault:
-            raise LanguageModelError(f"llama.cpp cannot start with {parameters.model.path}: {fault}") from fault
+            raise LanguageModelError(
+                f"llama.cpp cannot start with {parameters.model.path}: {fault}"
+            ) from fault
         self.address: str = self._server.listening_address
-        self.tokens("")  # until it answers: a server that is stopped while it starts may wait for itself for ever
+        self.tokens(
+            ""
+            # until it answers: a server that is stopped while it starts may wait for itself
+            # for ever
+        )
 
-    def generate(self, prompt: Prompt, max_tokens: int = 256, stop: Sequence[str] = (),
-                 schema: dict[str, Any] | None = None) -> str:
+    def generate(
+        self,
+        prompt: Prompt,
+        max_tokens: int = 256,
+        stop: Sequence[str] = (),
+        schema: dict[str, Any] | None = None,
+    ) -> str:
         """See `LanguageModel`.
 
         Raises:
-            LanguageModelError: the prompt is longer than the context, or the schema is none.
+            LanguageModelError: the prompt is longer than the context, or the schema is
+                none.
         """
         body = chat_request(prompt, max_tokens, stop, schema)
         return _choice(self._server.handle_chat_completions, body)["message"]["content"]
 
-    def log_probabilities(self, prompt: str | Sequence[int], top: int = 10) -> tuple[np.ndarray, np.ndarray]:
-        """The `top` likeliest next tokens of a raw prompt (no chat template) and their natural log-probabilities.
+    def log_probabilities(
+        self, prompt: str | Sequence[int], top: int = 10
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The `top` likeliest next tokens of a raw prompt (no chat template) and their
+        natural log-probabilities.
 
-        Returns ids (top,) int64 and log-probabilities (top,) float64, largest first; over all 49,152 tokens.
+        Returns ids (top,) int64 and log-probabilities (top,) float64, largest first;
+        over all 49,152 tokens.
         """
         raw = prompt if isinstance(prompt, str) else [int(token) for token in prompt]
         body = {"prompt": raw, "max_tokens": 1, "temperature": 0, "n_probs": top}
-        found = _choice(self._server.handle_completions, body)["logprobs"]["content"][0]["top_logprobs"]
-        return np.array([each["id"] for each in found]), np.array([each["logprob"] for each in found])
+        found = _choice(self._server.handle_completions, body)["logprobs"]["content"][
+            0
+        ]["top_logprobs"]
+        return np.array([each["id"] for each in found]), np.array(
+            [each["logprob"] for each in found]
+        )
 
     def tokens(self, text: str) -> list[int]:
-        """The ids of a text's tokens, marks such as <|im_end|> read as the one token they are."""
+        """The ids of a text's tokens, marks such as <|im_end|> read as the one token
+        they are.
+        """
         return self._post("/tokenize", {"content": text})["tokens"]
 
     def template(self, prompt: Prompt) -> str:
-        """The raw prompt that the model reads for a question or messages: its chat template filled in."""
-        return self._post("/apply-template", chat_request(prompt, 0, (), None))["prompt"]
+        """The raw prompt that the model reads for a question or messages: its chat
+        template filled in.
+        """
+        return self._post("/apply-template", chat_request(prompt, 0, (), None))[
+            "prompt"
+        ]
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Ask llama.cpp's own server for what its binding has no call for."""
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
-        request = urllib.request.Request(self.address + path, json.dumps(body).encode(), headers)
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
+        headers = {
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {self.key}",
+        }
+        request = urllib.request.Request(
+            self.address + path, json.dumps(body).encode(), headers
+        )
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            request
+        ) as answer:
             return json.load(answer)
 
 
-def _choice(ask: Callable[[dict[str, Any]], dict[str, Any]], body: dict[str, Any]) -> dict[str, Any]:
-    """The one answer llama.cpp gives, or its refusal as an error; a prompt kept from before would change the text."""
+def _choice(
+    ask: Callable[[dict[str, Any]], dict[str, Any]], body: dict[str, Any]
+) -> dict[str, Any]:
+    """The one answer llama.cpp gives, or its refusal as an error; a prompt kept from
+    before would change the text.
+    """
     try:
         answer = ask(body | {"cache_prompt": False})
     except ValueError as fault:

@@ -1,4 +1,6 @@
-"""What all figures share: one palette, one style, a message as the title, and alternative text."""
+"""What all figures share: one palette, one style, a message as the title, and
+alternative text.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,17 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
-# Okabe and Ito (2008), "Color universal design": eight colours told apart with every kind of colour vision.
+# Okabe and Ito (2008), "Color universal design": eight colours told apart with every
+# kind of colour vision.
 BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, YELLOW, BLACK = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000",
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#F0E442",
+    "#000000",
 )
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, BLACK)
 MARKERS = "osD^vPX"
@@ -30,7 +40,9 @@ POSITIVE, NEGATIVE = VERMILION, BLUE
 DIVERGING = LinearSegmentedColormap.from_list(
     "xrec_diverging", ["#00304D", BLUE, "#FFFFFF", VERMILION, "#5C2900"], N=101
 )
-SEQUENTIAL = LinearSegmentedColormap.from_list("xrec_sequential", ["#FFFFFF", SKY, BLUE, "#001F33"], N=64)
+SEQUENTIAL = LinearSegmentedColormap.from_list(
+    "xrec_sequential", ["#FFFFFF", SKY, BLUE, "#001F33"], N=64
+)
 
 STYLE = {
     **sns.axes_style("whitegrid"),
@@ -53,15 +65,24 @@ STYLE = {
 
 @contextmanager
 def canvas(
-    title: str, alt: str, width: float = 7.5, height: float = 4.2, panels: int = 1, note: str = ""
+    title: str,
+    alt: str,
+    width: float = 7.5,
+    height: float = 4.2,
+    panels: int = 1,
+    note: str = "",
 ) -> Iterator[Axes | np.ndarray]:
-    """Give an empty figure's axes (an array of them for several panels), and show the figure at the end of the block.
+    """Give an empty figure's axes (an array of them for several panels), and show the
+    figure at the end of the block.
 
-    `title` is the figure's message, `alt` the alternative text, `note` a small line below; sizes are in inches.
+    `title` is the figure's message, `alt` the alternative text, `note` a small line
+    below; sizes are in inches.
     """
     with mpl.rc_context(STYLE):
         lines = textwrap.fill(title, int(width * 8.4))
-        figure = Figure(figsize=(width, height + 0.22 * lines.count("\n")), layout="constrained")
+        figure = Figure(
+            figsize=(width, height + 0.22 * lines.count("\n")), layout="constrained"
+        )
         figure.suptitle(lines, x=0.012, ha="left")
         if note:
             figure.supxlabel(note, x=0.988, ha="right", fontsize=11, color=GREY)
@@ -70,18 +91,32 @@ def canvas(
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Display a figure as PNG with alternative text in the output's metadata; raises ValueError if that is empty."""
+    """Display a figure as PNG with alternative text in the output's metadata; raises
+    ValueError if that is empty.
+    """
     if not alt.strip():
-        raise ValueError("alt is empty; say in a sentence or two what the figure shows.")
+        raise ValueError(
+            "alt is empty; say in a sentence or two what the figure shows."
+        )
     alt = " ".join(alt.split())
-    display({"image/png": _png(figure), "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt}})
+    display(
+        {"image/png": _png(figure), "text/plain": alt},
+        raw=True,
+        metadata={"image/png": {"alt": alt}},
+    )
 
 
 def _png(figure: Figure) -> bytes:
-    """Draw a figure as PNG with at most 256 colours, a third of the bytes of a full-colour one; the same every time."""
+    """Draw a figure as PNG with at most 256 colours, a third of the bytes of a
+    full-colour one; the same every time.
+    """
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", metadata={"Software": None})
-    image = Image.open(drawn).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    image = (
+        Image.open(drawn)
+        .convert("RGB")
+        .quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    )
     image.save(small, format="png", optimize=True)
     return small.getvalue()
 
@@ -108,13 +143,19 @@ def trend(rho: float) -> str:
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman's rank correlation; zero if one side is constant."""
-    rho = pd.Series(np.asarray(x, dtype=float)).rank().corr(pd.Series(np.asarray(y, dtype=float)).rank())
+    rho = (
+        pd.Series(np.asarray(x, dtype=float))
+        .rank()
+        .corr(pd.Series(np.asarray(y, dtype=float)).rank())
+    )
     return 0.0 if np.isnan(rho) else float(rho)
 
 
 def colour_bar(axes: Axes, drawn: ScalarMappable, label: str) -> Colorbar:
     """Put a colour bar of the same width beside axes of any height."""
-    return axes.figure.colorbar(drawn, ax=axes, label=label, pad=0.01, aspect=7 * axes.figure.get_figheight())
+    return axes.figure.colorbar(
+        drawn, ax=axes, label=label, pad=0.01, aspect=7 * axes.figure.get_figheight()
+    )
 
 
 def number(value: float) -> str:
@@ -123,7 +164,9 @@ def number(value: float) -> str:
 
 
 def symmetric(values: np.ndarray) -> dict[str, float]:
-    """Return colour limits centred on zero: {'vmin': -m, 'vmax': m}, m the largest absolute value."""
+    """Return colour limits centred on zero: {'vmin': -m, 'vmax': m}, m the largest
+    absolute value.
+    """
     largest = float(np.nanmax(np.abs(values), initial=0)) or 1.0
     return {"vmin": -largest, "vmax": largest}
 

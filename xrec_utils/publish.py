@@ -1,7 +1,9 @@
-"""Re-execute notebooks and store their outputs: `python -m xrec_utils.publish [04]` (`make execute NB=04`).
+"""Re-execute notebooks and store their outputs: `python -m xrec_utils.publish [04]`
+(`make execute NB=04`).
 
-A notebook is written only if its whole run left no error and nothing on stderr. Its heading and foot come from the
-course map, its cost line from the measurement; ids, metadata and stream outputs are made the same on every machine.
+A notebook is written only if its whole run left no error and nothing on stderr. Its
+heading and foot come from the course map, its cost line from the measurement; ids,
+metadata and stream outputs are made the same on every machine.
 """
 
 from __future__ import annotations
@@ -23,7 +25,11 @@ from xrec_utils.run import chosen, execute
 
 COST = re.compile(r"^\*\*Cost:\*\*.*$", re.MULTILINE)
 METADATA = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "kernelspec": {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    },
     "language_info": {
         "codemirror_mode": {"name": "ipython", "version": 3},
         "file_extension": ".py",
@@ -59,7 +65,9 @@ def publish(path: Path, today: datetime.date | None = None) -> str:
 
 
 def cost_line(seconds: float, peak_mb: float, today: datetime.date) -> str:
-    """The cost of a notebook as its readers see it: seconds rounded up, memory to 10 MB."""
+    """The cost of a notebook as its readers see it: seconds rounded up, memory to 10
+    MB.
+    """
     return f"**Cost:** {-(-seconds // 1):.0f} s and {round(peak_mb, -1):.0f} MB on 2 cores (measured {today})"
 
 
@@ -68,13 +76,21 @@ def refuse_noise(notebook: nbformat.NotebookNode, name: str) -> None:
     for place, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             if output.output_type == "error":
-                raise Refused(f"{name}: cell {place} stores the error {output.ename}: {output.evalue}")
+                raise Refused(
+                    f"{name}: cell {place} stores the error {output.ename}: {output.evalue}"
+                )
             if output.get("name") == "stderr":
-                raise Refused(f"{name}: cell {place} writes to stderr: {output.text.strip()[:200]}")
+                raise Refused(
+                    f"{name}: cell {place} writes to stderr: {output.text.strip()[:200]}"
+                )
 
 
-def tidy(notebook: nbformat.NotebookNode, lesson: Lesson, cost: str) -> nbformat.NotebookNode:
-    """The notebook as it is stored: heading, cost and foot written in, everything that varies by machine taken out."""
+def tidy(
+    notebook: nbformat.NotebookNode, lesson: Lesson, cost: str
+) -> nbformat.NotebookNode:
+    """The notebook as it is stored: heading, cost and foot written in, everything that
+    varies by machine taken out.
+    """
     tidied = copy.deepcopy(notebook)
     tidied.metadata = nbformat.from_dict(METADATA)
     tidied.nbformat, tidied.nbformat_minor = 4, 5
@@ -84,7 +100,9 @@ def tidy(notebook: nbformat.NotebookNode, lesson: Lesson, cost: str) -> nbformat
             cell.source = COST.sub(cost, cell.source)
     _write_foot(tidied, lesson)
     for cell in tidied.cells:
-        cell.metadata = {key: value for key, value in cell.metadata.items() if key in KEPT_METADATA}
+        cell.metadata = {
+            key: value for key, value in cell.metadata.items() if key in KEPT_METADATA
+        }
         if cell.cell_type == "code":
             cell.outputs = merge_streams(cell.outputs)
     give_ids(tidied)
@@ -104,10 +122,16 @@ def _write_foot(notebook: nbformat.NotebookNode, lesson: Lesson) -> None:
 
 
 def merge_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """Join neighbouring pieces of stdout, and keep of overwritten progress lines what a terminal would still show."""
+    """Join neighbouring pieces of stdout, and keep of overwritten progress lines what a
+    terminal would still show.
+    """
     merged: list[nbformat.NotebookNode] = []
     for output in outputs:
-        if output.output_type == "stream" and merged and merged[-1].get("name") == output.name:
+        if (
+            output.output_type == "stream"
+            and merged
+            and merged[-1].get("name") == output.name
+        ):
             merged[-1].text += output.text
         else:
             merged.append(output)
@@ -126,12 +150,16 @@ def as_terminal(text: str) -> str:
 
 
 def give_ids(notebook: nbformat.NotebookNode) -> None:
-    """Name each cell by its content (the measured cost aside), so that ids change only where cells do."""
+    """Name each cell by its content (the measured cost aside), so that ids change only
+    where cells do.
+    """
     taken: set[str] = set()
     for cell in notebook.cells:
         content = f"{cell.cell_type}\n{COST.sub('', cell.source)}"
         repeat = 0
-        while (name := hashlib.sha256(f"{content}\n{repeat}".encode()).hexdigest()[:8]) in taken:
+        while (
+            name := hashlib.sha256(f"{content}\n{repeat}".encode()).hexdigest()[:8]
+        ) in taken:
             repeat += 1
         taken.add(name)
         cell.id = name
@@ -139,8 +167,15 @@ def give_ids(notebook: nbformat.NotebookNode) -> None:
 
 def main(arguments: list[str] | None = None, folder: Path = NOTEBOOKS) -> int:
     """Publish the notebooks asked for; returns 1 if one was refused, else 0."""
-    parser = argparse.ArgumentParser(prog="python -m xrec_utils.publish", description="Run notebooks, store outputs.")
-    parser.add_argument("notebooks", nargs="*", metavar="NB", help="numbers such as 04, or paths; all if none")
+    parser = argparse.ArgumentParser(
+        prog="python -m xrec_utils.publish", description="Run notebooks, store outputs."
+    )
+    parser.add_argument(
+        "notebooks",
+        nargs="*",
+        metavar="NB",
+        help="numbers such as 04, or paths; all if none",
+    )
     refused = 0
     for path in chosen(parser.parse_args(arguments).notebooks, folder):
         try:

@@ -1,7 +1,9 @@
-"""Run notebooks without a window: `python -m xrec_utils.run [04 10]` (`make run NB=04`).
+"""Run notebooks without a window: `python -m xrec_utils.run [04 10]` (`make run
+NB=04`).
 
-Each notebook runs in a fresh kernel of this Python, in a temporary folder: nothing in the repository changes, whatever
-happens. One line says name, seconds, peak memory of the kernel, and the verdict.
+Each notebook runs in a fresh kernel of this Python, in a temporary folder: nothing in
+the repository changes, whatever happens. One line says name, seconds, peak memory of
+the kernel, and the verdict.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class Run:
-    """A notebook after its run, with its outputs; seconds, peak memory in MB, and what went wrong ("" if nothing)."""
+    """A notebook after its run, with its outputs; seconds, peak memory in MB, and what
+    went wrong ("" if nothing).
+    """
 
     notebook: nbformat.NotebookNode
     seconds: float
@@ -47,30 +51,44 @@ class Run:
 
 
 def peak_mb(pid: int) -> float:
-    """Peak resident memory of a process so far, in MB; where the system keeps no peak (macOS), the current memory.
+    """Peak resident memory of a process so far, in MB; where the system keeps no peak
+    (macOS), the current memory.
 
     Raises:
         psutil.NoSuchProcess: there is no such process.
     """
     status = Path(f"/proc/{pid}/status")
-    if status.exists() and (found := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)):
+    if status.exists() and (
+        found := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
+    ):
         return int(found[1]) * 1024 / 1e6
     memory = psutil.Process(pid).memory_info()
     return getattr(memory, "peak_wset", memory.rss) / 1e6
 
 
-def execute(notebook: nbformat.NotebookNode, folder: Path, cell_timeout: float = CELL_TIMEOUT) -> Run:
-    """Run a notebook top to bottom in a fresh kernel of this Python whose working directory is `folder`.
+def execute(
+    notebook: nbformat.NotebookNode, folder: Path, cell_timeout: float = CELL_TIMEOUT
+) -> Run:
+    """Run a notebook top to bottom in a fresh kernel of this Python whose working
+    directory is `folder`.
 
-    The notebook given is changed: its outputs are those of the run, up to the cell that failed.
+    The notebook given is changed: its outputs are those of the run, up to the cell that
+    failed.
     """
-    # no kernel folders: a "python3" that another environment installed must not take this one's place
-    manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
-    client = NotebookClient(notebook, km=manager, timeout=cell_timeout, record_timing=False)
+    # no kernel folders: a "python3" that another environment installed must not take
+    # this one's place
+    manager = AsyncKernelManager(
+        kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[])
+    )
+    client = NotebookClient(
+        notebook, km=manager, timeout=cell_timeout, record_timing=False
+    )
     client.reset_execution_trackers()
     start, peak, error = time.perf_counter(), float("nan"), ""
     quiet = {**environment(), "XREC_QUIET": "1"}  # progress bars are for people
-    with client.setup_kernel(cleanup_kc=True, cwd=str(folder), env=quiet, stderr=subprocess.DEVNULL):
+    with client.setup_kernel(
+        cleanup_kc=True, cwd=str(folder), env=quiet, stderr=subprocess.DEVNULL
+    ):
         pid = manager.provisioner.pid
         for place, cell in enumerate(notebook.cells):
             try:
@@ -93,10 +111,12 @@ def _reason(problem: Exception) -> str:
 
 
 def chosen(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
-    """The notebooks meant: all for no names, else those whose file begins with a name such as "04", or paths.
+    """The notebooks meant: all for no names, else those whose file begins with a name
+    such as "04", or paths.
 
     Raises:
-        SystemExit: a name fits no notebook (the message lists those there are), or there are none at all.
+        SystemExit: a name fits no notebook (the message lists those there are), or
+            there are none at all.
     """
     everything = sorted(folder.glob("*.ipynb"))
     if not everything and not names:
@@ -104,9 +124,15 @@ def chosen(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
     found = []
     for name in names:
         given = name.endswith(".ipynb") and Path(name).exists()
-        fits = [Path(name)] if given else [path for path in everything if path.name.startswith(name)]
+        fits = (
+            [Path(name)]
+            if given
+            else [path for path in everything if path.name.startswith(name)]
+        )
         if not fits:
-            sys.exit(f'no notebook "{name}": there are {", ".join(n.stem for n in everything) or "none"}')
+            sys.exit(
+                f'no notebook "{name}": there are {", ".join(n.stem for n in everything) or "none"}'
+            )
         found += fits
     return found if names else everything
 
@@ -126,8 +152,15 @@ def run_all(notebooks: Sequence[Path]) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the notebooks asked for; returns 1 if one fails, 130 if interrupted, else 0."""
-    parser = argparse.ArgumentParser(prog="python -m xrec_utils.run", description="Run notebooks; change nothing.")
-    parser.add_argument("notebooks", nargs="*", metavar="NB", help="numbers such as 04, or paths; all if none")
+    parser = argparse.ArgumentParser(
+        prog="python -m xrec_utils.run", description="Run notebooks; change nothing."
+    )
+    parser.add_argument(
+        "notebooks",
+        nargs="*",
+        metavar="NB",
+        help="numbers such as 04, or paths; all if none",
+    )
     names = parser.parse_args(arguments).notebooks
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

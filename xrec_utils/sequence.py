@@ -1,8 +1,9 @@
-"""Recurrent recommenders: a GRU over the history, alone and with attention over its states.
+"""Recurrent recommenders: a GRU over the history, alone and with attention over its
+states.
 
-Both are encoders for `neural.HistoryRecommender`, so the item table, the windows, the scoring rule and the training
-loop are those of the attention model. Train them with fit_next_item(..., compiled=False): XLA is several times slower
-at a GRU's steps.
+Both are encoders for `neural.HistoryRecommender`, so the item table, the windows, the
+scoring rule and the training loop are those of the attention model. Train them with
+fit_next_item(..., compiled=False): XLA is several times slower at a GRU's steps.
 """
 
 import numpy as np
@@ -13,22 +14,29 @@ from xrec_utils.neural import CausalMask, HistoryRecommender, ItemTable
 layers, ops = keras.layers, keras.ops
 
 
-def _gru_states(units: int, dropout: float, width: int) -> tuple[list[tf.Tensor], tf.Tensor]:
+def _gru_states(
+    units: int, dropout: float, width: int
+) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Read vectors (batch, length, width) from the left, starting from the zero state.
 
-    The gates have no bias: a zero vector then leaves the zero state at zero, so padding on the left changes nothing.
+    The gates have no bias: a zero vector then leaves the zero state at zero, so padding
+    on the left changes nothing.
     """
     vectors = keras.Input((None, width), name="vectors")
     present = keras.Input((None,), dtype="bool", name="present")
     held = vectors * ops.cast(present, "float32")[..., None]
     dropped = layers.Dropout(dropout, name="dropout_in")(held)
-    return [vectors, present], layers.GRU(units, return_sequences=True, use_bias=False, name="gru")(dropped)
+    return [vectors, present], layers.GRU(
+        units, return_sequences=True, use_bias=False, name="gru"
+    )(dropped)
 
 
 def gru_encoder(width: int = 64, units: int = 128, dropout: float = 0.3) -> keras.Model:
-    """Build the encoder of GRU4Rec (Hidasi et al. 2016, arXiv:1511.06939): a GRU, projected to the items' width.
+    """Build the encoder of GRU4Rec (Hidasi et al. 2016, arXiv:1511.06939): a GRU,
+    projected to the items' width.
 
-    Maps vectors (batch, length, width) and present (batch, length) to hidden states (batch, length, width).
+    Maps vectors (batch, length, width) and present (batch, length) to hidden states
+    (batch, length, width).
     """
     inputs, states = _gru_states(units, dropout, width)
     return keras.Model(inputs, _to_items(states, width, dropout), name="encoder")
@@ -37,37 +45,56 @@ def gru_encoder(width: int = 64, units: int = 128, dropout: float = 0.3) -> kera
 def gru_attention_encoder(
     width: int = 64, units: int = 128, dropout: float = 0.3
 ) -> tuple[keras.Model, keras.Model]:
-    """Build the encoder of NARM (Li et al. 2017, doi:10.1145/3132847.3132926): a GRU whose last state looks back.
+    """Build the encoder of NARM (Li et al. 2017, doi:10.1145/3132847.3132926): a GRU
+    whose last state looks back.
 
-    The current state is the query of one attention head over all states so far; state and answer side by side are
-    projected to the items' width. The head compares by scaled dot product, where NARM uses a small network. Returns
-    the encoder and its attention map, a dict with one array (batch, 1, length, length), as `attention_encoder` does.
+    The current state is the query of one attention head over all states so far; state
+    and answer side by side are projected to the items' width. The head compares by
+    scaled dot product, where NARM uses a small network. Returns the encoder and its
+    attention map, a dict with one array (batch, 1, length, length), as
+    `attention_encoder` does.
     """
     inputs, states = _gru_states(units, dropout, width)
     attention = layers.MultiHeadAttention(1, width, dropout=dropout, name="attention_1")
     mask = CausalMask(name="causal_mask")(inputs[1])
-    mixed, weights = attention(states, states, attention_mask=mask, return_attention_scores=True)
+    mixed, weights = attention(
+        states, states, attention_mask=mask, return_attention_scores=True
+    )
     both = layers.Concatenate(name="state_and_look_back")([states, mixed])
     encoder = keras.Model(inputs, _to_items(both, width, dropout), name="encoder")
     return encoder, keras.Model(inputs, {"attention_1": weights}, name="maps")
 
 
 def _to_items(states: tf.Tensor, width: int, dropout: float) -> tf.Tensor:
-    projected = layers.Dense(width, name="to_items")(layers.Dropout(dropout, name="dropout_out")(states))
+    projected = layers.Dense(width, name="to_items")(
+        layers.Dropout(dropout, name="dropout_out")(states)
+    )
     return layers.LayerNormalization(epsilon=1e-6, name="final_norm")(projected)
 
 
 def gru_recommender(
-    attributes: np.ndarray, width: int = 64, units: int = 128, dropout: float = 0.3, window: int = 50
+    attributes: np.ndarray,
+    width: int = 64,
+    units: int = 128,
+    dropout: float = 0.3,
+    window: int = 50,
 ) -> HistoryRecommender:
     """Build the untrained GRU recommender on item attributes (n_items, a)."""
     encoder = gru_encoder(width, units, dropout)
-    return HistoryRecommender("gru", ItemTable(attributes, width), encoder, None, window)
+    return HistoryRecommender(
+        "gru", ItemTable(attributes, width), encoder, None, window
+    )
 
 
 def gru_attention_recommender(
-    attributes: np.ndarray, width: int = 64, units: int = 128, dropout: float = 0.3, window: int = 50
+    attributes: np.ndarray,
+    width: int = 64,
+    units: int = 128,
+    dropout: float = 0.3,
+    window: int = 50,
 ) -> HistoryRecommender:
     """Build its untrained sibling that looks back over its states with attention."""
     encoder, maps = gru_attention_encoder(width, units, dropout)
-    return HistoryRecommender("gru_attention", ItemTable(attributes, width), encoder, maps, window)
+    return HistoryRecommender(
+        "gru_attention", ItemTable(attributes, width), encoder, maps, window
+    )

@@ -1,4 +1,5 @@
-"""The course's recommenders as a web service that gives its reasons: `python -m xrec_utils.service` (`make serve`).
+"""The course's recommenders as a web service that gives its reasons: `python -m
+xrec_utils.service` (`make serve`).
 
     POST /recommend   a history -> ranked films, each with the films of the history that speak for and against it
     POST /explain     a history and a film -> its reasons, and with "path": true the way from the input to the score
@@ -7,7 +8,8 @@
     GET  /health      ready
     GET  /            a page to try it; /openapi/swagger describes the API
 
-Films are named by their MovieLens movie id or by title. PORT (8000) and HOST (127.0.0.1) come from the environment.
+Films are named by their MovieLens movie id or by title. PORT (8000) and HOST
+(127.0.0.1) come from the environment.
 """
 
 from __future__ import annotations
@@ -37,9 +39,14 @@ from xrec_utils.service_schema import ErrorAnswer, Refusal
 
 PAGE = Path(__file__).with_name("page")
 LARGEST = 64 * 1024  # bytes of a body: 100 titles of 200 letters fit twice
-HELD = 16 * 1024 * 1024  # bytes of a body that the server reads at all, so that the refusal can be read as well
+HELD = (
+    16 * 1024 * 1024
+    # bytes of a body that the server reads at all, so that the refusal can be read as well
+)
 THREADS = 8
-NOTHING_FROM_OUTSIDE = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
+NOTHING_FROM_OUTSIDE = (
+    "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
+)
 HINTS = {
     404: "there is nothing here: GET / is the page, GET /openapi/swagger the API",
     413: f"the body is larger than {LARGEST} bytes",
@@ -49,7 +56,9 @@ log = logging.getLogger(__name__)
 
 
 class _Request(Request):
-    """A request whose JSON is read strictly: no NaN, no half characters, no nesting without end."""
+    """A request whose JSON is read strictly: no NaN, no half characters, no nesting
+    without end.
+    """
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
         if e is None:
@@ -87,15 +96,27 @@ def create_app(service: Service) -> Flask:
 def _routes(app: OpenAPI, service: Service) -> None:
     description = service.describe()
 
-    @app.post("/recommend", summary="Films for a history, with reasons", responses={200: schema.RecommendAnswer})
+    @app.post(
+        "/recommend",
+        summary="Films for a history, with reasons",
+        responses={200: schema.RecommendAnswer},
+    )
     def recommend(body: schema.RecommendRequest) -> Response:
         return _json(service.recommend(body))
 
-    @app.post("/explain", summary="The reasons for one film", responses={200: schema.ExplainAnswer})
+    @app.post(
+        "/explain",
+        summary="The reasons for one film",
+        responses={200: schema.ExplainAnswer},
+    )
     def explain(body: schema.ExplainRequest) -> Response:
         return _json(service.explain(body))
 
-    @app.get("/films", summary="Films for the start of a title", responses={200: schema.FilmsAnswer})
+    @app.get(
+        "/films",
+        summary="Films for the start of a title",
+        responses={200: schema.FilmsAnswer},
+    )
     def films(query: schema.FilmsQuery) -> Response:
         return _json(service.search(query.q))
 
@@ -105,7 +126,11 @@ def _routes(app: OpenAPI, service: Service) -> None:
 
     @app.get("/health", summary="Is it ready?", responses={200: schema.HealthAnswer})
     def health() -> Response:
-        return _json(schema.HealthAnswer(status="ok", models=len(service.models), films=len(service.films.titles)))
+        return _json(
+            schema.HealthAnswer(
+                status="ok", models=len(service.models), films=len(service.films.titles)
+            )
+        )
 
     @app.get("/", doc_ui=False)
     def page() -> Response:
@@ -118,8 +143,16 @@ def _json(answer: BaseModel, status: int = 200) -> Response:
 
 def _read_body() -> None:
     """Refuse a body that is no JSON object before its fields are looked at."""
-    if request.method == "POST" and request.routing_exception is None and not isinstance(request.get_json(), dict):
-        raise Refusal("invalid_json", 'the body must be a JSON object such as {"history": ["Alien"]}', status=400)
+    if (
+        request.method == "POST"
+        and request.routing_exception is None
+        and not isinstance(request.get_json(), dict)
+    ):
+        raise Refusal(
+            "invalid_json",
+            'the body must be a JSON object such as {"history": ["Alien"]}',
+            status=400,
+        )
 
 
 def _invalid(fault: ValidationError) -> Response:
@@ -129,33 +162,52 @@ def _invalid(fault: ValidationError) -> Response:
     known = ", ".join(schema.FIELDS.get(request.path, ()))
     code, message = {
         "missing": ("missing", "is missing; an empty history is []"),
-        "extra_forbidden": ("unknown_field", f"is no field of {request.path}, which knows {known}"),
+        "extra_forbidden": (
+            "unknown_field",
+            f"is no field of {request.path}, which knows {known}",
+        ),
         "tuple_type": ("list_type", "must be a list of movie ids and titles"),
         "too_long": ("too_long", f"must hold at most {most} films: send the latest"),
     }.get(first["type"], (first["type"], first["msg"]))
-    return _json(ErrorAnswer(error=schema.Fault(code=code, message=f"{field}: {message}", field=field)), 422)
+    return _json(
+        ErrorAnswer(
+            error=schema.Fault(code=code, message=f"{field}: {message}", field=field)
+        ),
+        422,
+    )
 
 
 def _field(place: tuple[int | str, ...]) -> str:
-    """Where a fault is: ("history", 3, "id") -> history[3]; which kind of film was tried is left out."""
+    """Where a fault is: ("history", 3, "id") -> history[3]; which kind of film was
+    tried is left out.
+    """
     head, *rest = place
     return str(head) + "".join(f"[{part}]" for part in rest if isinstance(part, int))
 
 
 def _failed(fault: Exception) -> Response:
-    """Every failure as JSON; what went wrong inside goes to the log and not to the caller."""
+    """Every failure as JSON; what went wrong inside goes to the log and not to the
+    caller.
+    """
     if isinstance(fault, Refusal):
         return _json(fault.answer, fault.status)
     if not isinstance(fault, HTTPException) or fault.code is None:
         log.exception("%s %s failed", request.method, request.path)
-        failed = schema.Fault(code="internal_error", message="the service failed; its log says why")
+        failed = schema.Fault(
+            code="internal_error", message="the service failed; its log says why"
+        )
         return _json(ErrorAnswer(error=failed), 500)
     if fault.code < 400:
         return fault.get_response()
     name = fault.name.lower().replace(" ", "_")
     allowed = {key: value for key, value in fault.get_headers() if key == "Allow"}
-    words = [HINTS.get(fault.code, fault.description or name), *(f"It takes {way}." for way in allowed.values())]
-    answer = _json(ErrorAnswer(error=schema.Fault(code=name, message=" ".join(words))), fault.code)
+    words = [
+        HINTS.get(fault.code, fault.description or name),
+        *(f"It takes {way}." for way in allowed.values()),
+    ]
+    answer = _json(
+        ErrorAnswer(error=schema.Fault(code=name, message=" ".join(words))), fault.code
+    )
     answer.headers.extend(allowed)
     return answer
 
@@ -172,25 +224,39 @@ def address(environment: Mapping[str, str]) -> tuple[str, int]:
     """HOST and PORT. Raises ValueError when PORT is no port."""
     port = environment.get("PORT", "8000")
     if not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"PORT={port!r} must be a number from 0 (any free port) to 65535")
+        raise ValueError(
+            f"PORT={port!r} must be a number from 0 (any free port) to 65535"
+        )
     return environment.get("HOST", "127.0.0.1"), int(port)
 
 
 def main() -> int:
-    """Load the models, print the address once it answers, and serve until Ctrl-C; returns the exit code."""
+    """Load the models, print the address once it answers, and serve until Ctrl-C;
+    returns the exit code.
+    """
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue is no fault
     try:
         host, port = address(os.environ)
-        socket.create_server((host, port)).close()  # a port that is taken is said before the models are loaded
+        socket.create_server(
+            (host, port)
+        ).close()  # a port that is taken is said before the models are loaded
         app = create_app(Service())
-        gc.freeze()  # models and libraries stay: the collector need not look through them again and again
+        # models and libraries stay: the collector need not look through them again and
+        # again
+        gc.freeze()
         server = create_server(app, host=host, port=port, threads=THREADS,
                                max_request_body_size=HELD, ident="xrec")  # fmt: skip
     except (ValueError, OSError) as fault:
-        print(f"The service cannot start: {fault}. Choose another address: PORT=8001 make serve", file=sys.stderr)
+        print(
+            f"The service cannot start: {fault}. Choose another address: PORT=8001 make serve",
+            file=sys.stderr,
+        )
         return 1
-    print(f"Serving at http://{host}:{server.effective_port} (stop with Ctrl-C)", flush=True)
+    print(
+        f"Serving at http://{host}:{server.effective_port} (stop with Ctrl-C)",
+        flush=True,
+    )
     try:
         server.run()
     except KeyboardInterrupt:

@@ -1,4 +1,6 @@
-"""What the service takes and gives, as pydantic models: they check requests, shape answers and write the API's page."""
+"""What the service takes and gives, as pydantic models: they check requests, shape
+answers and write the API's page.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ EXPLAINERS = ("auto", *METHODS, "leave-one-out")
 
 
 def _kind(film: Any) -> str | None:
-    """Which of the two a film is given as; neither for a bool, a broken number or anything else."""
+    """Which of the two a film is given as; neither for a bool, a broken number or
+    anything else.
+    """
     return {int: "id", str: "title"}.get(type(film))
 
 
@@ -32,7 +36,9 @@ Explainer = Literal[EXPLAINERS]  # type: ignore[valid-type]
 
 
 class Request(BaseModel):
-    """What every question holds; frozen, so that equal questions find the same answer in the cache."""
+    """What every question holds; frozen, so that equal questions find the same answer
+    in the cache.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
@@ -41,23 +47,32 @@ class Request(BaseModel):
         Field(max_length=LONGEST, description="films seen, oldest first: MovieLens movie ids or titles",
               examples=[["Matrix", "Alien (1979)", 260]]),
     ]  # fmt: skip
-    model: Annotated[str, Field(max_length=50, description="a name that GET /models lists")] = "ease"
+    model: Annotated[
+        str, Field(max_length=50, description="a name that GET /models lists")
+    ] = "ease"
     explainer: Annotated[
-        Explainer, Field(description="auto: the best way to Shapley values for the model; or one by name")
+        Explainer,
+        Field(
+            description="auto: the best way to Shapley values for the model; or one by name"
+        ),
     ] = "auto"
 
 
 class RecommendRequest(Request):
     """A history and how many films to recommend for it."""
 
-    k: Annotated[int, Field(strict=True, ge=1, le=MOST, description="films recommended")] = 10
+    k: Annotated[
+        int, Field(strict=True, ge=1, le=MOST, description="films recommended")
+    ] = 10
 
 
 class ExplainRequest(Request):
     """A history and the film whose score is to be explained."""
 
     item: Annotated[Film, Field(description="the film to explain, not in the history")]
-    path: Annotated[bool, Field(strict=True, description="add the decision path, step by step")] = False
+    path: Annotated[
+        bool, Field(strict=True, description="add the decision path, step by step")
+    ] = False
 
 
 class FilmsQuery(BaseModel):
@@ -65,7 +80,12 @@ class FilmsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Annotated[str, Field(max_length=200, description="part of a title; nothing: the films most rated")] = ""
+    q: Annotated[
+        str,
+        Field(
+            max_length=200, description="part of a title; nothing: the films most rated"
+        ),
+    ] = ""
 
 
 FIELDS = {
@@ -100,7 +120,10 @@ class Correction(FilmAnswer):
 
     field: str
     given: str
-    similarity: Annotated[float, Field(description="share of letters in common, in order; 1: the same words")]
+    similarity: Annotated[
+        float,
+        Field(description="share of letters in common, in order; 1: the same words"),
+    ]
 
 
 class LeftOut(BaseModel):
@@ -112,9 +135,11 @@ class LeftOut(BaseModel):
 
 
 class Reason(TypedDict):
-    """What one film of the history adds to the score; `error` is None where the weight is exact.
+    """What one film of the history adds to the score; `error` is None where the weight
+    is exact.
 
-    A dict, because an answer has a thousand of them: pydantic objects would take a third of its time.
+    A dict, because an answer has a thousand of them: pydantic objects would take a
+    third of its time.
     """
 
     item: int
@@ -124,12 +149,16 @@ class Reason(TypedDict):
 
 
 class Because(BaseModel):
-    """base + the weights of all reasons = score, up to the method's error; reasons come strongest first."""
+    """base + the weights of all reasons = score, up to the method's error; reasons come
+    strongest first.
+    """
 
     base: Annotated[float, Field(description="score of the empty history")]
     score: float
     method: str
-    error: Annotated[float | None, Field(description="largest error of a weight; None: exact")]
+    error: Annotated[
+        float | None, Field(description="largest error of a weight; None: exact")
+    ]
     reasons: list[Reason]
     sentence: str
 
@@ -143,7 +172,9 @@ class Recommended(FilmAnswer):
 
 
 class ModelVersion(BaseModel):
-    """A model by name and by a digest over package version, settings, training data and weights."""
+    """A model by name and by a digest over package version, settings, training data and
+    weights.
+    """
 
     name: str
     version: str
@@ -168,7 +199,9 @@ class RecommendAnswer(Answer):
 
 
 class Step(BaseModel):
-    """A step of a decision path: what happens, in a sentence, and its numbers as a table."""
+    """A step of a decision path: what happens, in a sentence, and its numbers as a
+    table.
+    """
 
     name: str
     sentence: str
@@ -186,7 +219,9 @@ class ExplainAnswer(Answer, FilmAnswer):
 class ModelAnswer(ModelVersion):
     """A model that is served and the explainers that fit it."""
 
-    reads: Annotated[int | None, Field(description="most recent films it reads; None: all")]
+    reads: Annotated[
+        int | None, Field(description="most recent films it reads; None: all")
+    ]
     method: Annotated[str, Field(description="what auto uses for a long history")]
     explainers: list[str]
 
@@ -206,7 +241,9 @@ class HealthAnswer(BaseModel):
 
 
 class Fault(BaseModel):
-    """What was wrong: a code for programs, a message for people, and the field, if one is to blame."""
+    """What was wrong: a code for programs, a message for people, and the field, if one
+    is to blame.
+    """
 
     code: str
     message: str
@@ -222,6 +259,11 @@ class ErrorAnswer(BaseModel):
 class Refusal(Exception):
     """A question that cannot be answered, and how to ask it instead."""
 
-    def __init__(self, code: str, message: str, field: str | None = None, status: int = 422) -> None:
+    def __init__(
+        self, code: str, message: str, field: str | None = None, status: int = 422
+    ) -> None:
         super().__init__(message)
-        self.status, self.answer = status, ErrorAnswer(error=Fault(code=code, message=message, field=field))
+        self.status, self.answer = (
+            status,
+            ErrorAnswer(error=Fault(code=code, message=message, field=field)),
+        )

@@ -1,19 +1,23 @@
 """A simulated shop whose true reasons are known: who buys what, and exactly why.
 
-A customer's utility for an item is a sum of parts, and every part is recorded for every event:
+A customer's utility for an item is a sum of parts, and every part is recorded for every
+event:
 
     utility = base + appeal + category + brand + price + hour + weekday + earlier
 
-`earlier` comes from what the customer already owns: an accessory is worth more to the owner of the device (a need),
-a stove to the owner of a tent and a sleeping bag (a bundle), a paper book less to the owner of an e-reader
-(a suppressor), a second device of one kind less than the first (saturation). Logistic noise turns utility into a
+`earlier` comes from what the customer already owns: an accessory is worth more to the
+owner of the device (a need), a stove to the owner of a tent and a sleeping bag (a
+bundle), a paper book less to the owner of an e-reader (a suppressor), a second device
+of one kind less than the first (saturation). Logistic noise turns utility into a
 reaction: ignored, browsed or bought; a purchase may be rated and reviewed.
 
-What an explainer can fall for is built in: items shown more often sell more although nobody likes them more
-(`exposure`, a confounder); categories are bought together because one lifestyle likes both, without either causing
-the other (correlation); two printers are redundant reasons for ink.
+What an explainer can fall for is built in: items shown more often sell more although
+nobody likes them more (`exposure`, a confounder); categories are bought together
+because one lifestyle likes both, without either causing the other (correlation); two
+printers are redundant reasons for ink.
 
-The parameters in `Parameters` are fixed; `tests/test_shop.py` holds them and the shipped data to it.
+The parameters in `Parameters` are fixed; `tests/test_shop.py` holds them and the
+shipped data to it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,10 +42,12 @@ START = 1_672_617_600  # Monday, 2 January 2023, 00:00 UTC
 class Parameters:
     """Everything that shapes the shop. Utilities are in logits.
 
-    lifestyles: which categories a lifestyle likes. needs, suppressors: (owned category, category it changes, change),
-    counted once however many are owned. bundles: (owned category, other owned category, category, change), counted
-    once when both are owned. durable: categories where each further piece is worth `saturation` less per owned piece.
-    hours: (category, first hour, last hour, change). weekends: (category, change) on Saturday and Sunday.
+    lifestyles: which categories a lifestyle likes. needs, suppressors: (owned category,
+    category it changes, change), counted once however many are owned. bundles: (owned
+    category, other owned category, category, change), counted once when both are owned.
+    durable: categories where each further piece is worth `saturation` less per owned
+    piece. hours: (category, first hour, last hour, change). weekends: (category,
+    change) on Saturday and Sunday.
     """
 
     per_category: int = 16
@@ -56,8 +62,13 @@ class Parameters:
         ("printer", "ink", 2.5), ("camera", "memory card", 2.0),
         ("phone", "phone case", 2.0), ("coffee machine", "coffee beans", 2.5),
     )  # fmt: skip
-    bundles: tuple[tuple[str, str, str, float], ...] = (("tent", "sleeping bag", "camping stove", 2.5),)
-    suppressors: tuple[tuple[str, str, float], ...] = (("e-reader", "novel", -2.0), ("phone", "camera", -1.0))
+    bundles: tuple[tuple[str, str, str, float], ...] = (
+        ("tent", "sleeping bag", "camping stove", 2.5),
+    )
+    suppressors: tuple[tuple[str, str, float], ...] = (
+        ("e-reader", "novel", -2.0),
+        ("phone", "camera", -1.0),
+    )
     durable: tuple[str, ...] = (
         "printer", "camera", "phone", "coffee machine", "tent", "sleeping bag", "camping stove", "e-reader", "lamp",
     )  # fmt: skip
@@ -66,7 +77,11 @@ class Parameters:
         ("coffee beans", 6, 10, 1.0), ("coffee machine", 6, 10, 0.7), ("novel", 19, 23, 1.0),
         ("e-reader", 19, 23, 0.7), ("printer", 9, 16, 0.5), ("ink", 9, 16, 0.5),
     )  # fmt: skip
-    weekends: tuple[tuple[str, float], ...] = (("tent", 0.8), ("sleeping bag", 0.8), ("camping stove", 0.8))
+    weekends: tuple[tuple[str, float], ...] = (
+        ("tent", 0.8),
+        ("sleeping bag", 0.8),
+        ("camping stove", 0.8),
+    )
     intercept: float = -3.5
     appeal_sd: float = 0.4
     lifestyle_sd: float = 1.2
@@ -85,10 +100,11 @@ class Parameters:
 
 @dataclass(frozen=True, eq=False)
 class Customers:
-    """Hidden tastes of n customers, in logits: category (n, 14), brand (n, 8), price (n,) per unit of log price.
+    """Hidden tastes of n customers, in logits: category (n, 14), brand (n, 8), price
+    (n,) per unit of log price.
 
-    lifestyle: (n, 5) how much of each lifestyle; part of category. weekend, evening: (n,) probability that a
-    visit falls on a weekend, or after five o'clock.
+    lifestyle: (n, 5) how much of each lifestyle; part of category. weekend, evening:
+    (n,) probability that a visit falls on a weekend, or after five o'clock.
     """
 
     category: np.ndarray
@@ -106,7 +122,8 @@ class Shop:
     """The items of a shop, and what any customer thinks of them.
 
     Args:
-        seed: of the items. Customers have seeds of their own, so one shop can meet many customers.
+        seed: of the items. Customers have seeds of their own, so one shop can meet many
+            customers.
         parameters: leave alone unless you study another shop.
     """
 
@@ -127,9 +144,14 @@ class Shop:
 
     @property
     def items(self) -> pd.DataFrame:
-        """One row per item: item (code), title, category, brand, price (euros), exposure (share of all showings)."""
+        """One row per item: item (code), title, category, brand, price (euros),
+        exposure (share of all showings).
+        """
         number = np.arange(self.n_items) % self.parameters.per_category + 1
-        titles = [f"{BRANDS[b]} {CATEGORIES[c]} {n}" for b, c, n in zip(self.brand, self.category, number, strict=True)]
+        titles = [
+            f"{BRANDS[b]} {CATEGORIES[c]} {n}"
+            for b, c, n in zip(self.brand, self.category, number, strict=True)
+        ]
         return pd.DataFrame({
             "item": np.arange(self.n_items), "title": titles, "category": np.array(CATEGORIES)[self.category],
             "brand": np.array(BRANDS)[self.brand], "price": self.price, "exposure": self.exposure.round(6),
@@ -138,10 +160,13 @@ class Shop:
     def customers(self, n: int, seed: int = 0) -> Customers:
         """Draw n customers with tastes of their own."""
         p, random = self.parameters, np.random.default_rng([self.seed, 2, seed])
-        likes = np.array([[c in liked for c in CATEGORIES] for _, liked in p.lifestyles], dtype=float)
+        likes = np.array(
+            [[c in liked for c in CATEGORIES] for _, liked in p.lifestyles], dtype=float
+        )
         lifestyle = random.normal(0, p.lifestyle_sd, (n, len(likes)))
         return Customers(
-            category=lifestyle @ likes + random.normal(0, p.category_sd, (n, len(CATEGORIES))),
+            category=lifestyle @ likes
+            + random.normal(0, p.category_sd, (n, len(CATEGORIES))),
             brand=random.normal(0, p.brand_sd, (n, len(BRANDS))),
             price=-np.abs(random.normal(p.price_mean, p.price_sd, n)),
             lifestyle=lifestyle,
@@ -149,20 +174,30 @@ class Shop:
             evening=random.beta(2, 2, n),
         )
 
-    def parts(self, customers: Customers, who: int, owned: Sequence[int], time: int) -> dict[str, np.ndarray]:
-        """Every part of one customer's utility for every item, each of shape (n_items,), in logits.
+    def parts(
+        self, customers: Customers, who: int, owned: Sequence[int], time: int
+    ) -> dict[str, np.ndarray]:
+        """Every part of one customer's utility for every item, each of shape
+        (n_items,), in logits.
 
         owned: codes of the items bought so far. time: seconds since 1970, UTC.
         """
-        hour, weekday = (time - START) // HOUR % 24, (time - START) // DAY % 7  # Monday is 0
+        hour, weekday = (
+            (time - START) // HOUR % 24,
+            (time - START) // DAY % 7,
+        )  # Monday is 0
         return {
             "base": np.full(self.n_items, self.parameters.intercept),
             "appeal": self.appeal,
             "category": customers.category[who][self.category],
             "brand": customers.brand[who][self.brand],
             "price": customers.price[who] * self.relative_price,
-            "hour": self._by_category(((c, x) for c, a, b, x in self.parameters.hours if a <= hour <= b)),
-            "weekday": self._by_category(self.parameters.weekends if weekday >= 5 else ()),
+            "hour": self._by_category(
+                ((c, x) for c, a, b, x in self.parameters.hours if a <= hour <= b)
+            ),
+            "weekday": self._by_category(
+                self.parameters.weekends if weekday >= 5 else ()
+            ),
             "earlier": self.earlier(owned),
         }
 
@@ -172,13 +207,19 @@ class Shop:
             change[CATEGORIES.index(category)] += amount
         return change[self.category]
 
-    def utility(self, customers: Customers, who: int, owned: Sequence[int], time: int) -> np.ndarray:
+    def utility(
+        self, customers: Customers, who: int, owned: Sequence[int], time: int
+    ) -> np.ndarray:
         """The sum of the parts, shape (n_items,)."""
         return np.sum(list(self.parts(customers, who, owned, time).values()), axis=0)
 
     def earlier(self, owned: Sequence[int]) -> np.ndarray:
-        """What owning these items changes in the utility of every item, shape (n_items,)."""
-        has = np.bincount(self.category[np.asarray(owned, dtype=int)], minlength=len(CATEGORIES))
+        """What owning these items changes in the utility of every item, shape
+        (n_items,).
+        """
+        has = np.bincount(
+            self.category[np.asarray(owned, dtype=int)], minlength=len(CATEGORIES)
+        )
         change = np.zeros(len(CATEGORIES))
         for groups, category, amount in self.rules:
             change[category] += amount * all(has[group] for group in groups)
@@ -186,10 +227,12 @@ class Shop:
         return change[self.category]
 
     def true_reasons(self, owned: Sequence[int], item: int) -> np.ndarray:
-        """Exact Shapley values of the owned items for the part `earlier` of one item, shape (len(owned),), in logits.
+        """Exact Shapley values of the owned items for the part `earlier` of one item,
+        shape (len(owned),), in logits.
 
-        A need or suppressor is a game "any of group A", worth its change divided by the size of A to each member.
-        A bundle is "any of A and any of B" = any A + any B - any of A or B, and Shapley values add up.
+        A need or suppressor is a game "any of group A", worth its change divided by the
+        size of A to each member. A bundle is "any of A and any of B" = any A + any B -
+        any of A or B, and Shapley values add up.
         """
         owned = np.asarray(owned, dtype=int)
         kinds, target = self.category[owned], self.category[item]
@@ -206,22 +249,36 @@ class Shop:
 
 
 def _rules(p: Parameters) -> list[tuple[tuple[int, ...], int, float]]:
-    """(owned categories that must all be there, category changed, change) for needs, suppressors and bundles."""
+    """(owned categories that must all be there, category changed, change) for needs,
+    suppressors and bundles.
+    """
     code = CATEGORIES.index
-    single = [((code(owned),), code(changed), x) for owned, changed, x in (*p.needs, *p.suppressors)]
-    return single + [((code(a), code(b)), code(changed), x) for a, b, changed, x in p.bundles]
+    single = [
+        ((code(owned),), code(changed), x)
+        for owned, changed, x in (*p.needs, *p.suppressors)
+    ]
+    return single + [
+        ((code(a), code(b)), code(changed), x) for a, b, changed, x in p.bundles
+    ]
 
 
 def react(shop: Shop, utility: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Turn utilities (any shape) into reactions of the same shape: 0 ignored, 1 browsed, 2 bought.
+    """Turn utilities (any shape) into reactions of the same shape: 0 ignored, 1
+    browsed, 2 bought.
 
-    With logistic noise, P(browsed or bought) = σ(utility) and P(bought) = σ(utility - buy_threshold).
+    With logistic noise, P(browsed or bought) = σ(utility) and P(bought) = σ(utility -
+    buy_threshold).
     """
     felt = utility + random.logistic(size=np.shape(utility))
     return (felt > 0).astype(int) + (felt > shop.parameters.buy_threshold)
 
 
 def stars(parts: dict[str, np.ndarray], item: int, random: np.random.Generator) -> int:
-    """A rating of 1 to 5: what the customer thinks of the thing itself, not of its price or of the moment."""
-    liking = sum(parts[name][item] for name in ("category", "brand")) / 2 + parts["appeal"][item]
+    """A rating of 1 to 5: what the customer thinks of the thing itself, not of its
+    price or of the moment.
+    """
+    liking = (
+        sum(parts[name][item] for name in ("category", "brand")) / 2
+        + parts["appeal"][item]
+    )
     return int(np.clip(np.rint(3.0 + liking + random.normal(0, 0.5)), 1, 5))

@@ -1,12 +1,14 @@
-"""Target attention: every candidate asks the history its own question (the idea of the Deep Interest Network).
+"""Target attention: every candidate asks the history its own question (the idea of the
+Deep Interest Network).
 
     score_j = (a_0 + Σ_i e_i a_i) / (1 + Σ_i e_i) + b_j,   e_i = exp(q_j · (k_i - k_0) / √d),   a_i = v_i · r_j
 
-over the films i of the history: a softmax over the films and the start token 0, whose weight before normalising is one,
-so that the empty history scores a_0 + b_j. With x_i the vector of film i: k_i = K x_i, v_i = V x_i, q_j = Q x_j and
-r_j = x_j. The e_i and a_i of a film depend on this film and the candidate alone, neither on its place nor on the other
-films, so the score of any part of a history is a ratio of two sums: the key to exact Shapley values in polynomial time.
-Keep it in this form.
+over the films i of the history: a softmax over the films and the start token 0, whose
+weight before normalising is one, so that the empty history scores a_0 + b_j. With x_i
+the vector of film i: k_i = K x_i, v_i = V x_i, q_j = Q x_j and r_j = x_j. The e_i and
+a_i of a film depend on this film and the candidate alone, neither on its place nor on
+the other films, so the score of any part of a history is a ratio of two sums: the key
+to exact Shapley values in polynomial time. Keep it in this form.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,21 +40,33 @@ class FilmsForCandidates(layers.Layer):
 
     def build(self, *shapes: tuple) -> None:
         square = (self.table.width, self.table.width)
-        self.query, self.key, self.value = (self.add_weight(shape=square, name=n) for n in ("query", "key", "value"))
+        self.query, self.key, self.value = (
+            self.add_weight(shape=square, name=n) for n in ("query", "key", "value")
+        )
 
     def start(self) -> tf.Tensor:
         """Return the start token's vector, shape (1, d)."""
         return self.table(np.array([self.table.n_items], np.int32))
 
-    def parts(self, vectors: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return e and a, both (..., length, m), of film vectors (..., length, d) for candidate vectors (m, d)."""
+    def parts(
+        self, vectors: tf.Tensor, candidates: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return e and a, both (..., length, m), of film vectors (..., length, d) for
+        candidate vectors (m, d).
+        """
         keys = ops.matmul(vectors - self.start(), self.key)
         questions = ops.matmul(candidates, self.query) / self.table.width**0.5
         weight = ops.exp(ops.matmul(keys, ops.transpose(questions)))
-        return weight, ops.matmul(ops.matmul(vectors, self.value), ops.transpose(candidates))
+        return weight, ops.matmul(
+            ops.matmul(vectors, self.value), ops.transpose(candidates)
+        )
 
-    def scores(self, vectors: tf.Tensor, films: tf.Tensor, candidates: tf.Tensor, sums: Any) -> tf.Tensor:
-        """Return (a_0 + sums(e a)) / (1 + sums(e)); `films` (batch, length) is 1 where a film is, else 0."""
+    def scores(
+        self, vectors: tf.Tensor, films: tf.Tensor, candidates: tf.Tensor, sums: Any
+    ) -> tf.Tensor:
+        """Return (a_0 + sums(e a)) / (1 + sums(e)); `films` (batch, length) is 1 where
+        a film is, else 0.
+        """
         weight, answer = self.parts(vectors, candidates)
         weight = weight * ops.cast(films, weight.dtype)[..., None]
         nothing = self.parts(self.start(), candidates)[1]
@@ -61,9 +75,11 @@ class FilmsForCandidates(layers.Layer):
 
 @keras.saving.register_keras_serializable("xrec_utils")
 class ScoresSoFar(layers.Layer):
-    """Scores of every item at every place, from the films up to that place: what next-item training needs.
+    """Scores of every item at every place, from the films up to that place: what
+    next-item training needs.
 
-    The sums so far are a product with a triangle of ones; one pass gives the targets of all places of a window.
+    The sums so far are a product with a triangle of ones; one pass gives the targets of
+    all places of a window.
     """
 
     def __init__(self, mix: FilmsForCandidates, name: str = "scores_so_far") -> None:
@@ -74,24 +90,37 @@ class ScoresSoFar(layers.Layer):
         length, table = ops.shape(vectors)[1], self.mix.table
         triangle = ops.tril(ops.ones((length, length)))
         every = table(ops.arange(table.n_items))
-        return self.mix.scores(vectors, films, every, lambda x: ops.matmul(triangle, x)) + table.bias
+        return (
+            self.mix.scores(vectors, films, every, lambda x: ops.matmul(triangle, x))
+            + table.bias
+        )
 
 
 class TargetAttention(HistoryRecommender):
-    """Softmax-attention pooling of the history with the candidate as query (Zhou et al. 2018).
+    """Softmax-attention pooling of the history with the candidate as query (Zhou et al.
+    2018).
 
-    The Deep Interest Network (doi:10.1145/3219819.3219823) weighs the history anew for every candidate; here the
-    weights are a softmax, and a film answers with a dot product instead of a small network. The films have no order.
+    The Deep Interest Network (doi:10.1145/3219819.3219823) weighs the history anew for
+    every candidate; here the weights are a softmax, and a film answers with a dot
+    product instead of a small network. The films have no order.
 
     Args:
         attributes: float array (n_items, n_attributes).
         width: length d of the item vectors.
-        dropout: part of the numbers in the history's vectors that is left out in training.
-        window: how many of the most recent films it reads; in a longer history a deleted film lets an older one in, so
-            the ratio of sums holds for histories that fit.
+        dropout: part of the numbers in the history's vectors that is left out in
+            training.
+        window: how many of the most recent films it reads; in a longer history a
+            deleted film lets an older one in, so the ratio of sums holds for histories
+            that fit.
     """
 
-    def __init__(self, attributes: np.ndarray, width: int = 64, dropout: float = 0.3, window: int = 50) -> None:
+    def __init__(
+        self,
+        attributes: np.ndarray,
+        width: int = 64,
+        dropout: float = 0.3,
+        window: int = 50,
+    ) -> None:
         self.name, self.window, self.maps = "din", window, None
         self.table = ItemTable(attributes, width)
         self.n_items, self.width = self.table.n_items, width
@@ -100,19 +129,32 @@ class TargetAttention(HistoryRecommender):
         ids = keras.Input((None,), dtype="int32", name="ids")
         vectors = layers.Dropout(dropout, name="dropout_in")(self.table(ids))
         self.mix.build()
-        self.model = keras.Model(ids, ScoresSoFar(self.mix)(vectors, ids < self.n_items), name="din")
-        every = [tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32)]
+        self.model = keras.Model(
+            ids, ScoresSoFar(self.mix)(vectors, ids < self.n_items), name="din"
+        )
+        every = [
+            tf.TensorSpec((None, None), tf.int32),
+            tf.TensorSpec((None,), tf.int32),
+        ]
         self._scores = tf.function(self._scores_of, input_signature=every)
 
     def _scores_of(self, ids: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         return self._mixed(self.table(ids), ids < self.n_items, items)
 
-    def _mixed(self, vectors: tf.Tensor, films: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        whole = self.mix.scores(vectors, films, self.table(items), lambda x: ops.sum(x, axis=-2))
+    def _mixed(
+        self, vectors: tf.Tensor, films: tf.Tensor, items: tf.Tensor
+    ) -> tf.Tensor:
+        whole = self.mix.scores(
+            vectors, films, self.table(items), lambda x: ops.sum(x, axis=-2)
+        )
         return whole + ops.take(self.table.bias, items)
 
-    def score(self, histories: Sequence[History], items: np.ndarray | None = None) -> np.ndarray:
-        """Return logits (n histories, n items or len(items)); the empty history is the start token alone."""
+    def score(
+        self, histories: Sequence[History], items: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return logits (n histories, n items or len(items)); the empty history is the
+        start token alone.
+        """
         items = np.arange(self.n_items) if items is None else items
         batch = max(1, min(1000, PAIRS // (max(1, len(items)) * (1 + self.window))))
         return super().score(histories, np.asarray(items, np.int32), batch)
@@ -121,29 +163,44 @@ class TargetAttention(HistoryRecommender):
         return self._scores(self.windows(histories), items).numpy()
 
     def score_vectors(self, vectors: tf.Tensor, item: int) -> tf.Tensor:
-        """Score one item for embedded histories (n, length, d): shape (n,), differentiable.
+        """Score one item for embedded histories (n, length, d): shape (n,),
+        differentiable.
 
         `score_vectors(vectors(h)[None], j)` equals `score([h])[0, j]`.
         """
         vectors = ops.cast(vectors[:, -self.window :], "float32")
-        return self._mixed(vectors, ops.ones(vectors.shape[:2]), np.array([item], np.int32))[:, 0]
+        return self._mixed(
+            vectors, ops.ones(vectors.shape[:2]), np.array([item], np.int32)
+        )[:, 0]
 
     def parts(self, history: History, item: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (e, a), both (films read + 1,), the start token first: score = Σ e a / Σ e + the item's bias.
+        """Return (e, a), both (films read + 1,), the start token first: score = Σ e a /
+        Σ e + the item's bias.
 
-        Each film's pair is the same in every history that it is part of; the start token's e is one.
+        Each film's pair is the same in every history that it is part of; the start
+        token's e is one.
         """
-        films = np.concatenate([[self.n_items], np.asarray(history, np.int32)[-self.window :]]).astype(np.int32)
-        weight, answer = self.mix.parts(self.table(films), self.table(np.array([item], np.int32)))
+        films = np.concatenate(
+            [[self.n_items], np.asarray(history, np.int32)[-self.window :]]
+        ).astype(np.int32)
+        weight, answer = self.mix.parts(
+            self.table(films), self.table(np.array([item], np.int32))
+        )
         return weight.numpy()[:, 0], answer.numpy()[:, 0]
 
     def weights(self, history: History, item: int) -> np.ndarray:
-        """Return the attention (films read + 1,) that the candidate pays to the start token and to each film."""
+        """Return the attention (films read + 1,) that the candidate pays to the start
+        token and to each film.
+        """
         weight, _ = self.parts(history, item)
         return weight / weight.sum()
 
-    def score_of_attention(self, history: History, item: int) -> Callable[[tf.Tensor], tf.Tensor]:
-        """Return the item's score as a function of its attention (n, 1, films read + 1) -> (n,): Σ w a + bias."""
+    def score_of_attention(
+        self, history: History, item: int
+    ) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Return the item's score as a function of its attention (n, 1, films read + 1)
+        -> (n,): Σ w a + bias.
+        """
         _, answer = self.parts(history, item)
         level = self.table.bias[item]
         return lambda weights: ops.matmul(weights[:, 0], answer[:, None])[:, 0] + level
@@ -157,8 +214,12 @@ def fit_target_attention(
     seed: int = 0,
     **options: Any,
 ) -> list[dict[str, float]]:
-    """Train to predict each next item from the films before it, with the full softmax over all items.
+    """Train to predict each next item from the films before it, with the full softmax
+    over all items.
 
-    options: rate of `fit_next_item`; epochs, patience and callbacks of `fit_network`. Returns one row per epoch.
+    options: rate of `fit_next_item`; epochs, patience and callbacks of `fit_network`.
+    Returns one row per epoch.
     """
-    return fit_next_item(model, histories, validation, batch=batch, seed=seed, **options)
+    return fit_next_item(
+        model, histories, validation, batch=batch, seed=seed, **options
+    )

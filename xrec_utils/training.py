@@ -1,4 +1,6 @@
-"""Training loops: windows for sequence models, negatives for user-item models, and the callbacks both share."""
+"""Training loops: windows for sequence models, negatives for user-item models, and the
+callbacks both share.
+"""
 
 import os
 from collections.abc import Sequence
@@ -19,13 +21,21 @@ IGNORED = -1  # the label of a padded place
 
 
 class Windows(keras.utils.PyDataset):
-    """Batches of windows for next-item training, cut at a new random offset in every epoch.
+    """Batches of windows for next-item training, cut at a new random offset in every
+    epoch.
 
-    Each window holds the start token and up to `window` consecutive items; its labels are the items that follow
-    each place, or IGNORED at padded places. Every batch has the same shape, so that XLA compiles once.
+    Each window holds the start token and up to `window` consecutive items; its labels
+    are the items that follow each place, or IGNORED at padded places. Every batch has
+    the same shape, so that XLA compiles once.
     """
 
-    def __init__(self, histories: Sequence[History], model: HistoryRecommender, batch: int = 64, seed: int = 0) -> None:
+    def __init__(
+        self,
+        histories: Sequence[History],
+        model: HistoryRecommender,
+        batch: int = 64,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         self.histories = [np.asarray(h, dtype=np.int32) for h in histories if len(h)]
         self.model, self.batch = model, batch
@@ -34,15 +44,22 @@ class Windows(keras.utils.PyDataset):
 
     def on_epoch_end(self) -> None:
         pieces = [piece for history in self.histories for piece in self._cut(history)]
-        inputs = np.full((len(pieces), self.model.window + 1), self.model.padding, dtype=np.int32)
+        inputs = np.full(
+            (len(pieces), self.model.window + 1), self.model.padding, dtype=np.int32
+        )
         labels = np.full(inputs.shape, IGNORED, dtype=np.int32)
         for row, label, piece in zip(inputs, labels, pieces, strict=True):
             row[-len(piece) :] = np.concatenate([[self.model.start], piece[:-1]])
             label[-len(piece) :] = piece
         missing = -len(pieces) % self.batch
-        self.size = getattr(self, "size", len(pieces) + missing)  # of the first epoch: Keras wants all epochs alike
+        self.size = getattr(
+            self, "size", len(pieces) + missing
+        )  # of the first epoch: Keras wants all epochs alike
         missing = max(missing, self.size - len(pieces))
-        order = [self.random.permutation(len(pieces)), self.random.choice(len(pieces), missing)]
+        order = [
+            self.random.permutation(len(pieces)),
+            self.random.choice(len(pieces), missing),
+        ]
         filled = np.concatenate(order)[: self.size]
         self.inputs, self.labels = inputs[filled], labels[filled]
 
@@ -63,10 +80,11 @@ class Windows(keras.utils.PyDataset):
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Scores the model on validation after each epoch, stops after `patience` epochs without gain, keeps the best.
+    """Scores the model on validation after each epoch, stops after `patience` epochs
+    without gain, keeps the best.
 
-    Without validation cases it trains all epochs and keeps the last: for a final fit on everything known, with the
-    number of epochs chosen before.
+    Without validation cases it trains all epochs and keeps the last: for a final fit on
+    everything known, with the number of epochs chosen before.
 
     Args:
         model: the recommender in training.
@@ -74,7 +92,9 @@ class KeepBest(keras.callbacks.Callback):
         patience: epochs to wait for a gain.
     """
 
-    def __init__(self, model: HistoryModel, validation: Cases | None, patience: int = 6) -> None:
+    def __init__(
+        self, model: HistoryModel, validation: Cases | None, patience: int = 6
+    ) -> None:
         super().__init__()
         self.recommender, self.validation, self.patience = model, validation, patience
         self.history: list[dict[str, float]] = []
@@ -82,13 +102,19 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         done = len(self.history) + 1
-        self.history.append({"epoch": done, "loss": float((logs or {}).get("loss", np.nan))})
+        self.history.append(
+            {"epoch": done, "loss": float((logs or {}).get("loss", np.nan))}
+        )
         if self.validation is None:
             return
         value = float(evaluate(self.recommender, self.validation)["ndcg"].mean())
         self.history[-1]["validation_ndcg"] = value
         if value > self.best:
-            self.best, self.best_epoch, self.weights = value, done, self.model.get_weights()
+            self.best, self.best_epoch, self.weights = (
+                value,
+                done,
+                self.model.get_weights(),
+            )
         self.model.stop_training = done - self.best_epoch >= self.patience
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -97,14 +123,24 @@ class KeepBest(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """A progress bar over epochs that leaves nothing behind; silent where XREC_QUIET=1, as in stored outputs."""
+    """A progress bar over epochs that leaves nothing behind; silent where XREC_QUIET=1,
+    as in stored outputs.
+    """
 
     def __init__(self, name: str, epochs: int) -> None:
         super().__init__()
-        self.bar = tqdm(total=epochs, desc=name, unit="epoch", leave=False, disable=os.environ.get("XREC_QUIET") == "1")
+        self.bar = tqdm(
+            total=epochs,
+            desc=name,
+            unit="epoch",
+            leave=False,
+            disable=os.environ.get("XREC_QUIET") == "1",
+        )
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.bar.set_postfix({key: round(float(value), 3) for key, value in (logs or {}).items()})
+        self.bar.set_postfix(
+            {key: round(float(value), 3) for key, value in (logs or {}).items()}
+        )
         self.bar.update()
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -112,12 +148,15 @@ class Progress(keras.callbacks.Callback):
 
 
 def next_item_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Return the mean of log Σ exp(logits) - logit of the label, in nats, over the places that have a label.
+    """Return the mean of log Σ exp(logits) - logit of the label, in nats, over the
+    places that have a label.
 
     labels (batch, length) item codes or IGNORED; logits (batch, length, items).
     """
     known = ops.cast(labels != IGNORED, "float32")
-    right = ops.take_along_axis(logits, ops.maximum(labels, 0)[..., None], axis=-1)[..., 0]
+    right = ops.take_along_axis(logits, ops.maximum(labels, 0)[..., None], axis=-1)[
+        ..., 0
+    ]
     return ops.sum((ops.logsumexp(logits, axis=-1) - right) * known) / ops.sum(known)
 
 
@@ -129,13 +168,19 @@ def fit_network(
     patience: int = 6,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> list[dict[str, float]]:
-    """Run the training loop that every neural recommender shares, on the compiled Keras model `model.model`.
+    """Run the training loop that every neural recommender shares, on the compiled Keras
+    model `model.model`.
 
-    validation: keep the epoch with the best NDCG@10 on these cases; None trains all epochs. callbacks: any further
-    ones, for example keras.callbacks.TensorBoard. Returns one row per epoch: epoch, loss, validation_ndcg (if asked).
+    validation: keep the epoch with the best NDCG@10 on these cases; None trains all
+    epochs. callbacks: any further ones, for example keras.callbacks.TensorBoard.
+    Returns one row per epoch: epoch, loss, validation_ndcg (if asked).
     """
     keep = KeepBest(model, validation, patience)
-    every = [*callbacks, keep, Progress(model.name, epochs)]  # a callback that swaps weights comes before the measure
+    every = [
+        *callbacks,
+        keep,
+        Progress(model.name, epochs),
+    ]  # a callback that swaps weights comes before the measure
     model.model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=every)
     return keep.history
 
@@ -152,9 +197,16 @@ def fit_next_item(
 ) -> list[dict[str, float]]:
     """Train a history model to predict each next item with the full softmax.
 
-    compiled: let XLA compile the step; twice as fast for attention, several times slower for a GRU. options: epochs,
-    patience and callbacks of `fit_network`. Returns one row per epoch; the loss is in nats per item.
+    compiled: let XLA compile the step; twice as fast for attention, several times
+    slower for a GRU. options: epochs, patience and callbacks of `fit_network`. Returns
+    one row per epoch; the loss is in nats per item.
     """
-    loss = next_item_loss if compiled else tf.function(next_item_loss, jit_compile=True)  # the softmax gains anyway
-    model.model.compile(keras.optimizers.Adam(rate, global_clipnorm=5.0), loss, jit_compile=compiled)
-    return fit_network(model, Windows(histories, model, batch, seed), validation, **options)
+    loss = (
+        next_item_loss if compiled else tf.function(next_item_loss, jit_compile=True)
+    )  # the softmax gains anyway
+    model.model.compile(
+        keras.optimizers.Adam(rate, global_clipnorm=5.0), loss, jit_compile=compiled
+    )
+    return fit_network(
+        model, Windows(histories, model, batch, seed), validation, **options
+    )

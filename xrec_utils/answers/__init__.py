@@ -1,13 +1,15 @@
-"""The checks of the exercises, one module for each notebook (`n00.py` for notebook 00), and what they are written with.
+"""The checks of the exercises, one module for each notebook (`n00.py` for notebook 00),
+and what they are written with.
 
-A check is a function of the reader's answer (and of whatever the notebook hands over by keyword), registered under the
-exercise's name:
+A check is a function of the reader's answer (and of whatever the notebook hands over by
+keyword), registered under the exercise's name:
 
     @exercise("00.1", hint="Count the rows of the interactions table.")
     def number_of_ratings(answer: object) -> bool:
         return near(answer, 100_004)
 
-It returns True (correct), False (the hint is shown) or a str (that hint is shown instead).
+It returns True (correct), False (the hint is shown) or a str (that hint is shown
+instead).
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ class Exercise(NamedTuple):
 REGISTRY: dict[str, Exercise] = {}
 
 
-def exercise(name: str, hint: str) -> Callable[[Callable[..., bool | str]], Callable[..., bool | str]]:
+def exercise(
+    name: str, hint: str
+) -> Callable[[Callable[..., bool | str]], Callable[..., bool | str]]:
     """Register the decorated function as the check of exercise `name`, such as "00.1".
 
     Raises:
@@ -37,8 +41,13 @@ def exercise(name: str, hint: str) -> Callable[[Callable[..., bool | str]], Call
 
     def register(judge: Callable[..., bool | str]) -> Callable[..., bool | str]:
         known = REGISTRY.get(name)
-        if known and (known.judge.__module__, known.judge.__qualname__) != (judge.__module__, judge.__qualname__):
-            raise ValueError(f'exercise "{name}" has two checks: {known.judge.__qualname__} and {judge.__qualname__}')
+        if known and (known.judge.__module__, known.judge.__qualname__) != (
+            judge.__module__,
+            judge.__qualname__,
+        ):
+            raise ValueError(
+                f'exercise "{name}" has two checks: {known.judge.__qualname__} and {judge.__qualname__}'
+            )
         REGISTRY[name] = Exercise(hint, judge)
         return judge
 
@@ -46,15 +55,19 @@ def exercise(name: str, hint: str) -> Callable[[Callable[..., bool | str]], Call
 
 
 def near(got: Any, expected: Any, tolerance: float = 1e-3) -> bool:
-    """Whether numbers agree: same shape, and |got - expected| <= tolerance * (1 + |expected|) everywhere.
+    """Whether numbers agree: same shape, and |got - expected| <= tolerance * (1 +
+    |expected|) everywhere.
 
-    Takes numbers, sequences, arrays and Series; NaN agrees with NaN. What is not numeric does not agree.
+    Takes numbers, sequences, arrays and Series; NaN agrees with NaN. What is not
+    numeric does not agree.
     """
     try:
         left, right = np.asarray(got, dtype=float), np.asarray(expected, dtype=float)
     except (TypeError, ValueError):
         return False
-    return left.shape == right.shape and np.allclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=True)
+    return left.shape == right.shape and np.allclose(
+        left, right, rtol=tolerance, atol=tolerance, equal_nan=True
+    )
 
 
 def between(got: Any, low: float, high: float) -> bool:
@@ -67,7 +80,9 @@ def between(got: Any, low: float, high: float) -> bool:
 
 
 def _members(values: Any) -> list[Any] | None:
-    """The members of a collection as a list; None for a single value (a str is one value)."""
+    """The members of a collection as a list; None for a single value (a str is one
+    value).
+    """
     if isinstance(values, str) or not isinstance(values, Iterable):
         return None
     return list(values)

@@ -10,7 +10,10 @@ from xrec_utils.splits import Split
 DAY = 86_400  # seconds
 
 
-@exercise("01.1", hint='Ask bought["event"].isin(shop.reasons["event"]), and take the mean of the result.')
+@exercise(
+    "01.1",
+    hint='Ask bought["event"].isin(shop.reasons["event"]), and take the mean of the result.',
+)
 def share_with_an_owned_reason(answer: object, shop: ShopData) -> bool | str:
     numbers = shop.events.loc[shop.events["behaviour"] == "purchase", "event"]
     if near(answer, shop.events["event"].isin(shop.reasons["event"]).mean()):
@@ -20,15 +23,23 @@ def share_with_an_owned_reason(answer: object, shop: ShopData) -> bool | str:
     return near(answer, numbers.isin(shop.reasons["event"]).mean())
 
 
-@exercise("01.2", hint='Put the ratings with user == row["user"] and time < row["time"] into the formula.')
-def mean_stars_as_of(answer: object, inputs: FeatureTable, row: pd.Series) -> bool | str:
+@exercise(
+    "01.2",
+    hint='Put the ratings with user == row["user"] and time < row["time"] into the formula.',
+)
+def mean_stars_as_of(
+    answer: object, inputs: FeatureTable, row: pd.Series
+) -> bool | str:
     mine = inputs.ratings[inputs.ratings["user"] == row["user"]]
     if near(answer, shrunk_mean(mine["value"])):
         return "this mean contains the row's own rating: take only those strictly before its second"
     return near(answer, shrunk_mean(mine.loc[mine["time"] < row["time"], "value"]))
 
 
-@exercise("01.3", hint="Subtract from each test time the latest time of that user in train and validation together.")
+@exercise(
+    "01.3",
+    hint="Subtract from each test time the latest time of that user in train and validation together.",
+)
 def next_times(answer: object, split: Split) -> bool | str:
     latest = pd.concat([split.train, split.validation]).groupby("user")["time"].max()
     if near(answer, waits(split, split.train.groupby("user")["time"].max())):

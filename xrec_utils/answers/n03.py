@@ -7,12 +7,18 @@ from xrec_utils.answers import exercise, near
 from xrec_utils.features import FeatureTable
 
 
-@exercise("03.1", hint="Call posterior(0.3, 0.7, ...) with the third number equal to the second.")
+@exercise(
+    "03.1",
+    hint="Call posterior(0.3, 0.7, ...) with the third number equal to the second.",
+)
 def a_clue_that_says_nothing(answer: object) -> bool:
     return near(answer, 0.3)
 
 
-@exercise("03.2", hint="Fit np.linalg.lstsq to [1, user, item] on the training rows; compare mean absolute errors.")
+@exercise(
+    "03.2",
+    hint="Fit np.linalg.lstsq to [1, user, item] on the training rows; compare mean absolute errors.",
+)
 def ids_as_numbers(answer: object, table: FeatureTable) -> bool | str:
     ids = table.ratings[["user", "item"]].to_numpy(dtype=float)
     rows = np.column_stack([np.ones(len(ids)), ids])
@@ -26,9 +32,14 @@ def ids_as_numbers(answer: object, table: FeatureTable) -> bool | str:
     return near(answer, gain, 1e-4)
 
 
-@exercise("03.3", hint="Group the index by what stands before the colon, and add up each group in every model.")
+@exercise(
+    "03.3",
+    hint="Group the index by what stands before the colon, and add up each group in every model.",
+)
 def groups_of_columns(answer: object, effects: pd.DataFrame) -> bool | str:
-    expected = effects.groupby(effects.index.str.partition(":").get_level_values(0)).sum()
+    expected = effects.groupby(
+        effects.index.str.partition(":").get_level_values(0)
+    ).sum()
     if not isinstance(answer, pd.DataFrame) or set(answer.index) != set(expected.index):
         return f"a table with one line for each of {', '.join(expected.index)} is asked for"
     return near(answer.loc[expected.index, expected.columns], expected, 1e-6)

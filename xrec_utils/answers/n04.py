@@ -10,7 +10,10 @@ from xrec_utils.features import FeatureTable
 from xrec_utils.metrics import mae
 
 
-@exercise("04.1", hint="Input(shape), Embedding(671, 32), Flatten, Dense(64); then count_params() of the last layer.")
+@exercise(
+    "04.1",
+    hint="Input(shape), Embedding(671, 32), Flatten, Dense(64); then count_params() of the last layer.",
+)
 def weights_by_input_shape(answer: Callable[[tuple], int]) -> bool | str:
     one_id, vocabulary = answer(()), answer((671,))
     if near(one_id, 671 * 32 + 32 * 64 + 64):
@@ -18,14 +21,20 @@ def weights_by_input_shape(answer: Callable[[tuple], int]) -> bool | str:
     return near([one_id, vocabulary], [32 * 64 + 64, 671 * 32 * 64 + 64])
 
 
-@exercise("04.2", hint="A random order puts the film into the first ten with probability 10 / number of candidates.")
+@exercise(
+    "04.2",
+    hint="A random order puts the film into the first ten with probability 10 / number of candidates.",
+)
 def chance(answer: object, n_items: int, seen: int) -> bool | str:
     if near(answer, [10 / 99, 10 / (n_items - seen)], tolerance=1e-5):
         return "the film itself is a candidate too: it stands beside the 99"
     return near(answer, [10 / 100, 10 / (n_items - seen)], tolerance=1e-5)
 
 
-@exercise("04.3", hint="Fit on both id columns of the training rows; metrics.mae(stars, predicted) on the test rows.")
+@exercise(
+    "04.3",
+    hint="Fit on both id columns of the training rows; metrics.mae(stars, predicted) on the test rows.",
+)
 def ids_as_numbers(answer: object, table: FeatureTable) -> bool:
     train, test = (table.ratings[table.part == part] for part in ("train", "test"))
     ids = ["user", "item"]

@@ -11,7 +11,8 @@ from xrec_utils.games import Explanation, feature_game
 
 
 @exercise(
-    "10.1", hint="Write down both orders of arrival, and what each film adds in each of them; then take the mean."
+    "10.1",
+    hint="Write down both orders of arrival, and what each film adds in each of them; then take the mean.",
 )
 def either_is_enough(answer: object) -> bool | str:
     if near(answer, [0, 0]):
@@ -19,7 +20,10 @@ def either_is_enough(answer: object) -> bool | str:
     return near(answer, [3, 3])
 
 
-@exercise("10.2", hint="Add the first 18 columns up along axis 1, take the absolute value of each sum, then the mean.")
+@exercise(
+    "10.2",
+    hint="Add the first 18 columns up along axis 1, take the absolute value of each sum, then the mean.",
+)
 def taste_as_one(answer: object, explanations: Sequence[Explanation]) -> bool | str:
     values = np.array([explanation.values for explanation in explanations])
     tastes = values[:, np.isin(explanations[0].players, TASTE)]
@@ -29,10 +33,15 @@ def taste_as_one(answer: object, explanations: Sequence[Explanation]) -> bool | 
 
 
 @exercise(
-    "10.3", hint="Build the game with feature_game(predict_ten, row[columns], best[:, columns], ten); brute_force it."
+    "10.3",
+    hint="Build the game with feature_game(predict_ten, row[columns], best[:, columns], ten); brute_force it.",
 )
 def compared_with_the_best(
-    answer: object, predict: Callable, row: np.ndarray, background: np.ndarray, names: Sequence[str]
+    answer: object,
+    predict: Callable,
+    row: np.ndarray,
+    background: np.ndarray,
+    names: Sequence[str],
 ) -> bool:
     exact = brute_force(feature_game(predict, row, background, names))
     return near(answer, exact.values[list(names).index("film: mean stars")])

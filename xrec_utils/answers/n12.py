@@ -10,7 +10,10 @@ from xrec_utils.explain.attention_trial import AttentionTrial
 from xrec_utils.games import Explanation
 
 
-@exercise("12.1", hint="p = gru_trial.shares; the entropy is -sum(p ln p), in nats; the answer is e to that power.")
+@exercise(
+    "12.1",
+    hint="p = gru_trial.shares; the entropy is -sum(p ln p), in nats; the answer is e to that power.",
+)
 def films_attended_to(answer: object, trial: AttentionTrial) -> bool | str:
     entropy = -(trial.shares * np.log(trial.shares)).sum()
     if near(answer, entropy):
@@ -18,7 +21,10 @@ def films_attended_to(answer: object, trial: AttentionTrial) -> bool | str:
     return near(answer, np.exp(entropy))
 
 
-@exercise("12.2", hint="Mean of two sums, each of p ln(p / u) with u = (p + q) / 2; where p is 0 its term is 0.")
+@exercise(
+    "12.2",
+    hint="Mean of two sums, each of p ln(p / u) with u = (p + q) / 2; where p is 0 its term is 0.",
+)
 def divergence_by_hand(answer: Callable) -> bool | str:
     rng = np.random.default_rng(12)
     for p, q in rng.dirichlet(np.ones(5), (4, 2)):
@@ -31,9 +37,18 @@ def divergence_by_hand(answer: Callable) -> bool | str:
     return True
 
 
-@exercise("12.3", hint="Take table[table['Shapley'] < 0] and look for its largest weight with idxmax.")
-def praised_but_against(answer: object, weights: np.ndarray, exact: Explanation) -> bool | str:
+@exercise(
+    "12.3",
+    hint="Take table[table['Shapley'] < 0] and look for its largest weight with idxmax.",
+)
+def praised_but_against(
+    answer: object, weights: np.ndarray, exact: Explanation
+) -> bool | str:
     against = np.where(exact.values < 0, weights, -1)
     if answer == exact.players[int(weights.argmax())][:40]:
-        return "this film has the largest weight of all, and its Shapley value is positive"
-    return isinstance(answer, str) and answer == exact.players[int(against.argmax())][:40]
+        return (
+            "this film has the largest weight of all, and its Shapley value is positive"
+        )
+    return (
+        isinstance(answer, str) and answer == exact.players[int(against.argmax())][:40]
+    )

@@ -1,8 +1,9 @@
 """Shapley values by random orders for models that first add up one vector per film.
 
-Such a model computes finish(Σ_{i in S} a_i, |S|). Along an order of arrival the sums are running sums, so a whole order
-costs one `cumsum` and one batch through the rest of the network: no history is ever read again. Orders come in
-antithetic pairs (Mitchell et al. 2022, JMLR 23); values and standard errors mean what they mean in
+Such a model computes finish(Σ_{i in S} a_i, |S|). Along an order of arrival the sums
+are running sums, so a whole order costs one `cumsum` and one batch through the rest of
+the network: no history is ever read again. Orders come in antithetic pairs (Mitchell et
+al. 2022, JMLR 23); values and standard errors mean what they mean in
 `shapley.permutation_sampling`, which gives the same for the same orders, only slower.
 """
 
@@ -26,7 +27,9 @@ NUMBERS = 4_000_000  # most floats of running sums held at once
 
 
 class Sums(NamedTuple):
-    """addends (n, d): what each film adds. finish(sums (m, d), films (m,)) -> scores (m,) of the item explained."""
+    """addends (n, d): what each film adds. finish(sums (m, d), films (m,)) -> scores
+    (m,) of the item explained.
+    """
 
     addends: np.ndarray
     finish: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -34,7 +37,9 @@ class Sums(NamedTuple):
 
 @singledispatch
 def sums_of(model: object, history: History, item: int) -> Sums | None:
-    """The model as sums and what follows them, or None for a model (or a history) that is not of this form."""
+    """The model as sums and what follows them, or None for a model (or a history) that
+    is not of this form.
+    """
     return None
 
 
@@ -74,7 +79,9 @@ def _(model: UserItemRecommender, history: History, item: int) -> Sums:
 
 @sums_of.register
 def _(model: HistoryRecommender, history: History, item: int) -> Sums | None:
-    """The pooled network averages the start token and the films; an average over one place is that place itself."""
+    """The pooled network averages the start token and the films; an average over one
+    place is that place itself.
+    """
     if model.name != "pooled_mlp" or len(history) > model.window:
         return None
     start = model.table(np.array([model.start], np.int32)).numpy()[0]
@@ -82,14 +89,19 @@ def _(model: HistoryRecommender, history: History, item: int) -> Sums | None:
 
     def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
         mean = ((start + sums) / (1 + films)[:, None]).astype(np.float32)
-        hidden = model.encoder([mean[:, None], np.ones((len(mean), 1), bool)], training=False)
+        hidden = model.encoder(
+            [mean[:, None], np.ones((len(mean), 1), bool)], training=False
+        )
         return hidden.numpy()[:, 0] @ row + bias
 
     return Sums(model.vectors(history), finish)
 
 
-def marginal_means(sums: Sums, permutations: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Values and their standard errors, both (n,), from `permutations` orders in antithetic pairs.
+def marginal_means(
+    sums: Sums, permutations: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values and their standard errors, both (n,), from `permutations` orders in
+    antithetic pairs.
 
     Raises:
         ValueError: as `first_of_pairs` does.
@@ -98,12 +110,16 @@ def marginal_means(sums: Sums, permutations: int, seed: int) -> tuple[np.ndarray
     orders = first_of_pairs(n, permutations, seed)
     pairs = len(orders)
     step = max(1, NUMBERS // (2 * (n + 1) * width))
-    found = np.concatenate([_both_ways(sums, orders[at : at + step]) for at in range(0, pairs, step)])
+    found = np.concatenate(
+        [_both_ways(sums, orders[at : at + step]) for at in range(0, pairs, step)]
+    )
     return found.mean(axis=0), found.std(axis=0, ddof=1) / pairs**0.5
 
 
 def _both_ways(sums: Sums, orders: np.ndarray) -> np.ndarray:
-    """What each player adds on arrival, averaged over an order and its reverse: (m, n) orders -> (m, n)."""
+    """What each player adds on arrival, averaged over an order and its reverse: (m, n)
+    orders -> (m, n).
+    """
     both = np.concatenate([orders, orders[:, ::-1]])
     m, n = both.shape
     running = np.zeros((m, n + 1, sums.addends.shape[1]))
