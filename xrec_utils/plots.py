@@ -1,10 +1,9 @@
-"""Every figure of the course. Each function draws one, with a message as its title, and
-shows it with alternative text.
+"""Every figure of the course: each function draws one and shows it.
 
-Titles and alternative texts are composed from the data unless given. Signed values are
-vermilion above zero and blue below, on scales centred on zero. Figures of tables and
-training are in `plots_data`, drawings of models in `plots_model`; all can be called
-from here.
+A figure has a message as its title and an alternative text. Both are composed from the
+data unless given. Signed values are vermilion above zero and blue below, on scales
+centred on zero. Figures of tables and training are in `plots_data`, drawings of models
+in `plots_model`; all can be called from here.
 """
 
 from __future__ import annotations
@@ -71,6 +70,9 @@ __all__ = [
 
 Values = Sequence[Explanation] | np.ndarray
 
+# Names of positions or columns below a heatmap: slanted, so that they do not overlap.
+SLANTED = {"rotation": 60, "ha": "right", "rotation_mode": "anchor", "fontsize": 11}
+
 
 def history_reasons(
     explanation: Explanation,
@@ -80,50 +82,76 @@ def history_reasons(
     alt: str | None = None,
     xlabel: str = "effect on the score (− against, + for)",
 ) -> None:
-    """Draw the k strongest reasons of one explanation as horizontal bars, with 2
-    standard errors where it has them.
+    """Draw the k strongest reasons of one explanation as horizontal bars.
 
-    `stars` (p,) are the user's own ratings of the players, written beside the titles.
     What the other players add up to is one grey bar, so that the bars together are the
-    whole explanation.
+    whole explanation. Estimated effects have a line of 2 standard errors to both sides.
+
+    Args:
+        explanation: the effects of p players on one score.
+        title: the figure's message; without it, the strongest reason.
+        k: how many reasons have a bar of their own.
+        stars: (p,) the user's own ratings of the players, written beside the titles;
+            NaN for none.
+        alt: alternative text; without it, the three strongest reasons.
+        xlabel: what the effects are.
+
+    Example:
+        >>> from xrec_utils.games import Explanation
+        >>> effects = np.array([0.5, -1.0, 0.1])
+        >>> found = Explanation(("A", "B", "C"), "score of X", effects, 0, -0.4, "EASE")
+        >>> history_reasons(found, k=2)  # doctest: +NORMALIZE_WHITESPACE
+        Horizontal bar chart: effects of 3 players on the score of X by EASE. The
+        largest are B −1 and A 0.5. 1 of 3 effects are negative.
     """
     values = np.asarray(explanation.values)
-    order = np.argsort(-np.abs(values), kind="stable")[:k]
-    rest = np.setdiff1d(np.arange(len(values)), order)
-    names = [shorten(explanation.players[i]) + _stars(stars, i) for i in order]
-    bars = [*values[order], values[rest].sum()][: len(order) + (len(rest) > 0)]
-    names += [f"the other {len(rest)} together"] * (len(rest) > 0)
-    best = explanation.players[order[0]]
-    side = "for" if values[order[0]] >= 0 else "against"
-    goal = _the(explanation.target)
-    title = title or capital(f"{best} is the strongest reason {side} {goal}")
-    spoken = listed(
-        [f"{explanation.players[i]} {number(values[i])}" for i in order[:3]]
-    )
-    alt = alt or (
-        f"Horizontal bar chart: effects of {len(values)} players on {goal} by {explanation.method}. "
-        f"The largest are {spoken}. {int((values < 0).sum())} of {len(values)} effects are negative."
-    )
-    note = explanation.method + (
-        "; lines: ± 2 standard errors" if explanation.error is not None else ""
-    )
+    order = np.argsort(-np.abs(values), kind="stable")
+    first = order[:k]
+    names = [shorten(explanation.players[i]) + _stars(stars, i) for i in first]
+    bars = list(values[first])
+    colours = [POSITIVE if bar >= 0 else NEGATIVE for bar in bars]
+    # the sum over the others goes in the order of the history, as in the explanation
+    rest = np.setdiff1d(np.arange(len(values)), first)
+    if len(rest):
+        names.append(f"the other {len(rest)} together")
+        bars.append(values[rest].sum())
+        colours.append(GREY)
+
+    note = explanation.method
+    if explanation.error is not None:
+        note += "; lines: ± 2 standard errors"
+    title = title or _strongest_reason(explanation, order[0])
+    alt = alt or _reasons_in_words(explanation, first)
     with canvas(title, alt, height=1.5 + 0.31 * len(bars), note=note) as axes:
-        colours = [POSITIVE if bar >= 0 else NEGATIVE for bar in bars[: len(order)]] + [
-            GREY
-        ] * (len(rest) > 0)
         _bars(axes, names, bars, colours)
         if explanation.error is not None:
-            spread = 2 * np.asarray(explanation.error)[order]
-            axes.errorbar(
-                values[order],
-                range(len(order)),
-                xerr=spread,
-                fmt="none",
-                ecolor="black",
-                capsize=3,
-            )
+            spread = 2 * np.asarray(explanation.error)[first]
+            style = {"fmt": "none", "ecolor": "black", "capsize": 3}
+            axes.errorbar(values[first], range(len(first)), xerr=spread, **style)
         axes.set_xlabel(xlabel)
         axes.set_ylabel("reason")
+
+
+def _strongest_reason(explanation: Explanation, best: int) -> str:
+    """A title: which player counts most, and for which side."""
+    side = "for" if explanation.values[best] >= 0 else "against"
+    target = _the(explanation.target)
+    name = explanation.players[best]
+    return capital(f"{name} is the strongest reason {side} {target}")
+
+
+def _reasons_in_words(explanation: Explanation, order: np.ndarray) -> str:
+    """The alternative text of `history_reasons`; `order` (k,) has the largest first."""
+    values = np.asarray(explanation.values)
+    players = explanation.players
+    largest = listed([f"{players[i]} {number(values[i])}" for i in order[:3]])
+    target = _the(explanation.target)
+    against = int((values < 0).sum())
+    return (
+        f"Horizontal bar chart: effects of {len(values)} players on {target} by "
+        f"{explanation.method}. The largest are {largest}. {against} of {len(values)} "
+        "effects are negative."
+    )
 
 
 def shap_bar(
@@ -133,24 +161,36 @@ def shap_bar(
     names: Sequence[str] | None = None,
     alt: str | None = None,
 ) -> None:
-    """Draw the mean |value| of the k most important players over many explanations, or
-    a matrix (n, p) with names.
+    """Draw the mean |effect| of the k most important players over many explanations.
+
+    Args:
+        explanations: n explanations of the same p players, or their effects (n, p).
+        title: the figure's message; without it, the most important player.
+        k: how many players are drawn, the most important on top.
+        names: (p,) names of the players; without them those of the first explanation,
+            or x0, x1, ... for an array.
+        alt: alternative text; without it, the three largest means.
+
+    Example:
+        >>> effects = np.array([[0.5, -1.0], [-0.1, 2.0]])
+        >>> shap_bar(effects, names=["hour", "price"])  # doctest: +NORMALIZE_WHITESPACE
+        Horizontal bar chart: mean absolute effect over 2 rows. The largest are price
+        1.5 and hour 0.3.
     """
     values, names, order = _table(explanations, names, k)
     size = np.abs(values).mean(axis=0)[order]
     labels = [names[i] for i in order]
+    largest = [
+        f"{name} {number(value)}" for name, value in zip(labels, size, strict=True)
+    ]
+    title = title or capital(f"{labels[0]} moves the prediction most")
     alt = alt or (
-        f"Horizontal bar chart: mean absolute effect over {len(values)} rows. The largest are "
-        f"{listed([f'{name} {number(value)}' for name, value in zip(labels[:3], size, strict=False)])}."
+        f"Horizontal bar chart: mean absolute effect over {len(values)} rows. "
+        f"The largest are {listed(largest[:3])}."
     )
-    with canvas(
-        title or capital(f"{labels[0]} moves the prediction most"),
-        alt,
-        height=1.4 + 0.31 * len(order),
-    ) as axes:
-        _bars(
-            axes, [shorten(label) for label in labels], size, [PALETTE[0]] * len(order)
-        )
+    with canvas(title, alt, height=1.4 + 0.31 * len(order)) as axes:
+        short = [shorten(label) for label in labels]
+        _bars(axes, short, size, [PALETTE[0]] * len(order))
         axes.set_xlabel("mean |effect on the prediction|")
         axes.set_ylabel("feature")
 
@@ -163,51 +203,68 @@ def shap_beeswarm(
     names: Sequence[str] | None = None,
     alt: str | None = None,
 ) -> None:
-    """Draw one dot per row and player: where it lies is its effect, its colour the
-    feature's rank among the rows.
+    """Draw one dot per row and feature: its place is its effect.
 
-    `features` (n, p) are the feature values behind the explanations.
+    Its colour is the rank of the feature's value among the rows, so that one outlier
+    does not leave all other dots in one colour.
+
+    Args:
+        explanations: n explanations of the same p features, or their effects (n, p).
+        features: (n, p) the values of the features that were explained.
+        title: the figure's message; without it, what high values of the first do.
+        k: how many features are drawn, the one with the largest mean |effect| on top.
+        names: (p,) names of the features; see `shap_bar`.
+        alt: alternative text; without it, range and direction of the first feature.
+
+    Raises:
+        ValueError: features and effects differ in shape.
+
+    Example:
+        >>> effects = np.array([[0.5, -1.0], [-0.1, 2.0]])
+        >>> values = np.array([[3.0, 10.0], [4.0, 20.0]])
+        >>> shap_beeswarm(effects, values)  # doctest: +NORMALIZE_WHITESPACE
+        Beeswarm chart of the effects of 2 features on 2 predictions. x1 spreads widest,
+        from −1 to 2; its high values mostly raise the prediction.
     """
     values, names, order = _table(explanations, names, k)
     features = np.asarray(features)
     if features.shape != values.shape:
         raise ValueError(
-            f"features has shape {features.shape}, the effects {values.shape}; they must be the same."
+            f"features has shape {features.shape}, the effects {values.shape}; "
+            "they must be the same."
         )
     first = order[0]
-    direction = (
-        "raise"
-        if rank_correlation(features[:, first], values[:, first]) >= 0
-        else "lower"
-    )
-    alt = alt or (
-        f"Beeswarm chart of the effects of {len(order)} features on {len(values)} predictions. {names[first]} spreads "
-        f"widest, from {number(values[:, first].min())} to {number(values[:, first].max())}; its high values mostly "
-        f"{direction} the prediction."
-    )
+    rho = rank_correlation(features[:, first], values[:, first])
+    direction = "raise" if rho >= 0 else "lower"
+    low = number(values[:, first].min())
+    high = number(values[:, first].max())
     title = title or f"High values of {names[first]} mostly {direction} the prediction"
+    alt = alt or (
+        f"Beeswarm chart of the effects of {len(order)} features on {len(values)} "
+        f"predictions. {names[first]} spreads widest, from {low} to {high}; its high "
+        f"values mostly {direction} the prediction."
+    )
     with canvas(title, alt, height=1.6 + 0.36 * len(order)) as axes:
-        for place, column in enumerate(order):
-            shade = pd.Series(features[:, column]).rank(pct=True)
-            x = values[:, column]
-            dots = axes.scatter(
-                x,
-                place + _swarm(x, values),
-                c=shade,
-                cmap="cividis",
-                vmin=0,
-                vmax=1,
-                s=14,
-                lw=0,
-            )
-        colour_bar(axes, dots, "feature value").set_ticks(
-            [0, 1], labels=["low", "high"]
-        )
+        _draw_swarms(axes, values, features, order)
         axes.axvline(0, color=GREY, lw=1)
         axes.set_yticks(range(len(order)), [shorten(names[i]) for i in order])
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.set_xlabel("effect on the prediction")
         axes.set_ylabel("feature")
+
+
+def _draw_swarms(
+    axes: Axes, values: np.ndarray, features: np.ndarray, order: np.ndarray
+) -> None:
+    """Draw a line of dots for each column in `order`, with one colour bar for all."""
+    shading = {"cmap": "cividis", "vmin": 0, "vmax": 1, "s": 14, "lw": 0}
+    for place, column in enumerate(order):
+        ranks = pd.Series(features[:, column]).rank(pct=True)
+        x = values[:, column]
+        y = place + _swarm(x, values)
+        dots = axes.scatter(x, y, c=ranks, **shading)
+    bar = colour_bar(axes, dots, "feature value")
+    bar.set_ticks([0, 1], labels=["low", "high"])
 
 
 def shap_heatmap(
@@ -217,22 +274,37 @@ def shap_heatmap(
     names: Sequence[str] | None = None,
     alt: str | None = None,
 ) -> None:
-    """Draw effects as colours: a column per row of data, ordered by the sum of its
-    effects, a line per feature.
+    """Draw effects as colours: a column per row of data, a line per feature.
+
+    The rows of data are ordered by the sum of their effects, from the lowest prediction
+    on the left to the highest on the right.
+
+    Args:
+        explanations: n explanations of the same p features, or their effects (n, p).
+        title: the figure's message; without it, the feature with the largest effects.
+        k: how many features are drawn, the one with the largest mean |effect| on top.
+        names: (p,) names of the features; see `shap_bar`.
+        alt: alternative text; without it, the range of the first feature's effects.
+
+    Example:
+        >>> effects = np.array([[0.5, -1.0], [-0.1, 2.0]])
+        >>> shap_heatmap(effects)  # doctest: +NORMALIZE_WHITESPACE
+        Heatmap of the effects of 2 features on 2 predictions, from the lowest on the
+        left to the highest on the right. x1 is strongest: from −1 to 2.
     """
     values, names, order = _table(explanations, names, k)
-    sums = values.sum(axis=1)
-    grid = values[np.argsort(sums, kind="stable")][:, order].T
+    rows = np.argsort(values.sum(axis=1), kind="stable")
+    grid = values[rows][:, order].T  # (features, rows of data)
     top = names[order[0]]
+    low = number(grid[0].min())
+    high = number(grid[0].max())
+    title = title or capital(f"{top} separates low predictions from high ones")
     alt = alt or (
-        f"Heatmap of the effects of {len(order)} features on {len(values)} predictions, from the lowest on the left "
-        f"to the highest on the right. {top} is strongest: from {number(grid[0].min())} to {number(grid[0].max())}."
+        f"Heatmap of the effects of {len(order)} features on {len(values)} predictions,"
+        " from the lowest on the left to the highest on the right. "
+        f"{top} is strongest: from {low} to {high}."
     )
-    with canvas(
-        title or capital(f"{top} separates low predictions from high ones"),
-        alt,
-        height=1.5 + 0.3 * len(order),
-    ) as axes:
+    with canvas(title, alt, height=1.5 + 0.3 * len(order)) as axes:
         _coloured(axes, grid, "effect on the prediction", signed=True)
         axes.set_yticks(range(len(order)), [shorten(names[i]) for i in order])
         axes.set_xlabel("row, ordered by the sum of its effects")
@@ -249,31 +321,40 @@ def dependence(
     title: str | None = None,
     alt: str | None = None,
 ) -> None:
-    """Draw the effect of one feature (n,) against its value (n,), coloured by a second
-    feature if one is given.
+    """Draw the effect of one feature against its value, a dot per row.
+
+    Args:
+        x: (n,) values of the feature.
+        values: (n,) its effects.
+        xlabel: name of the feature.
+        ylabel: what the effects are.
+        colour_by: (n,) values of a second feature, shown as the dots' colours.
+        colour_label: name of the second feature.
+        title: the figure's message; without it, the rank correlation.
+        alt: alternative text; without it, the rank correlation in words.
+
+    Example:
+        >>> dependence([1, 2, 3], [0.1, 0.2, 0.4], "hour")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Scatter plot of the effect on the prediction against hour for 3 rows. The effect
+        rises with hour: rank correlation 1.
     """
     rho = rank_correlation(x, values)
     verb = trend(rho)
-    tail = f" Colour shows {colour_label}." if colour_by is not None else ""
-    alt = alt or (
-        f"Scatter plot of the {ylabel} against {xlabel} for {len(x)} rows. The effect {verb} with {xlabel}: "
-        f"rank correlation {number(rho)}.{tail}"
+    strength = f"rank correlation {number(rho)}"
+    title = title or f"The effect of {xlabel} {verb} with it ({strength})"
+    spoken = (
+        f"Scatter plot of the {ylabel} against {xlabel} for {len(x)} rows. "
+        f"The effect {verb} with {xlabel}: {strength}."
     )
-    with canvas(
-        title
-        or f"The effect of {xlabel} {verb} with it (rank correlation {number(rho)})",
-        alt,
-    ) as axes:
-        colour = PALETTE[0] if colour_by is None else colour_by
-        dots = axes.scatter(
-            x,
-            values,
-            c=colour,
-            cmap=None if colour_by is None else "cividis",
-            s=18,
-            lw=0,
-            alpha=0.85,
-        )
+    style = {"s": 18, "lw": 0, "alpha": 0.85}
+    if colour_by is None:
+        style |= {"c": PALETTE[0]}
+    else:
+        style |= {"c": colour_by, "cmap": "cividis"}
+        spoken += f" Colour shows {colour_label}."
+    with canvas(title, alt or spoken) as axes:
+        dots = axes.scatter(x, values, **style)
         if colour_by is not None:
             colour_bar(axes, dots, colour_label)
         axes.axhline(0, color=GREY, lw=1)
@@ -288,33 +369,44 @@ def deletion_curve(
     xlabel: str = "share of the history removed (%)",
     alt: str | None = None,
 ) -> None:
-    """Draw how a score changes as players are removed in several orders: {name of the
-    order: scores (p + 1,)}.
+    """Draw how a score changes as players are removed in several orders.
+
+    The lower a curve lies, the earlier its order removes what the score depends on.
+
+    Args:
+        curves: {name of the order: scores (p + 1,)}, from all p players to none. Each
+            curve is stretched over 0 to 100%, so that they may differ in length.
+        title: the figure's message; without it, the order with the lowest mean.
+        ylabel: what falls.
+        xlabel: what is removed.
+        alt: alternative text; without it, both ends and the mean of each curve.
+
+    Example:
+        >>> orders = {"Shapley": [4.0, 1.0, 0.0], "random": [4.0, 3.0, 0.0]}
+        >>> deletion_curve(orders)  # doctest: +NORMALIZE_WHITESPACE
+        Line chart of the score against the share of the history removed (%). Shapley
+        from 4 to 0, mean 1.67; random from 4 to 0, mean 2.33. Lowest on average:
+        Shapley.
     """
-    heights = {name: float(np.mean(curve)) for name, curve in curves.items()}
-    lowest = min(heights, key=heights.__getitem__)
-    ends = [
-        f"{name} from {number(c[0])} to {number(c[-1])}, mean {number(heights[name])}"
-        for name, c in curves.items()
-    ]
-    alt = (
-        alt
-        or f"Line chart of the {ylabel} against the {xlabel}. {'; '.join(ends)}. Lowest on average: {lowest}."
+    means = {name: float(np.mean(curve)) for name, curve in curves.items()}
+    lowest = min(means, key=means.__getitem__)
+    default = f"The {ylabel} falls fastest when films go in the order of {lowest}"
+    spoken = []
+    for name, curve in curves.items():
+        first = number(curve[0])
+        last = number(curve[-1])
+        spoken.append(f"{name} from {first} to {last}, mean {number(means[name])}")
+    alt = alt or (
+        f"Line chart of the {ylabel} against the {xlabel}. {'; '.join(spoken)}. "
+        f"Lowest on average: {lowest}."
     )
-    title = (
-        title or f"The {ylabel} falls fastest when films go in the order of {lowest}"
-    )
-    with canvas(title, alt) as axes:
+    with canvas(title or default, alt) as axes:
         for place, (name, curve) in enumerate(curves.items()):
             x = np.linspace(0, 100, len(curve))
-            axes.plot(
-                x,
-                curve,
-                label=name,
-                marker=MARKERS[place % 7],
-                markevery=max(1, len(curve) // 10),
-                lw=2,
-            )
+            # about ten markers per curve: more would hide it
+            every = max(1, len(curve) // 10)
+            style = {"marker": MARKERS[place % 7], "markevery": every, "lw": 2}
+            axes.plot(x, curve, label=name, **style)
         axes.legend()
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
@@ -327,36 +419,47 @@ def attention_heatmap(
     k: int = 15,
     alt: str | None = None,
 ) -> None:
-    """Draw one head's weights (L, L) for the k latest positions: a line per position
-    that looks.
+    """Draw one head's attention weights for the k latest positions.
 
-    `labels` (L,) name the positions, the start token included. Raises ValueError if
-    `weights` is not (L, L).
+    A line per position that looks, a column per position it looks at.
+
+    Args:
+        weights: (L, L) weights of one head, each line adding up to 1.
+        labels: (L,) names of the positions, the start token included.
+        title: the figure's message; without it, what the last position looks at most.
+        k: how many of the latest positions are drawn.
+        alt: alternative text; without it, the last position's largest weight.
+
+    Raises:
+        ValueError: weights is not (L, L).
+
+    Example:
+        >>> weights = np.array([[1.0, 0.0], [0.25, 0.75]])
+        >>> attention_heatmap(weights, ["start", "Alien"])
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Heatmap of attention weights between 2 positions, the latest 2 shown. The last
+        position, Alien, gives most to Alien: 0.75 of 1.
     """
     weights = np.asarray(weights)
     if weights.shape != (len(labels), len(labels)):
         raise ValueError(
-            f"weights has shape {weights.shape} for {len(labels)} labels; pick one as weights[layer, head]."
+            f"weights has shape {weights.shape} for {len(labels)} labels; "
+            "pick one as weights[layer, head]."
         )
-    last, most = weights[-1], int(np.argmax(weights[-1]))
-    alt = alt or (
-        f"Heatmap of attention weights between {len(labels)} positions, the latest {min(k, len(labels))} shown. The "
-        f"last position, {labels[-1]}, gives most to {labels[most]}: {number(last[most])} of 1."
-    )
+    last = weights[-1]
+    most = int(np.argmax(last))
     title = (
         title or f"The last position looks most at {labels[most]} ({last[most]:.0%})"
+    )
+    alt = alt or (
+        f"Heatmap of attention weights between {len(labels)} positions, the latest "
+        f"{min(k, len(labels))} shown. The last position, {labels[-1]}, gives most to "
+        f"{labels[most]}: {number(last[most])} of 1."
     )
     names = [shorten(label, 22) for label in labels[-k:]]
     with canvas(title, alt, height=2.9 + 0.27 * len(names)) as axes:
         _coloured(axes, weights[-k:, -k:], "attention weight", signed=False)
-        axes.set_xticks(
-            range(len(names)),
-            names,
-            rotation=60,
-            ha="right",
-            rotation_mode="anchor",
-            fontsize=11,
-        )
+        axes.set_xticks(range(len(names)), names, **SLANTED)
         axes.set_yticks(range(len(names)), names, fontsize=11)
         axes.set_xlabel("looks at")
         axes.set_ylabel("position that looks")
@@ -372,41 +475,49 @@ def weight_heatmap(
     label: str = "weight",
     alt: str | None = None,
 ) -> None:
-    """Draw a kernel (inputs, neurons) on a scale centred on zero; `rows` and `columns`
-    name its lines and columns.
+    """Draw a matrix of weights as colours, on a scale centred on zero.
 
-    `label` names the numbers of a matrix that is no kernel, such as cosines or sums
-    over paths.
+    Args:
+        kernel: (inputs, neurons) weights, or any other matrix of signed numbers.
+        title: the figure's message; without it, where the strongest weight is.
+        xlabel: what the columns are.
+        ylabel: what the lines are.
+        rows: (inputs,) names of the lines.
+        columns: (neurons,) names of the columns.
+        label: what the numbers are, of a matrix that is no kernel: cosines, say.
+        alt: alternative text; without it, the strongest weight and the signs.
+
+    Raises:
+        ValueError: kernel has not two axes.
+
+    Example:
+        >>> weight_heatmap(np.array([[0.5, -2.0], [1.0, 0.0]]), rows=["age", "hour"])
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Heatmap of 2 by 2 numbers (weight). The strongest is −2, from age to neuron 1;
+        50% are positive.
     """
     kernel = np.asarray(kernel)
     if kernel.ndim != 2:
         raise ValueError(
-            f"The kernel has shape {kernel.shape}; a heatmap needs two axes. Reshape or slice it first."
+            f"The kernel has shape {kernel.shape}; a heatmap needs two axes. "
+            "Reshape or slice it first."
         )
     i, j = np.unravel_index(np.argmax(np.abs(kernel)), kernel.shape)
-    where = f"{rows[i] if rows else f'{ylabel} {i}'} to {columns[j] if columns else f'{xlabel} {j}'}"
+    start = rows[i] if rows else f"{ylabel} {i}"
+    end = columns[j] if columns else f"{xlabel} {j}"
+    positive = (kernel > 0).mean()
+    title = title or f"The strongest weight runs from {start} to {end}"
     alt = alt or (
-        f"Heatmap of {kernel.shape[0]} by {kernel.shape[1]} numbers ({label}). The strongest is "
-        f"{number(kernel[i, j])}, from {where}; {(kernel > 0).mean():.0%} are positive."
+        f"Heatmap of {kernel.shape[0]} by {kernel.shape[1]} numbers ({label}). "
+        f"The strongest is {number(kernel[i, j])}, from {start} to {end}; "
+        f"{positive:.0%} are positive."
     )
-    height = 4.2 if rows is None else 1.6 + max(2.0, 0.205 * len(rows))
-    with canvas(
-        title or f"The strongest weight runs from {where}", alt, height=height
-    ) as axes:
+    with canvas(title, alt, height=_height(rows)) as axes:
         _coloured(axes, kernel, label, signed=True)
         if rows is not None:
-            axes.set_yticks(
-                range(len(rows)), [shorten(name, 28) for name in rows], fontsize=11
-            )
+            _name_lines(axes, rows)
         if columns is not None:
-            axes.set_xticks(
-                range(len(columns)),
-                columns,
-                rotation=60,
-                ha="right",
-                rotation_mode="anchor",
-                fontsize=11,
-            )
+            axes.set_xticks(range(len(columns)), columns, **SLANTED)
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
 
@@ -418,52 +529,79 @@ def weight_heatmaps(
     rows: Sequence[str] | None = None,
     alt: str | None = None,
 ) -> None:
-    """Draw kernels (inputs, neurons) of the same height side by side, on one scale:
-    {name: kernel}.
+    """Draw kernels of the same height side by side, on one colour scale.
 
-    `rows` names the lines, which all panels share. Raises ValueError for fewer than two
-    kernels or unequal heights.
+    Args:
+        kernels: {name: weights (inputs, neurons)}; they may differ in neurons.
+        title: the figure's message.
+        xlabel: what the columns are.
+        rows: (inputs,) names of the lines, which all panels share.
+        alt: alternative text; without it, the largest |weight| of each kernel.
+
+    Raises:
+        ValueError: fewer than two kernels, or kernels of unequal heights.
+
+    Example:
+        >>> kernels = {"first": np.array([[0.5], [-2.0]]), "second": np.eye(2)}
+        >>> weight_heatmaps(kernels, "They differ.")  # doctest: +NORMALIZE_WHITESPACE
+        2 weight heatmaps side by side on one colour scale; largest absolute weights:
+        first up to 2 and second up to 1.
     """
     kernels = {name: np.asarray(kernel) for name, kernel in kernels.items()}
-    if len(kernels) < 2 or {kernel.ndim for kernel in kernels.values()} != {2}:
-        raise ValueError(
-            "kernels must name two or more arrays with two axes; use weight_heatmap for one."
-        )
-    if len({len(kernel) for kernel in kernels.values()}) > 1:
-        raise ValueError(
-            "The kernels have different numbers of inputs; side by side they need the same lines."
-        )
+    _check_kernels(kernels)
+    largest = [
+        f"{name} up to {number(np.abs(kernel).max())}"
+        for name, kernel in kernels.items()
+    ]
+    alt = alt or (
+        f"{len(kernels)} weight heatmaps side by side on one colour scale; "
+        f"largest absolute weights: {listed(largest)}."
+    )
+    # one scale for all, so that colours compare between panels
     limits = symmetric(np.concatenate([kernel.ravel() for kernel in kernels.values()]))
-    spoken = listed(
-        [
-            f"{name} up to {number(np.abs(kernel).max())}"
-            for name, kernel in kernels.items()
-        ]
-    )
-    alt = (
-        alt
-        or f"{len(kernels)} weight heatmaps side by side on one colour scale; largest absolute weights: {spoken}."
-    )
-    height = 4.2 if rows is None else 1.6 + max(2.0, 0.205 * len(rows))
-    with canvas(title, alt, width=9.5, height=height, panels=len(kernels)) as panels:
+    style = {"aspect": "auto", "interpolation": "nearest", "cmap": DIVERGING, **limits}
+    size = {"width": 9.5, "height": _height(rows), "panels": len(kernels)}
+    with canvas(title, alt, **size) as panels:
         for axes, (name, kernel) in zip(panels, kernels.items(), strict=True):
-            drawn = axes.imshow(
-                kernel, aspect="auto", interpolation="nearest", cmap=DIVERGING, **limits
-            )
+            drawn = axes.imshow(kernel, **style)
             axes.set_title(name)
             axes.set_xlabel(xlabel)
             axes.set_ylabel("input")
             axes.set_yticks([])
             no_grid(axes)
         if rows is not None:
-            panels[0].set_yticks(
-                range(len(rows)), [shorten(name, 28) for name in rows], fontsize=11
-            )
+            _name_lines(panels[0], rows)
         colour_bar(panels[-1], drawn, "weight")
 
 
+def _check_kernels(kernels: Mapping[str, np.ndarray]) -> None:
+    """Raise ValueError unless the kernels can stand side by side."""
+    axes = {kernel.ndim for kernel in kernels.values()}
+    if len(kernels) < 2 or axes != {2}:
+        raise ValueError(
+            "kernels must name two or more arrays with two axes; "
+            "use weight_heatmap for one."
+        )
+    heights = {len(kernel) for kernel in kernels.values()}
+    if len(heights) > 1:
+        raise ValueError(
+            "The kernels have different numbers of inputs; "
+            "side by side they need the same lines."
+        )
+
+
+def _height(rows: Sequence[str] | None) -> float:
+    """The height of a heatmap in inches: room for the names of its lines, if any."""
+    return 4.2 if rows is None else 1.6 + max(2.0, 0.205 * len(rows))
+
+
+def _name_lines(axes: Axes, rows: Sequence[str]) -> None:
+    """Write the names of a heatmap's lines on its left."""
+    names = [shorten(name, 28) for name in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=11)
+
+
 # -- shared pieces
-# ------------------------------------------------------------------------------------------------
 
 
 def _bars(
@@ -478,17 +616,15 @@ def _bars(
 
 
 def _coloured(axes: Axes, grid: np.ndarray, label: str, signed: bool) -> None:
-    """Draw a matrix as colours with a colour bar: diverging around zero if signed, else
-    from zero up.
+    """Draw a matrix as colours with a colour bar.
+
+    The scale is diverging around zero if `signed`, else it goes from zero up.
     """
-    limits = symmetric(grid) if signed else {"vmin": 0.0, "vmax": float(grid.max())}
-    image = axes.imshow(
-        grid,
-        aspect="auto",
-        interpolation="nearest",
-        cmap=DIVERGING if signed else SEQUENTIAL,
-        **limits,
-    )
+    if signed:
+        scale = {"cmap": DIVERGING, **symmetric(grid)}
+    else:
+        scale = {"cmap": SEQUENTIAL, "vmin": 0.0, "vmax": float(grid.max())}
+    image = axes.imshow(grid, aspect="auto", interpolation="nearest", **scale)
     colour_bar(axes, image, label)
     no_grid(axes)
 
@@ -496,8 +632,9 @@ def _coloured(axes: Axes, grid: np.ndarray, label: str, signed: bool) -> None:
 def _table(
     explanations: Values, names: Sequence[str] | None, k: int
 ) -> tuple[np.ndarray, Sequence[str], np.ndarray]:
-    """Return the effects (n, p), the p names, and the k columns with the largest mean
-    |effect|, largest first.
+    """Return effects (n, p), the p names, and the k most important columns.
+
+    Most important is the largest mean |effect|; that column comes first.
     """
     if isinstance(explanations, np.ndarray):
         values = explanations
@@ -505,7 +642,9 @@ def _table(
     else:
         values = np.array([explanation.values for explanation in explanations])
         names = names or explanations[0].players
-    return values, names, np.argsort(-np.abs(values).mean(axis=0), kind="stable")[:k]
+    importance = np.abs(values).mean(axis=0)
+    order = np.argsort(-importance, kind="stable")
+    return values, names, order[:k]
 
 
 def _the(target: str) -> str:
@@ -514,15 +653,20 @@ def _the(target: str) -> str:
 
 
 def _stars(stars: Sequence[float] | None, i: int) -> str:
-    return "" if stars is None or np.isnan(stars[i]) else f"  {stars[i]:g}★"
+    """The i-th rating as it stands behind a title; nothing if there is none."""
+    if stars is None or np.isnan(stars[i]):
+        return ""
+    return f"  {stars[i]:g}★"
 
 
 def _swarm(x: np.ndarray, scale: np.ndarray, height: float = 0.36) -> np.ndarray:
-    """Move dots with nearly the same x apart, to both sides in turn: offsets (n,)
-    within +-height.
-    """
+    """Move dots with nearly the same x apart: offsets (n,) within +-height."""
+    # a cell is about as wide as a dot, on an axis that holds all of `scale`
     width = (np.ptp(scale) or 1.0) / 90
     cell = np.round(x / width)
+    # the dots of a cell go up and down in turn: 0, 1, -1, 2, -2, ...
     turn = pd.Series(cell).groupby(cell).cumcount().to_numpy()
-    offset = np.where(turn % 2, -1, 1) * ((turn + 1) // 2)
-    return offset * min(0.09, height / max(1, np.abs(offset).max()))
+    side = np.where(turn % 2, -1, 1)
+    offset = side * ((turn + 1) // 2)
+    step = min(0.09, height / max(1, np.abs(offset).max()))
+    return offset * step

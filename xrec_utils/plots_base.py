@@ -1,6 +1,4 @@
-"""What all figures share: one palette, one style, a message as the title, and
-alternative text.
-"""
+"""What all figures share: a palette, a style, a message as title, alternative text."""
 
 from __future__ import annotations
 
@@ -13,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -23,20 +22,23 @@ from PIL import Image
 
 # Okabe and Ito (2008), "Color universal design": eight colours told apart with every
 # kind of colour vision.
-BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, YELLOW, BLACK = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#F0E442",
-    "#000000",
-)
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+GREEN = "#009E73"
+PINK = "#CC79A7"
+SKY = "#56B4E9"
+VERMILION = "#D55E00"
+YELLOW = "#F0E442"
+BLACK = "#000000"
+
+# Yellow is left out: on white paper a thin line of it cannot be seen.
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, BLACK)
 MARKERS = "osD^vPX"
 GREY = "#595959"
-POSITIVE, NEGATIVE = VERMILION, BLUE
+POSITIVE = VERMILION
+NEGATIVE = BLUE
+
+# An odd number of colours, so that zero has the white one to itself.
 DIVERGING = LinearSegmentedColormap.from_list(
     "xrec_diverging", ["#00304D", BLUE, "#FFFFFF", VERMILION, "#5C2900"], N=101
 )
@@ -72,17 +74,18 @@ def canvas(
     panels: int = 1,
     note: str = "",
 ) -> Iterator[Axes | np.ndarray]:
-    """Give an empty figure's axes (an array of them for several panels), and show the
-    figure at the end of the block.
+    """Give an empty figure's axes, and show the figure at the end of the block.
 
-    `title` is the figure's message, `alt` the alternative text, `note` a small line
-    below; sizes are in inches.
+    Several panels come as an array of axes. `title` is the figure's message, `alt` the
+    alternative text, `note` a small line below; sizes are in inches. Raises ValueError
+    if `alt` is empty.
     """
     with mpl.rc_context(STYLE):
+        # 8.4 bold letters of the title fit into an inch
         lines = textwrap.fill(title, int(width * 8.4))
-        figure = Figure(
-            figsize=(width, height + 0.22 * lines.count("\n")), layout="constrained"
-        )
+        # a title of several lines makes the figure higher, not the axes lower
+        room = 0.22 * lines.count("\n")
+        figure = Figure(figsize=(width, height + room), layout="constrained")
         figure.suptitle(lines, x=0.012, ha="left")
         if note:
             figure.supxlabel(note, x=0.988, ha="right", fontsize=11, color=GREY)
@@ -91,44 +94,52 @@ def canvas(
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Display a figure as PNG with alternative text in the output's metadata; raises
-    ValueError if that is empty.
+    """Display a figure as PNG, with its alternative text in the output's metadata.
+
+    Outside IPython, where a picture cannot be displayed, the alternative text is
+    printed. Raises ValueError if that text is empty.
     """
     if not alt.strip():
-        raise ValueError(
-            "alt is empty; say in a sentence or two what the figure shows."
-        )
+        raise ValueError("alt is empty; say in a sentence or two what the figure shows")
     alt = " ".join(alt.split())
-    display(
-        {"image/png": _png(figure), "text/plain": alt},
-        raw=True,
-        metadata={"image/png": {"alt": alt}},
-    )
+    bundle = {"image/png": _png(figure), "text/plain": alt}
+    if InteractiveShell.initialized():
+        display(bundle, raw=True, metadata={"image/png": {"alt": alt}})
+    else:
+        print(alt)
 
 
 def _png(figure: Figure) -> bytes:
-    """Draw a figure as PNG with at most 256 colours, a third of the bytes of a
-    full-colour one; the same every time.
+    """Draw a figure as PNG with at most 256 colours, the same bytes every time.
+
+    They are a third of what all colours would take.
     """
-    drawn, small = io.BytesIO(), io.BytesIO()
+    drawn = io.BytesIO()
+    # matplotlib would write its version, and with it other bytes after an update
     figure.savefig(drawn, format="png", metadata={"Software": None})
-    image = (
-        Image.open(drawn)
-        .convert("RGB")
-        .quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    image = Image.open(drawn).convert("RGB")
+    # no dithering: it would put dots on even areas and make the file larger
+    image = image.quantize(
+        256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
     )
+    small = io.BytesIO()
     image.save(small, format="png", optimize=True)
     return small.getvalue()
 
 
 def shorten(text: str, width: int = 34) -> str:
     """Cut a long title at `width` characters."""
-    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+    if len(text) <= width:
+        return text
+    return text[: width - 1].rstrip() + "…"
 
 
 def listed(parts: Sequence[str]) -> str:
     """Join words as 'a, b and c'."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    if len(parts) <= 1:
+        return "".join(parts)
+    before = ", ".join(parts[:-1])
+    return f"{before} and {parts[-1]}"
 
 
 def capital(text: str) -> str:
@@ -138,24 +149,25 @@ def capital(text: str) -> str:
 
 def trend(rho: float) -> str:
     """Say a rank correlation as a verb."""
-    return "hardly changes" if abs(rho) < 0.1 else "rises" if rho > 0 else "falls"
+    if abs(rho) < 0.1:
+        return "hardly changes"
+    return "rises" if rho > 0 else "falls"
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman's rank correlation; zero if one side is constant."""
-    rho = (
-        pd.Series(np.asarray(x, dtype=float))
-        .rank()
-        .corr(pd.Series(np.asarray(y, dtype=float)).rank())
-    )
+    ranks_x = pd.Series(np.asarray(x, dtype=float)).rank()
+    ranks_y = pd.Series(np.asarray(y, dtype=float)).rank()
+    rho = ranks_x.corr(ranks_y)
+    # of a constant there is no correlation: pandas says NaN
     return 0.0 if np.isnan(rho) else float(rho)
 
 
 def colour_bar(axes: Axes, drawn: ScalarMappable, label: str) -> Colorbar:
     """Put a colour bar of the same width beside axes of any height."""
-    return axes.figure.colorbar(
-        drawn, ax=axes, label=label, pad=0.01, aspect=7 * axes.figure.get_figheight()
-    )
+    # the aspect is length over width, and the length follows the figure's height
+    aspect = 7 * axes.figure.get_figheight()
+    return axes.figure.colorbar(drawn, ax=axes, label=label, pad=0.01, aspect=aspect)
 
 
 def number(value: float) -> str:
@@ -164,8 +176,9 @@ def number(value: float) -> str:
 
 
 def symmetric(values: np.ndarray) -> dict[str, float]:
-    """Return colour limits centred on zero: {'vmin': -m, 'vmax': m}, m the largest
-    absolute value.
+    """Return colour limits centred on zero: {'vmin': -m, 'vmax': m}.
+
+    m is the largest absolute value, NaN left out, or 1 if all are zero.
     """
     largest = float(np.nanmax(np.abs(values), initial=0)) or 1.0
     return {"vmin": -largest, "vmax": largest}
