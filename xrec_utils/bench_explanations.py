@@ -1,5 +1,6 @@
-"""What the benches of explanations say, as tables: error at equal cost, all pairs,
-causes, leaderboard, questions.
+"""What the benches of explanations say, as tables.
+
+Error at equal cost, all pairs, causes, leaderboard, questions.
 """
 
 from __future__ import annotations
@@ -13,110 +14,128 @@ from xrec_utils.bench_store import Store
 from xrec_utils.files import replace_text
 
 SHOWN = (
-    *(
-        "deletion",
-        "insertion",
-        "pos@10",
-        "neg@10",
-        "films until gone",
-        "infidelity",
-        "completeness gap",
-    ),
-    *(
-        "Shapley error",
-        "tau with Shapley",
-        "stability",
-        "sensitivity",
-        "randomised weights",
-        "sparsity",
-        "seconds",
-    ),
+    "deletion",
+    "insertion",
+    "pos@10",
+    "neg@10",
+    "films until gone",
+    "infidelity",
+    "completeness gap",
+    "Shapley error",
+    "tau with Shapley",
+    "stability",
+    "sensitivity",
+    "randomised weights",
+    "sparsity",
+    "seconds",
 )
 TARGETS = (0.1, 0.05, 0.01, 0.003, 0.001)
+# A method whose best error is above this share of the error at its cheapest budget did
+# not come down, and its curve is not prolonged.
+STUCK = 0.7
 
 
 def equal_error(
     curves: pd.DataFrame, targets: Sequence[float] = TARGETS
 ) -> pd.DataFrame:
-    """Seconds and calls every method needs for a given error, and how many times ours
-    are fewer.
+    """Seconds and calls every method needs for an error, and how many times ours.
 
     The cheapest budget that reaches it counts; beyond the largest budget the 1/√budget
     law of sampling is applied to the best one and marked extrapolated. A method that
     did not come down with a larger budget gets no number.
     """
     rows = []
-    for (model, players, library, method), part in curves.groupby(
-        ["model", "players", "library", "method"]
-    ):
+    of = ["model", "players", "library", "method"]
+    for (model, players, library, method), part in curves.groupby(of):
+        part = part.sort_values("seconds")
         for target in targets:
-            seconds, calls, how = _needed(part.sort_values("seconds"), target)
-            rows.append({"model": model, "players": players, "target": target, "library": library, "method": method,
-                         "seconds": seconds, "calls": calls, "how": how})  # fmt: skip
-    table = pd.DataFrame(rows).replace(
-        {"calls": {0: np.nan}}
-    )  # closed rules ask for no scores
-    keys = ["model", "players", "target"]
-    best = table[table["library"] == "ours"].groupby(keys)[["seconds", "calls"]].min()
-    ours = table[keys].merge(best.reset_index(), on=keys, how="left")
+            seconds, calls, how = _needed(part, target)
+            row = {
+                "model": model,
+                "players": players,
+                "target": target,
+                "library": library,
+                "method": method,
+                "seconds": seconds,
+                "calls": calls,
+                "how": how,
+            }
+            rows.append(row)
+    # closed rules ask for no scores: a ratio of calls would divide by zero
+    table = pd.DataFrame(rows).replace({"calls": {0: np.nan}})
+    return _beside_ours(table)
+
+
+def _beside_ours(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with each row's cost as a multiple of our cheapest method's."""
+    game = ["model", "players", "target"]
+    ours = table[table["library"] == "ours"]
+    best = ours.groupby(game)[["seconds", "calls"]].min().reset_index()
+    # one row of our best for each row of the table, in its order
+    best = table[game].merge(best, on=game, how="left")
     return table.assign(
-        times_slower=table["seconds"] / ours["seconds"],
-        times_calls=table["calls"] / ours["calls"],
+        times_slower=table["seconds"] / best["seconds"],
+        times_calls=table["calls"] / best["calls"],
     )
 
 
 def _needed(part: pd.DataFrame, target: float) -> tuple[float, float, str]:
+    """(seconds, calls, how they are known) of one method for an error.
+
+    part: its budgets, cheapest first.
+    """
     reached = part[part["error"] <= target]
-    if not len(reached):
-        best = part.loc[part["error"].idxmin()]
-        if len(part) < 2 or best["error"] > 0.7 * part["error"].iloc[0]:
-            return np.nan, np.nan, "never"
-        more = (best["error"] / target) ** 2
-        return best["seconds"] * more, best["calls"] * more, "extrapolated"
-    return reached["seconds"].min(), reached["calls"].min(), "measured"
+    if len(reached):
+        return reached["seconds"].min(), reached["calls"].min(), "measured"
+    best = part.loc[part["error"].idxmin()]
+    if len(part) < 2 or best["error"] > STUCK * part["error"].iloc[0]:
+        return np.nan, np.nan, "never"
+    more = (best["error"] / target) ** 2
+    return best["seconds"] * more, best["calls"] * more, "extrapolated"
 
 
 def leaderboard(board: pd.DataFrame, models: Sequence[str] = ()) -> pd.DataFrame:
-    """Explainers x measures: the mean over the models (all of the zoo for none) on
-    which the explainer works.
+    """Explainers x measures: the mean over the models on which the explainer works.
+
+    models: those that count; all of the zoo for none.
     """
-    part = (
-        board[board["model"].isin(models)]
-        if models
-        else board[~board["model"].str.startswith("shop")]
-    )
-    return part.pivot_table(
-        index="explainer", columns="measure", values="mean"
-    ).reindex(columns=list(SHOWN))
+    if models:
+        part = board[board["model"].isin(models)]
+    else:
+        part = board[~board["model"].str.startswith("shop")]
+    table = part.pivot_table(index="explainer", columns="measure", values="mean")
+    return table.reindex(columns=list(SHOWN))
 
 
 def planted(board: pd.DataFrame) -> pd.DataFrame:
-    """Share of the shop's true reasons found, explainers x what was explained (the shop
-    itself, models of its log).
+    """Share of the shop's true reasons found: explainers x what was explained.
+
+    Explained are the shop itself and models of its log.
     """
     part = board[board["measure"] == "planted found"]
     return part.pivot_table(index="explainer", columns="model", values="mean")
 
 
-Parts = Mapping[
-    str, tuple[str, Callable[[], pd.DataFrame]]
-]  # name -> file, what makes its table
+# name -> file, what makes its table
+Parts = Mapping[str, tuple[str, Callable[[], pd.DataFrame]]]
 
 
 def make_parts(parts: Parts, asked: Sequence[str], store: Store) -> None:
-    """Make the tables of the parts asked for, or for none those without a file; each is
-    stored whole.
+    """Make and store the tables of the parts asked for, or for none those missing.
 
     Raises:
         SystemExit: there is no part of a name; the message lists them.
     """
     if unknown := set(asked) - set(parts):
-        raise SystemExit(
-            f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(parts)}"
-        )
-    for name in asked or [
-        name for name, (file, _) in parts.items() if not (store.folder / file).exists()
-    ]:
+        names = ", ".join(sorted(unknown))
+        raise SystemExit(f"unknown part {names}; choose from {', '.join(parts)}")
+    if not asked:
+        asked = [
+            name
+            for name, (file, _) in parts.items()
+            if not (store.folder / file).exists()
+        ]
+    for name in asked:
         file, make = parts[name]
         store.write(file, make())
         print(f"{name}: stored in {store.folder / file}", flush=True)
@@ -128,74 +147,79 @@ def write_explanations(store: Store) -> None:
     parts = [
         "# Measured explanations",
         "",
-        "Made by `make bench`; what was asked beforehand stands in [README.md](README.md).",
+        "Made by `make bench`; what was asked beforehand stands in "
+        "[README.md](README.md).",
     ]
     for title, file, make in SECTIONS:
-        if (store.folder / file).exists():
-            parts += [
-                "",
-                f"## {title}",
-                "",
-                _markdown(make(pd.read_csv(store.folder / file))),
-            ]
+        path = store.folder / file
+        if path.exists():
+            table = make(pd.read_csv(path))
+            parts += ["", f"## {title}", "", _markdown(table)]
     replace_text(store.folder / "EXPLANATIONS.md", "\n".join(parts) + "\n")
 
 
 def _fastest(curves: pd.DataFrame) -> pd.DataFrame:
-    """The two cheapest methods of each library for each game and target error, and
-    KernelExplainer.
-    """
-    table = (
-        equal_error(curves)
-        .dropna(subset="seconds")
-        .sort_values("seconds", kind="stable")
-    )
+    """Two cheapest methods of each library per game and error, and KernelExplainer."""
+    table = equal_error(curves).dropna(subset="seconds")
+    table = table.sort_values("seconds", kind="stable")
     place = table.groupby(["model", "players", "target", "library"]).cumcount()
     best = table[(place < 2) | table["method"].str.startswith("KernelExplainer")]
     order = ["model", "players", "target", "library", "seconds"]
-    return best.sort_values(
-        order, ascending=[True, True, False, True, True]
-    ).reset_index(drop=True)
+    # the largest error first: it is the easiest to reach
+    best = best.sort_values(order, ascending=[True, True, False, True, True])
+    return best.reset_index(drop=True)
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    table = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
-    lines = [
-        table.columns,
-        ["---"] * len(table.columns),
-        *table.itertuples(index=False),
-    ]
+    """A table as Markdown; an index that says something becomes columns."""
+    if not isinstance(table.index, pd.RangeIndex):
+        table = table.reset_index()
+    rule = ["---"] * len(table.columns)
+    lines = [table.columns, rule, *table.itertuples(index=False)]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return (
-            ""
-            if np.isnan(value)
-            else f"{value:.3g}"
-            if abs(value) < 1000
-            else f"{value:,.0f}"
-        )
-    return str(value)
+    """A value as the text of a cell: three digits, or whole thousands."""
+    if not isinstance(value, float):
+        return str(value)
+    if np.isnan(value):
+        return ""
+    if abs(value) < 1000:
+        return f"{value:.3g}"
+    return f"{value:,.0f}"
 
 
 def _same(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def _figures(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of one row as one of two columns."""
+    return table.T.reset_index().set_axis(["figure", "value"], axis=1)
+
+
+# (title, file, what makes the section's table from the file's)
 SECTIONS = (
-    ("Seconds for an error (relative L2): two methods of each library and KernelExplainer", "shapley.csv", _fastest),
+    (
+        "Seconds for an error (relative L2): "
+        "two methods of each library and KernelExplainer",
+        "shapley.csv",
+        _fastest,
+    ),
     ("Error against seconds, every setting", "shapley.csv", _same),
-    ("All Shapley values of ML-100K on dae", "shapley_pairs.csv", lambda table: table.T.reset_index().set_axis(
-        ["figure", "value"], axis=1)),
-    ("Every model of the zoo by one call, and what shap makes of its network", "shapley_support.csv", _same),
+    ("All Shapley values of ML-100K on dae", "shapley_pairs.csv", _figures),
+    (
+        "Every model of the zoo by one call, and what shap makes of its network",
+        "shapley_support.csv",
+        _same,
+    ),
     ("Influence of one rating on EASE", "influence.csv", _same),
     ("Counterfactual sets", "counterfactual.csv", _same),
     ("Leaderboard, mean over the models of the zoo", "leaderboard.csv", leaderboard),
     ("Shop: share of the true reasons found", "leaderboard.csv", planted),
     ("The questions, answered", "leaderboard_tests.csv", _same),
-)  # fmt: skip
+)
 
 
 def main() -> None:

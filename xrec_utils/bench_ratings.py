@@ -1,5 +1,6 @@
-"""The rmse protocol: stars of held-out ratings, 5-fold cross-validation, for the models
-of `ratings`.
+"""The rmse protocol: stars of held-out ratings, in 5-fold cross-validation.
+
+The models are those of `ratings`.
 """
 
 from __future__ import annotations
@@ -31,16 +32,19 @@ class Stars:
 
 
 def fold(dataset: Dataset, seed: int) -> tuple[Stars, Stars]:
-    """(training, test) of a fold: seeds 0 to 4 are the five folds of one random
-    partition, 5 to 9 of the next.
+    """(training, test) of a fold.
+
+    Seeds 0 to 4 are the five folds of one random partition, 5 to 9 of the next.
     """
     rows = dataset.interactions.sort_values(["user", "item"])
-    users, items = (
-        np.unique(rows[column], return_inverse=True)[1] for column in ("user", "item")
-    )
+    _, users = np.unique(rows["user"], return_inverse=True)
+    _, items = np.unique(rows["item"], return_inverse=True)
     stars = Stars(users, items, rows["value"].to_numpy(dtype=np.float64))
-    number = np.random.default_rng(seed // FOLDS).permutation(len(rows)) % FOLDS
-    return stars[number != seed % FOLDS], stars[number == seed % FOLDS]
+    # one partition serves five seeds: its generator must not depend on the fold
+    random = np.random.default_rng(seed // FOLDS)
+    fold_of_row = random.permutation(len(rows)) % FOLDS
+    asked = fold_of_row == seed % FOLDS
+    return stars[~asked], stars[asked]
 
 
 def inner(train: Stars, share: float = 0.1) -> tuple[Stars, Stars]:
@@ -51,18 +55,18 @@ def inner(train: Stars, share: float = 0.1) -> tuple[Stars, Stars]:
 
 @dataclass(frozen=True)
 class Rater:
-    """How a model of stars is built from its seed and settings, and the settings to
-    try.
-    """
+    """How a model of stars is built from seed and settings, and the settings to try."""
 
     build: Callable[..., Any]
     grid: tuple[dict[str, Any], ...]
 
     def fit(self, train: Stars, seed: int, settings: dict[str, Any]) -> Any:
-        """Build and fit."""
-        return self.build(seed, **settings).fit(train.users, train.items, train.values)
+        """The model, built and fitted on the training ratings."""
+        model = self.build(seed, **settings)
+        return model.fit(train.users, train.items, train.values)
 
 
+# Only factorisation starts from random numbers; the other two take no seed.
 RATERS: dict[str, Rater] = {
     "baseline": Rater(
         lambda seed, **settings: Baseline(**settings),
@@ -82,4 +86,7 @@ RATERS: dict[str, Rater] = {
 def errors(model: Any, asked: Stars) -> dict[str, float]:
     """Root mean squared and mean absolute error, in stars."""
     predicted = model.predict(asked.users, asked.items)
-    return {"rmse": rmse(asked.values, predicted), "mae": mae(asked.values, predicted)}
+    return {
+        "rmse": rmse(asked.values, predicted),
+        "mae": mae(asked.values, predicted),
+    }

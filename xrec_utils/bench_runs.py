@@ -1,15 +1,22 @@
 """One run of the bench: the split of its protocol, fit, score, and what both cost.
 
-Protocols
-    leave-last-out  each user's last event is asked; models learn from all but the last two, stop early on the second
-                    last, and read both of them at test time; ranking against the whole
-                    catalogue
-    global-time     the same question for users whose last event lies in the newest tenth (`splits.global_time`)
-    recommenders    ML-100K as in the recommenders team's benchmark: a random quarter of each user's ratings is asked,
-                    every rating is relevant, candidates are the items of the other
-                    three quarters; settings and epochs are chosen on a tenth
-                    beforehand, then the model learns from all three quarters
-    rmse            stars of held-out ratings, 5-fold cross-validation; the seed of a run is the number of its fold
+Protocols:
+
+leave-last-out
+    Each user's last event is asked. Models learn from all but the last two, stop early
+    on the second last, and read both of them at test time; ranking is against the whole
+    catalogue.
+global-time
+    The same question for users whose last event lies in the newest tenth
+    (`splits.global_time`).
+recommenders
+    ML-100K as in the recommenders team's benchmark: a random quarter of each user's
+    ratings is asked, every rating is relevant, candidates are the items of the other
+    three quarters. Settings and epochs are chosen on a tenth beforehand, then the model
+    learns from all three quarters.
+rmse
+    Stars of held-out ratings, 5-fold cross-validation; the seed of a run is the number
+    of its fold.
 
 The seed of a run seeds its split (ties, or which ratings are asked) and its training.
 """
@@ -50,23 +57,27 @@ BUSY = 0.1  # the share of the machine that others may use while a run is timed
 
 @lru_cache(maxsize=1)
 def ratings_of(dataset: str) -> Dataset:
-    """The ratings of a data set of the bench: movielens-small as its 5-core, as
-    everywhere in the course.
-    """
+    """The ratings of a data set of the bench; movielens-small comes as its 5-core."""
     loaded = load_movielens(dataset)
-    return k_core(loaded, 5) if dataset == "movielens-small" else loaded
+    if dataset == "movielens-small":
+        return k_core(loaded, 5)
+    return loaded
 
 
 def split_of(dataset: str, protocol: str, seed: int) -> Split:
-    """The three parts of a ranking protocol."""
-    makers: dict[str, Callable[[Dataset], Split]] = {
-        "leave-last-out": lambda data: leave_last_out(data, tie_seed=seed),
-        "global-time": lambda data: global_time(data, tie_seed=seed),
-        "recommenders": lambda data: random_per_user(
-            data, validation=0.1, test=0.25, seed=seed
-        ),
-    }
-    return makers[protocol](ratings_of(dataset))
+    """The three parts of a ranking protocol.
+
+    Raises:
+        KeyError: there is no such ranking protocol.
+    """
+    ratings = ratings_of(dataset)
+    if protocol == "leave-last-out":
+        return leave_last_out(ratings, tie_seed=seed)
+    if protocol == "global-time":
+        return global_time(ratings, tie_seed=seed)
+    if protocol == "recommenders":
+        return random_per_user(ratings, validation=0.1, test=0.25, seed=seed)
+    raise KeyError(protocol)
 
 
 def merged(split: Split) -> Split:
@@ -76,21 +87,26 @@ def merged(split: Split) -> Split:
 
 
 class TrainedItems:
-    """A model that may only recommend what its training part holds: every other item
-    comes last.
+    """A model that may only recommend the items of its training part.
+
+    Every other item comes last.
     """
 
     def __init__(self, model: Any, split: Split) -> None:
-        self.model, self.name, self.n_items = model, model.name, model.n_items
+        self.model = model
+        self.name = model.name
+        self.n_items = model.n_items
         self.strange = np.setdiff1d(np.arange(split.n_items), split.train["item"])
+        # `evaluate` asks by user wherever a model has this attribute
         if hasattr(model, "score_users"):
             self.score_users = lambda users: self._last(model.score_users(users))
 
     def score(
         self, histories: Sequence[np.ndarray], items: np.ndarray | None = None
     ) -> np.ndarray:
-        """Scores (n histories, n items or len(items)); the lowest number there is for
-        items without training.
+        """Scores (n histories, n items or len(items)).
+
+        Items without training get the lowest number there is.
         """
         scores = self._last(self.model.score(histories))
         return scores if items is None else scores[:, items]
@@ -118,25 +134,34 @@ def ranked(model: Any, split: Split, part: str, protocol: str) -> pd.DataFrame:
 # The zoo's variational autoencoder is small because its weights are shipped; none are
 # for ml-100k.
 WIDE = {"units": 600, "latent": 200}
-LARGER = {("ml-100k", "vae"): (
-    {"dropout": 0.7, "beta": 0.05}, {**WIDE, "dropout": 0.5, "beta": 0.2},
-    {**WIDE, "dropout": 0.7, "beta": 0.05}, {**WIDE, "dropout": 0.7, "beta": 0.2},
-)}  # fmt: skip
+LARGER = {
+    ("ml-100k", "vae"): (
+        {"dropout": 0.7, "beta": 0.05},
+        {**WIDE, "dropout": 0.5, "beta": 0.2},
+        {**WIDE, "dropout": 0.7, "beta": 0.05},
+        {**WIDE, "dropout": 0.7, "beta": 0.2},
+    )
+}
 
 
 def grid_of(model: str, dataset: str = "") -> tuple[dict[str, Any], ...]:
-    """The settings to try for a model on a data set: of the zoo, of another library, or
-    of stars.
+    """The settings to try for a model on a data set.
+
+    The model is one of the zoo, of another library, or of stars.
     """
-    other = {**PEERS, **RATERS}.get(model)
-    return other.grid if other else LARGER.get((dataset, model), zoo.spec(model).grid)
+    if model in RATERS:
+        return RATERS[model].grid
+    if model in PEERS:
+        return PEERS[model].grid
+    return LARGER.get((dataset, model), zoo.spec(model).grid)
 
 
 def train(
     task: Task, split: Split, **options: Any
 ) -> tuple[Any, list[dict[str, float]]]:
-    """Fit the model of a ranking task; returns it with one row per epoch (none for
-    closed forms and peers).
+    """Fit the model of a ranking task.
+
+    Returns the model and one row per epoch (none for closed forms and peers).
     """
     if task.model in PEERS:
         return PEERS[task.model].fit(split, task.seed, **task.settings), []
@@ -144,91 +169,96 @@ def train(
 
 
 def best_epoch(epochs: list[dict[str, float]]) -> int:
-    """The epoch with the best validation NDCG, counted from one; 0 for a model without
-    epochs.
-    """
-    return (
-        int(np.argmax([row["validation_ndcg"] for row in epochs])) + 1 if epochs else 0
-    )
+    """The epoch with the best validation NDCG, counted from one; 0 if there is none."""
+    if not epochs:
+        return 0
+    return int(np.argmax([row["validation_ndcg"] for row in epochs])) + 1
 
 
 def measure(task: Task) -> Run:
-    """Make one run in this process; loading and splitting the data is not part of its
-    cost.
+    """Make one run in this process; loading and splitting is not part of its cost.
 
     Seconds are NaN if other processes used more than a tenth of the machine meanwhile:
     they would not be this run's.
     """
-    fit, score = (rating_task if task.protocol == "rmse" else ranking_task)(task)
-    started, others = time.perf_counter(), seconds_of_others()
+    prepare = rating_task if task.protocol == "rmse" else ranking_task
+    fit, score = prepare(task)
+    started = time.perf_counter()
+    others_before = seconds_of_others()
     model, epochs = fit()
     fitted = time.perf_counter()
     metrics, users = score(model)
     ended = time.perf_counter()
-    alone = seconds_of_others() - others <= BUSY * psutil.cpu_count() * max(
-        ended - started, 1
-    )
-    seconds = (fitted - started, ended - fitted) if alone else (np.nan, np.nan)
-    cost = dict(zip(COST, (*seconds, peak_mb()), strict=True))
-    return Run(
-        task,
-        len(epochs),
-        {name: round(value, 2) for name, value in cost.items()},
-        metrics,
-        users,
-    )
+    others = seconds_of_others() - others_before
+    seconds = [fitted - started, ended - fitted]
+    # a run below a second would be called busy for the least background work
+    if others > BUSY * psutil.cpu_count() * max(ended - started, 1):
+        seconds = [np.nan, np.nan]
+    costs = [round(value, 2) for value in (*seconds, peak_mb())]
+    cost = dict(zip(COST, costs, strict=True))
+    return Run(task, len(epochs), cost, metrics, users)
 
 
 def seconds_of_others() -> float:
-    """CPU seconds, over all cores since the machine started, of all processes but this
-    one.
-    """
+    """CPU seconds of all processes but this one, over all cores, since the start."""
     now = psutil.cpu_times()
     return now.user + now.system + getattr(now, "nice", 0.0) - time.process_time()
 
 
 def ranking_task(task: Task) -> tuple[Callable, Callable]:
     """How a task of a ranking protocol is fitted and scored."""
-    split, options = split_of(task.dataset, task.protocol, task.seed), {}
+    split = split_of(task.dataset, task.protocol, task.seed)
+    final = task.protocol == "recommenders"
+    options: dict[str, Any] = {}
     if task.epochs:
         options["epochs"] = task.epochs
-    if task.protocol == "recommenders":
+    if final:
         split = merged(split)
-        options |= {"validation": None} if task.epochs else {}
+        # epochs were fixed beforehand: nothing is left to stop on
+        if task.epochs:
+            options["validation"] = None
+
+    def fit() -> tuple[Any, list[dict[str, float]]]:
+        return train(task, split, **options)
 
     def score(model: Any) -> tuple[dict[str, float], pd.DataFrame | None]:
         users = ranked(model, split, "test", task.protocol)
-        names = RANKING if task.protocol == "recommenders" else RANKING[:2]
-        metrics = {
-            name: float(users[name.removesuffix("@10")].mean()) for name in names
-        }
+        metrics = {}
+        for name in RANKING if final else RANKING[:2]:
+            metrics[name] = float(users[name.removesuffix("@10")].mean())
         return metrics, users if task.protocol in BY_USER_PROTOCOLS else None
 
-    return lambda: train(task, split, **options), score
+    return fit, score
 
 
 def rating_task(task: Task) -> tuple[Callable, Callable]:
     """How a task of the rmse protocol is fitted and scored."""
     known, asked = fold(ratings_of(task.dataset), task.seed)
     rater = RATERS[task.model]
-    return lambda: (rater.fit(known, task.seed, task.settings), []), lambda model: (
-        errors(model, asked),
-        None,
-    )
+
+    def fit() -> tuple[Any, list]:
+        return rater.fit(known, task.seed, task.settings), []
+
+    def score(model: Any) -> tuple[dict[str, float], None]:
+        return errors(model, asked), None
+
+    return fit, score
 
 
 def tune(task: Task) -> dict[str, Any]:
-    """Try the settings of a task on a validation part of its training data; a row of
-    tuning.csv.
+    """Try a task's settings on a validation part of its training data.
+
+    Returns a row of tuning.csv.
     """
     started = time.perf_counter()
-    found = (_rmse_of if task.protocol == "rmse" else _ndcg_of)(task)
+    validate = _rmse_of if task.protocol == "rmse" else _ndcg_of
+    result = validate(task)
     return {
         "dataset": task.dataset,
         "protocol": task.protocol,
         "model": task.model,
         "settings": str(task.settings),
-        **found,
+        **result,
         "seconds": round(time.perf_counter() - started, 1),
     }
 
@@ -245,7 +275,8 @@ def _ndcg_of(task: Task) -> dict[str, float]:
 
 
 def _rmse_of(task: Task) -> dict[str, float]:
-    known, asked = inner(fold(ratings_of(task.dataset), task.seed)[0])
+    train_part, _ = fold(ratings_of(task.dataset), task.seed)
+    known, asked = inner(train_part)
     model = RATERS[task.model].fit(known, task.seed, task.settings)
     return {
         "validation_rmse": round(errors(model, asked)["rmse"], 4),
@@ -255,24 +286,22 @@ def _rmse_of(task: Task) -> dict[str, float]:
 
 
 def apart(work: Callable[[Task], Any], task: Task) -> Any:
-    """Do the work in a process of its own, so that its seconds and its memory are its
-    own and a crash ends only it.
+    """Do the work in a process of its own.
 
-    The process is started afresh (spawned), since TensorFlow does not survive a fork.
+    Its seconds and its memory are then its own, and a crash ends only it.
     """
+    # started afresh (spawned), since TensorFlow does not survive a fork
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(work, task).result()
 
 
 def peak_mb(status: Path = Path("/proc/self/status")) -> float:
-    """The most memory this process held so far, in MB; NaN where the system does not
-    tell (outside Linux).
-
-    Not `resource.getrusage`: its maximum is inherited from the process that started
-    this one.
-    """
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next(
-        (int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")),
-        np.nan,
-    )
+    """The most memory this process held so far, in MB; NaN outside Linux."""
+    # not `resource.getrusage`: its maximum is inherited from the process that started
+    # this one
+    if not status.exists():
+        return np.nan
+    for line in status.read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return np.nan

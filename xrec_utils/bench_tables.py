@@ -1,5 +1,6 @@
-"""The tables that follow from the stored runs: quality, paired differences, versions,
-and all of them as Markdown.
+"""The tables that follow from the stored runs.
+
+Quality, paired differences and versions, and all of them as Markdown.
 """
 
 from __future__ import annotations
@@ -35,19 +36,24 @@ PACKAGES = (
 def by_user(
     users: pd.DataFrame, group: tuple[str, str, str], metric: str
 ) -> pd.DataFrame:
-    """A table (seeds, users) of one metric of one (data set, protocol, model), users in
-    one order.
+    """A table (seeds, users) of one metric of one (data set, protocol, model).
+
+    Users come in one order.
     """
     rows = users.set_index(GROUP).sort_index().loc[group]
     return rows.pivot(index="seed", columns="user", values=metric)
 
 
 def over_runs(values: pd.Series) -> Interval:
-    """Mean over runs with different splits and its 95% t interval; without ends for a
-    single run.
+    """Mean over runs with different splits, and its 95% t interval.
+
+    The ends are NaN for a single run.
     """
-    mean, n = float(values.mean()), len(values)
-    half = stats.t.ppf(0.975, n - 1) * values.std() / n**0.5 if n > 1 else np.nan
+    mean = float(values.mean())
+    n = len(values)
+    if n == 1:
+        return Interval(mean, np.nan, np.nan)
+    half = stats.t.ppf(0.975, n - 1) * values.std() / n**0.5
     return Interval(mean, mean - half, mean + half)
 
 
@@ -60,72 +66,72 @@ def quality_table(runs: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for group, some in runs.groupby(GROUP):
-        for metric in (name for name in METRICS if some[name].notna().any()):
+        cost = some[list(COST)].mean().round(1).to_dict()
+        for metric in METRICS:
+            # no metric belongs to all protocols
+            if some[metric].isna().all():
+                continue
             if group[1] in BY_USER_PROTOCOLS:
-                interval = mean_interval(
-                    by_user(users, group, metric.removesuffix("@10")).to_numpy()
-                )
+                # (seeds, users)
+                values = by_user(users, group, metric.removesuffix("@10"))
+                interval = mean_interval(values.to_numpy())
             else:
                 interval = over_runs(some[metric].dropna())
-            rows.append(
-                {
-                    **dict(zip(GROUP, group, strict=True)),
-                    "metric": metric,
-                    "mean": interval.mean,
-                    "low": interval.low,
-                    "high": interval.high,
-                    **some[list(COST)].mean().round(1).to_dict(),
-                }
-            )
+            labels = dict(zip(GROUP, group, strict=True))
+            rows.append({**labels, "metric": metric, **_ends(interval), **cost})
     return pd.DataFrame(rows).round(4)
+
+
+def _ends(interval: Interval) -> dict[str, float]:
+    """An interval as three columns of a table."""
+    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
 
 
 def paired_table(users: pd.DataFrame) -> pd.DataFrame:
-    """Differences paired by user with 95% bootstrap intervals: every model minus EASE,
-    attention minus every other.
+    """Differences paired by user, with 95% bootstrap intervals.
 
-    Only seeds that both models have are compared.
+    They are every model minus EASE, and attention minus every other. Only seeds that
+    both models have are compared.
     """
     rows = []
     for (dataset, protocol), some in users.groupby(["dataset", "protocol"]):
-        names = sorted(some["model"].unique())
-        pairs = {(one, "ease") for one in names} | {
-            ("attention", other) for other in names
-        }
-        known = sorted(
-            pair for pair in pairs if set(pair) <= set(names) and pair[0] != pair[1]
-        )
-        for metric, (model, minus) in product(("hr", "ndcg"), known):
-            a, b = (
-                by_user(users, (dataset, protocol, name), metric)
-                for name in (model, minus)
+        pairs = _pairs(set(some["model"]))
+        for metric, (model, minus) in product(("hr", "ndcg"), pairs):
+            # (seeds, users) of each
+            one = by_user(users, (dataset, protocol, model), metric)
+            other = by_user(users, (dataset, protocol, minus), metric)
+            seeds = one.index.intersection(other.index)
+            interval = paired_interval(
+                one.loc[seeds].to_numpy(), other.loc[seeds].to_numpy()
             )
-            seeds = a.index.intersection(b.index)
-            interval = paired_interval(a.loc[seeds].to_numpy(), b.loc[seeds].to_numpy())
-            rows.append(
-                {
-                    "dataset": dataset,
-                    "protocol": protocol,
-                    "model": model,
-                    "minus": minus,
-                    "metric": f"{metric}@10",
-                    "mean": interval.mean,
-                    "low": interval.low,
-                    "high": interval.high,
-                    "users": a.shape[1],
-                    "seeds": len(seeds),
-                }
-            )
+            labels = {
+                "dataset": dataset,
+                "protocol": protocol,
+                "model": model,
+                "minus": minus,
+                "metric": f"{metric}@10",
+            }
+            size = {"users": one.shape[1], "seeds": len(seeds)}
+            rows.append({**labels, **_ends(interval), **size})
     return pd.DataFrame(rows).round(4)
 
 
-def markdown(quality: pd.DataFrame, published: pd.DataFrame) -> str:
-    """One Markdown table per data set and protocol, best first, with the published rows
-    among ours.
+def _pairs(models: set[str]) -> list[tuple[str, str]]:
+    """Which models are compared, as (model, minus), in alphabetical order."""
+    pairs = set()
+    if "ease" in models:
+        pairs |= {(model, "ease") for model in models - {"ease"}}
+    if "attention" in models:
+        pairs |= {("attention", other) for other in models - {"attention"}}
+    return sorted(pairs)
 
-    Means of the metrics; the first one with its interval. Seconds and MB of a published
-    row are empty, and so are those of runs which shared the machine with other work:
-    both show as a dash.
+
+def markdown(quality: pd.DataFrame, published: pd.DataFrame) -> str:
+    """One Markdown table per data set and protocol, best first.
+
+    The published rows stand among ours. Means of the metrics; the first one with its
+    interval. Seconds and MB of a published row are empty, and so are those of runs
+    which shared the machine with other work: both show as a dash.
     """
     parts = [
         "# Measured tables",
@@ -137,15 +143,11 @@ def markdown(quality: pd.DataFrame, published: pd.DataFrame) -> str:
         metrics = [name for name in METRICS if name in set(some["metric"])]
         lines = [_ours(model, rows, metrics) for model, rows in some.groupby("model")]
         lines += [_theirs(row, metrics) for row in theirs.to_dict("records")]
+        # an error is best when it is small, all other metrics when they are large
         lines.sort(key=lambda line: line[0], reverse=metrics[0] != "rmse")
         header = ["model", *metrics, "fit, s", "score, s", "peak, MB"]
-        parts += [
-            "",
-            f"## {dataset}, {protocol}",
-            "",
-            _line(header),
-            "|---|" + "--:|" * (len(header) - 1),
-        ]
+        rule = "|---|" + "--:|" * (len(header) - 1)
+        parts += ["", f"## {dataset}, {protocol}", "", _line(header), rule]
         parts += [_line(cells) for _, cells in lines]
         parts += [f"\nPublished rows: {source}" for source in theirs["source"].unique()]
     return "\n".join(parts) + "\n"
@@ -161,47 +163,38 @@ def _ours(
     """(value to sort by, cells) of a measured model."""
     by_metric = rows.set_index("metric")
     first = by_metric.loc[metrics[0]]
-    ends = (
-        f" [{first['low']:.4f}, {first['high']:.4f}]"
-        if np.isfinite(first["low"])
-        else ""
-    )
     values = [_number(by_metric["mean"].get(name), 4) for name in metrics]
-    cost = [
-        _number(first[name], digits)
-        for name, digits in zip(COST, (1, 1, 0), strict=True)
-    ]
-    return first["mean"], [f"`{model}`", values[0] + ends, *values[1:], *cost]
+    # a single run has no interval
+    if np.isfinite(first["low"]):
+        values[0] += f" [{first['low']:.4f}, {first['high']:.4f}]"
+    digits = (1, 1, 0)
+    cost = [_number(first[name], n) for name, n in zip(COST, digits, strict=True)]
+    return first["mean"], [f"`{model}`", *values, *cost]
 
 
 def _theirs(row: dict[str, Any], metrics: list[str]) -> tuple[float, list[str]]:
     """(value to sort by, cells) of a published row."""
-    return row[metrics[0]], [
-        f"{row['model']} (published)",
-        *(_number(row.get(m), 4) for m in metrics),
-        "–",
-        "–",
-        "–",
-    ]
+    values = [_number(row.get(name), 4) for name in metrics]
+    cost = ["–"] * len(COST)
+    return row[metrics[0]], [f"{row['model']} (published)", *values, *cost]
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None or not np.isfinite(value) else f"{value:,.{digits}f}"
+    """A number as a cell; a dash where there is none."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    return f"{value:,.{digits}f}"
 
 
 def versions() -> pd.DataFrame:
-    """The date, Python and packages of this machine; empty where a package is not
-    installed.
+    """The date, Python and packages of this machine.
+
+    The cell of a package that is not installed is empty.
     """
-    return pd.DataFrame(
-        [
-            {
-                "date": date.today().isoformat(),
-                "python": python_version(),
-                **{package: _version(package) for package in PACKAGES},
-            }
-        ]
-    )
+    row = {"date": date.today().isoformat(), "python": python_version()}
+    for package in PACKAGES:
+        row[package] = _version(package)
+    return pd.DataFrame([row])
 
 
 def _version(package: str) -> str:
@@ -212,7 +205,7 @@ def _version(package: str) -> str:
 
 
 def write_tables(store: Store, published: pd.DataFrame) -> None:
-    """Write quality.csv, paired.csv, versions.csv and TABLES.md from the stored runs."""
+    """Write quality.csv, paired.csv, versions.csv and TABLES.md from the runs."""
     users = store.read(USERS)
     quality = quality_table(store.read(RUNS), users)
     store.write("quality.csv", quality)
