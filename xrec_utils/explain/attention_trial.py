@@ -19,16 +19,15 @@ from xrec_utils.explain.attention import last_row
 from xrec_utils.games import history_game
 from xrec_utils.neural import HistoryRecommender
 
-_HALVINGS = (
-    16  # of the way between two films; each leaves the mixture on the allowed side
-)
+# of the stretch between two films; each leaves the mixture on the allowed side
+_HALVINGS = 16
 
 
 class Adversary(NamedTuple):
-    """Other attention: the films' shares (films read,), their divergence from the
-    model's in nats, the score's change.
+    """Other attention, and how far it lies from the model's own.
 
-    The divergence is that of Jensen and Shannon, at most ln 2 = 0.69.
+    shares: (films read,) the films' shares. divergence: from the model's shares, of
+    Jensen and Shannon, in nats, at most ln 2 = 0.69. change: of the score.
     """
 
     shares: np.ndarray
@@ -39,21 +38,43 @@ class Adversary(NamedTuple):
 class AttentionTrial:
     """One recommendation whose attention over the films is changed at will.
 
-    row: (heads, 1 + films read) the model's own weights. shares: (films read,) mean
-    over heads, adding up to one. score: the model's own. Raises TypeError without
-    attention, ValueError on what `history_game` refuses.
+    After Jain and Wallace (2019, arXiv:1902.10186) and Wiegreffe and Pinter (2019,
+    arXiv:1908.04626).
+
+    Attributes:
+        row: (heads, 1 + films read) the model's own weights, start token first.
+        shares: (films read,) their mean over the heads, adding up to one.
+        score: the model's own.
 
     Args:
         model: attention, gru_attention or din: any with `score_of_attention(history,
             item)`.
-        history: item codes, oldest first. item: a film outside of it.
+        history: item codes, oldest first.
+        item: the code of a film outside of it.
+
+    Raises:
+        TypeError: the model has no attention.
+        ValueError: the history or the item is one that `history_game` refuses.
+
+    Example:
+        An untrained model of five films: its own weights give its own score.
+
+        >>> from xrec_utils.target_attention import TargetAttention
+        >>> model = TargetAttention(np.eye(5, 2), width=4)
+        >>> trial = AttentionTrial(model, np.array([0, 1, 2]), item=4)
+        >>> trial.row.shape, trial.shares.shape
+        ((1, 4), (3,))
+        >>> bool(abs(trial.with_shares(trial.shares[None])[0] - trial.score) < 1e-5)
+        True
     """
 
     def __init__(
         self, model: HistoryRecommender, history: np.ndarray, item: int
     ) -> None:
-        self.model, self.history, self.item = model, np.asarray(history), item
-        history_game(model, self.history, item)
+        self.model = model
+        self.history = np.asarray(history)
+        self.item = item
+        history_game(model, self.history, item)  # for its checks
         self.row = last_row(model, self.history, item)
         self.shares = self.row[:, 1:].mean(axis=0, dtype=np.float64)
         self.shares /= self.shares.sum()
@@ -61,64 +82,68 @@ class AttentionTrial:
         self.score = float(self.scores(self.row[None])[0])
 
     def scores(self, weights: np.ndarray) -> np.ndarray:
-        """Return the scores (n,) with other weights: (n, heads, L), or (n, L) for all
-        heads alike; place 0 = start.
+        """Return the scores (n,) with other weights.
 
-        Raises ValueError on another shape.
+        weights: (n, heads, L), or (n, L) for all heads alike; place 0 is the start
+        token. Raises ValueError on another shape.
         """
         weights = np.asarray(weights, dtype=np.float32)
-        weights = (
-            np.repeat(weights[:, None], len(self.row), axis=1)
-            if weights.ndim == 2
-            else weights
-        )
+        if weights.ndim == 2:
+            weights = np.repeat(weights[:, None], len(self.row), axis=1)
         if weights.shape[1:] != self.row.shape:
             raise ValueError(
-                f"weights must be (n, {self.row.shape[1]}) or (n, {self.row.shape}), got {weights.shape}"
+                f"weights must be (n, {self.row.shape[1]}) or (n, {self.row.shape}), "
+                f"got {weights.shape}"
             )
         return self._score(weights).numpy()
 
     def with_shares(self, shares: np.ndarray) -> np.ndarray:
-        """Return the scores (n,) when every head spreads what it gives to films by
-        shares (n, films read).
+        """Return the scores (n,) when every head spreads its attention alike.
+
+        shares: (n, films read); a head keeps what it gives to the start token.
         """
+        # (n, heads, 1): the start token's own weight
         start = np.repeat(self.row[None, :, :1], len(shares), axis=0)
-        return self.scores(
-            np.concatenate([start, (1 - start) * np.asarray(shares)[:, None]], axis=2)
-        )
+        films = (1 - start) * np.asarray(shares)[:, None]
+        return self.scores(np.concatenate([start, films], axis=2))
 
     def uniform(self) -> float:
         """Return the score when all films get the same attention."""
-        return float(
-            self.with_shares(np.full((1, len(self.shares)), 1 / len(self.shares)))[0]
-        )
+        films = len(self.shares)
+        even = np.full((1, films), 1 / films)
+        return float(self.with_shares(even)[0])
 
     def permuted(self, draws: int = 100, seed: int = 0) -> dict[str, float]:
-        """Shuffle the weights among the films, alike in all heads: a low change makes
-        the weights no reason.
+        """Shuffle the weights among the films, alike in all heads.
 
-        Returns max_attention, the largest share; median_change, the median of |change
-        of score| over the draws; and median_places, that of the places by which the
-        item moves if all other films outside the history keep theirs.
+        A low change makes the weights no reason. Returns max_attention, the largest
+        share; median_change, the median of |change of score| over the draws; and
+        median_places, that of the places by which the item moves if all other films
+        outside the history keep theirs.
         """
         rng = np.random.default_rng(seed)
         orders = np.array([rng.permutation(len(self.shares)) for _ in range(draws)])
         weights = np.repeat(self.row[None], draws, axis=0)
+        # (draws, heads, films): the start token stays where it is
         weights[:, :, 1:] = self.row[:, 1:][:, orders].swapaxes(0, 1)
         scores = self.scores(weights)
-        others = np.delete(
-            self.model.score([self.history])[0], np.append(self.history, self.item)
-        )
-        places = (others > np.append(self.score, scores)[:, None]).sum(axis=1)
+        changes = np.abs(scores - self.score)
+        places = self._places(np.append(self.score, scores))
+        moves = np.abs(places[1:] - places[0])
         return {
             "max_attention": float(self.shares.max()),
-            "median_change": float(np.median(np.abs(scores - self.score))),
-            "median_places": float(np.median(np.abs(places[1:] - places[0]))),
+            "median_change": float(np.median(changes)),
+            "median_places": float(np.median(moves)),
         }
 
+    def _places(self, scores: np.ndarray) -> np.ndarray:
+        """How many films outside the history stand above the item at each score."""
+        every = self.model.score([self.history])[0]
+        others = np.delete(every, np.append(self.history, self.item))
+        return (others > scores[:, None]).sum(axis=1)
+
     def adversarial(self, eps: float) -> Adversary:
-        """Find the shares that differ most from the model's own and change the score by
-        at most eps.
+        """Find the most different shares that change the score by at most eps.
 
         The divergence is convex in the shares. In din the score is linear in them: the
         largest divergence within eps lies at a corner of what is allowed, and the
@@ -133,28 +158,35 @@ class AttentionTrial:
                 f"eps={eps} must be positive: it bounds the change of the score"
             )
         corners = np.eye(len(self.shares))
-        mixed = [
-            self._mixtures(corners, bound) for bound in (-0.999 * eps, 0.999 * eps)
-        ]
-        shares = np.concatenate([corners, *mixed])
-        change = self.with_shares(shares) - self.score
-        allowed = np.flatnonzero(np.abs(change) <= eps)
+        # a little inside, for the scores are float32
+        below = self._mixtures(corners, -0.999 * eps)
+        above = self._mixtures(corners, 0.999 * eps)
+        shares = np.concatenate([corners, below, above])
+        changes = self.with_shares(shares) - self.score
+        allowed = np.flatnonzero(np.abs(changes) <= eps)
         if not len(allowed):
             return Adversary(self.shares, 0.0, 0.0)
-        divergence = jensenshannon(shares[allowed], self.shares[None], axis=1) ** 2
+        own = self.shares[None]
+        # scipy gives the distance, which is the root of the divergence
+        divergence = jensenshannon(shares[allowed], own, axis=1) ** 2
         best = int(divergence.argmax())
-        return Adversary(
-            shares[allowed[best]], float(divergence[best]), float(change[allowed[best]])
-        )
+        at = allowed[best]
+        return Adversary(shares[at], float(divergence[best]), float(changes[at]))
 
     def _mixtures(self, corners: np.ndarray, bound: float) -> np.ndarray:
-        """Mix two films, for all pairs on two sides of the bound, so that the score
-        changes by it: (pairs, films).
+        """Mix two films so that the score changes by the bound: (pairs, films).
+
+        For all pairs that lie on two sides of it.
         """
         over = self.with_shares(corners) - self.score > bound
-        upper, lower = (corners[side] for side in np.nonzero(over[:, None] & ~over))
-        for _ in range(_HALVINGS if len(upper) else 0):
+        above, below = np.nonzero(over[:, None] & ~over)
+        upper = corners[above]
+        lower = corners[below]
+        if not len(upper):
+            return upper
+        for _ in range(_HALVINGS):
             middle = (upper + lower) / 2
             over = (self.with_shares(middle) - self.score > bound)[:, None]
-            upper, lower = np.where(over, middle, upper), np.where(over, lower, middle)
+            upper = np.where(over, middle, upper)
+            lower = np.where(over, lower, middle)
         return upper if bound < 0 else lower

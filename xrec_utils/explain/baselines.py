@@ -14,107 +14,136 @@ def leave_one_out(game: Game) -> Explanation:
     """How far the score falls when one player alone is removed: v(all) - v(all but i).
 
     Two players who stand in for each other both get nothing, so the values need not add
-    up: see `Explanation.gap`.
+    up to score - base: see `Explanation.gap`.
+
+    Args:
+        game: any game of n players; n + 2 groups are scored.
+
+    Returns:
+        Explanation with values (n,) in the unit of the score, without an error.
+
+    Example:
+        One of two equal lamps is enough for light; the door counts by itself.
+
+        >>> def light(masks):
+        ...     return 4.0 * masks[:, :2].any(axis=1) + masks[:, 2]
+        >>> game = Game(("lamp", "other lamp", "door"), "light", light)
+        >>> explanation = leave_one_out(game)
+        >>> explanation.values.tolist(), explanation.gap
+        ([0.0, 0.0, 1.0], 4.0)
     """
     start = perf_counter()
-    scores = game(
-        np.vstack(
-            [
-                np.ones((1, game.n_players), dtype=bool),
-                ~np.eye(game.n_players, dtype=bool),
-            ]
-        )
-    )
-    values, base = scores[0] - scores[1:], game.empty()
+    n = game.n_players
+    everybody = np.ones((1, n), dtype=bool)
+    all_but_one = ~np.eye(n, dtype=bool)
+    scores = game(np.vstack([everybody, all_but_one]))
+    values = scores[0] - scores[1:]
+    base = game.empty()
+    seconds = perf_counter() - start
     return Explanation(
-        game.players,
-        game.target,
-        values,
-        base,
-        scores[0],
-        "leave-one-out",
-        perf_counter() - start,
+        game.players, game.target, values, base, scores[0], "leave-one-out", seconds
     )
 
 
 def random_order(game: Game, seed: int = 0) -> Explanation:
-    """A random ranking of the players: the values 1..n in seeded random order say
-    nothing but an order.
+    """A random ranking of the players: values that say nothing but an order.
 
-    Over many users give each another seed, or all histories of one length share one
-    order.
+    The values are 1..n in seeded random order. Over many users give each another seed,
+    or all histories of one length share one order.
+
+    Args:
+        game: any game; only nobody and everybody are scored.
+        seed: of the order.
+
+    Returns:
+        Explanation with values (n,), each of 1..n once, in no unit.
+
+    Example:
+        >>> game = Game(("a", "b", "c"), "sum", lambda masks: masks.sum(axis=1))
+        >>> sorted(random_order(game, seed=1).values.tolist())
+        [1.0, 2.0, 3.0]
     """
-    values = np.random.default_rng(seed).permutation(game.n_players) + 1.0
-    return Explanation(
-        game.players, game.target, values, game.empty(), game.full(), "random order"
-    )
+    order = np.random.default_rng(seed).permutation(game.n_players)
+    return _ranking(game, order + 1.0, "random order")
 
 
 def most_recent(game: Game) -> Explanation:
-    """Later players first: the values 1..n say nothing but an order. For games over a
-    history, oldest film first.
+    """Later players first: the values 1..n say nothing but an order.
+
+    Args:
+        game: a game over a history, oldest film first.
+
+    Returns:
+        Explanation with values (n,) = 1..n, in no unit.
+
+    Example:
+        >>> game = Game(("old", "new"), "sum", lambda masks: masks.sum(axis=1))
+        >>> most_recent(game).values.tolist()
+        [1.0, 2.0]
     """
-    values = np.arange(game.n_players) + 1.0
-    return Explanation(
-        game.players,
-        game.target,
-        values,
-        game.empty(),
-        game.full(),
-        "most recent first",
-    )
+    return _ranking(game, np.arange(game.n_players) + 1.0, "most recent first")
 
 
 def most_popular(game: Game, history: History, counts: np.ndarray) -> Explanation:
-    """Popular films first: the values log(1 + users who have the film) know neither the
-    user nor the recommendation.
+    """Popular films first: they know neither the user nor the recommendation.
 
-    history: (players,) item codes of the game's films. counts: (n_items,) users per
-    item. Raises ValueError unless the history has a code for each player.
+    The values are log(1 + users who have the film).
+
+    Args:
+        game: a game over a history.
+        history: (n,) item codes of the game's films.
+        counts: (n_items,) users per item.
+
+    Returns:
+        Explanation with values (n,), in no unit of the score.
+
+    Raises:
+        ValueError: the history does not have one code for each player.
+
+    Example:
+        >>> game = Game(("rare", "hit"), "sum", lambda masks: masks.sum(axis=1))
+        >>> users = np.array([99, 0, 7])
+        >>> most_popular(game, np.array([1, 0]), users).values.round(2).tolist()
+        [0.0, 4.61]
     """
     _check_codes(game, history)
-    values = np.log1p(counts[history])
-    return Explanation(
-        game.players,
-        game.target,
-        values,
-        game.empty(),
-        game.full(),
-        "most popular first",
-    )
+    return _ranking(game, np.log1p(counts[history]), "most popular first")
 
 
 def most_similar(
     game: Game, history: History, item: int, columns: np.ndarray
 ) -> Explanation:
-    """Films like the recommended one first: cosines of their columns in the user-item
-    matrix, in [0, 1].
+    """Films like the recommended one first, whatever the model.
 
-    The same for every model. history: (players,) item codes of the game's films. item:
-    the recommended code. columns: (users, n_items) from `unit_columns`. Raises
+    The values are cosines of the films' columns in the user-item matrix with that of
+    the recommended film, in [0, 1]. history: (players,) item codes of the game's films.
+    item: the recommended code. columns: (users, n_items) from `unit_columns`. Raises
     ValueError unless the history has a code for each player.
     """
     _check_codes(game, history)
     values = columns[:, item] @ columns[:, history]
-    return Explanation(
-        game.players,
-        game.target,
-        values,
-        game.empty(),
-        game.full(),
-        "most similar first",
-    )
+    return _ranking(game, values, "most similar first")
 
 
 def unit_columns(histories: Sequence[History], n_items: int) -> np.ndarray:
-    """The user-item matrix of ones and zeros with columns of length one (unseen items:
-    zeros), (users, n_items).
+    """The user-item matrix of ones and zeros with columns of length one.
+
+    Shape (users, n_items); the column of an item that nobody has stays zero.
     """
     return normalize(multi_hot(histories, n_items), axis=0)
 
 
+def _ranking(game: Game, values: np.ndarray, method: str) -> Explanation:
+    """An explanation that is an order only; it costs the game two scores."""
+    base = game.empty()
+    score = game.full()
+    return Explanation(game.players, game.target, values, base, score, method)
+
+
 def _check_codes(game: Game, history: History) -> None:
+    """Raise ValueError unless there is one item code per player."""
     if len(history) != game.n_players:
         raise ValueError(
-            f"history has {len(history)} item codes for {game.n_players} players of the game"
+            f"history has {len(history)} item codes for {game.n_players} players "
+            "of the game"
         )

@@ -1,5 +1,4 @@
-"""Shapley values without sampling: games whose value has a formula simple enough to
-average by hand.
+"""Shapley values without sampling: games simple enough to average by hand.
 
 Every function takes what each of the n players brings and returns the n values, in
 float64. v(S) is the score when only the players in S are present, n the number of
@@ -8,65 +7,107 @@ players, and abar_{-i} the mean answer of all players but i.
 
 import numpy as np
 
-CELLS = (
-    2**17
-)  # numbers held at once in the two-dimensional integral: they stay in the processor's cache
+# numbers held at once in the two-dimensional integral: they stay in the processor's
+# cache
+CELLS = 2**17
 HALVINGS = 4  # of the integral's step before it gives up
 Start = tuple[float, float] | None
 
 
 def linear(weights: np.ndarray) -> np.ndarray:
-    """v(S) = sum of the weights in S; phi_i = w_i: EASE, nearest neighbours, any linear
-    score. weights (n,) -> (n,).
+    """Shapley values where every player adds a weight of its own: the weights.
 
-    Linear SHAP (Lundberg & Lee 2017, arXiv:1705.07874, corollary 1) with absent meaning
-    zero.
+    v(S) = sum of the weights in S, so phi_i = w_i: EASE, nearest neighbours, any linear
+    score. It is Linear SHAP (Lundberg and Lee 2017, arXiv:1705.07874, corollary 1) with
+    absent meaning zero.
+
+    Args:
+        weights: (n,) what each player adds to the score.
+
+    Returns:
+        (n,) float64 in the unit of the score.
+
+    Raises:
+        ValueError: not a 1-D array of finite numbers, or an empty one.
+
+    Example:
+        >>> linear([0.5, -0.25]).tolist()
+        [0.5, -0.25]
     """
     return _numbers("weights", weights)
 
 
 def bilinear(weights: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """v(S) = sum of w_i in S + sum of <v_i, v_j> over the pairs in S: a factorisation
-    machine (Rendle 2010).
+    """Shapley values of a factorisation machine: two players share what they earn.
 
-    phi_i = w_i + <v_i, sum of the other vectors> / 2: two players share what they earn
-    together (Shapley 1953, symmetry and additivity). weights (n,), vectors (n, k) ->
-    (n,). Raises ValueError when the shapes do not fit.
+    v(S) = sum of w_i in S + sum of <v_i, v_j> over the pairs in S (Rendle 2010,
+    doi:10.1109/ICDM.2010.127), so phi_i = w_i + <v_i, sum of the other vectors> / 2, by
+    symmetry and additivity.
+
+    Args:
+        weights: (n,) what each player adds alone.
+        vectors: (n, k); a dot product is what two players add together.
+
+    Returns:
+        (n,) float64 in the unit of the score.
+
+    Raises:
+        ValueError: the shapes do not fit, or a number is not finite.
+
+    Example:
+        The first two earn 6 together, which they share; the third meets nobody.
+
+        >>> bilinear([1, 0, 5], [[2, 0], [3, 0], [0, 1]]).tolist()
+        [4.0, 3.0, 5.0]
     """
-    weights, vectors = (
-        _numbers("weights", weights),
-        np.asarray(vectors, dtype=np.float64),
-    )
-    if (
-        vectors.ndim != 2
-        or len(vectors) != len(weights)
-        or not np.isfinite(vectors).all()
-    ):
+    weights = _numbers("weights", weights)
+    vectors = np.asarray(vectors, dtype=np.float64)
+    one_row_each = vectors.ndim == 2 and len(vectors) == len(weights)
+    if not one_row_each or not np.isfinite(vectors).all():
         raise ValueError(
-            f"vectors must hold one finite row for each of {len(weights)} weights, got {vectors.shape}"
+            f"vectors must hold one finite row for each of {len(weights)} weights, "
+            f"got {vectors.shape}"
         )
     others = vectors.sum(axis=0) - vectors
     return weights + (vectors * others).sum(axis=1) / 2
 
 
 def mean_pool(answers: np.ndarray, empty: float = 0.0) -> np.ndarray:
-    """v(S) = mean answer in S, v(nobody) = empty: averaged embeddings read by a linear
-    layer. answers (n,) -> (n,).
+    """Shapley values of a mean: averaged embeddings read by a linear layer.
 
-    The k-th to arrive moves the mean by (a_i - abar_{-i}) / k on average over who came
-    before, the first one by a_i - empty; so phi_i = (a_i - empty + (a_i - abar_{-i})
-    (H_n - 1)) / n with H_n = 1 + 1/2 + ... + 1/n.
+    v(S) = mean answer in S, v(nobody) = empty. The k-th to arrive moves the mean by
+    (a_i - abar_{-i}) / k on average over who came before, the first one by a_i - empty;
+    so phi_i = (a_i - empty + (a_i - abar_{-i}) (H_n - 1)) / n with H_n = 1 + 1/2 + ...
+    + 1/n.
+
+    Args:
+        answers: (n,) the score that each player would give alone.
+        empty: the score of nobody.
+
+    Returns:
+        (n,) float64 in the unit of the score; they add up to mean(answers) - empty.
+
+    Raises:
+        ValueError: not a 1-D array of finite numbers, or an empty one.
+
+    Example:
+        Two players: half of the time each comes first, half of the time second.
+
+        >>> mean_pool([4.0, 0.0]).tolist()
+        [3.0, -1.0]
     """
     answers = _numbers("answers", answers)
     n = len(answers)
     harmonic = (1 / np.arange(1, n + 1)).sum()
-    return (answers - empty + (answers - _mean_of_others(answers)) * (harmonic - 1)) / n
+    as_first = answers - empty
+    as_later = (answers - _mean_of_others(answers)) * (harmonic - 1)
+    return (as_first + as_later) / n
 
 
 def sqrt_pool(answers: np.ndarray) -> np.ndarray:
-    """v(S) = sum of the answers in S / root of |S|, 0 for nobody: SVD++ (Koren 2008),
-    FISM. answers (n,) -> (n,).
+    """Shapley values of a sum over a root: SVD++ (Koren 2008), FISM.
 
+    v(S) = sum of the answers in S / root of |S|, 0 for nobody; answers (n,) -> (n,).
     The k-th to arrive adds (a_i + (k-1) abar_{-i}) / root k - root(k-1) abar_{-i} on
     average over who came before. The roots telescope: phi_i = (R a_i + (root n - R)
     abar_{-i}) / n with R = 1 + 1/root 2 + ... + 1/root n.
@@ -74,7 +115,9 @@ def sqrt_pool(answers: np.ndarray) -> np.ndarray:
     answers = _numbers("answers", answers)
     n = len(answers)
     roots = (1 / np.sqrt(np.arange(1, n + 1))).sum()
-    return (roots * answers + (np.sqrt(n) - roots) * _mean_of_others(answers)) / n
+    own = roots * answers
+    others = (np.sqrt(n) - roots) * _mean_of_others(answers)
+    return (own + others) / n
 
 
 def softmax_pool(
@@ -84,100 +127,142 @@ def softmax_pool(
     empty: float = 0.0,
     tolerance: float = 1e-9,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """v(S) = weighted mean of the answers in S and of the start: attention with a fixed
-    query. -> values, error (n,).
+    """Shapley values of a weighted mean: attention with a fixed query.
 
-    weights (n,) = exp(logits) > 0, answers (n,), start = (weight, answer) of a token
-    that is always present; without it v(nobody) = empty. The step of the integral
-    (`_integral`) is halved until two results agree to `tolerance` of the largest
-    |answer - v(all)|; `error` is their difference. Raises ValueError when they never
-    do.
+    v(S) = weighted mean of the answers in S and of the start. The values are an
+    integral after Owen (1972, doi:10.1287/mnsc.18.5.64), whose step is halved until two
+    results agree.
+
+    Args:
+        weights: (n,) = exp(logits) > 0.
+        answers: (n,) the score that each player would give alone.
+        start: (weight, answer) of a token that is always present, or None.
+        empty: v(nobody) where there is no start.
+        tolerance: two results agree when they differ by less than this share of the
+            largest |answer - v(all)|.
+
+    Returns:
+        Values (n,) in the unit of the score, and the difference (n,) of the last two
+        results, which bounds their error.
+
+    Raises:
+        ValueError: the shapes do not fit, a number is not finite, a weight is not above
+            0, or the results never agree.
+
+    Example:
+        Equal weights make it a plain mean: see `mean_pool`.
+
+        >>> values, error = softmax_pool([1.0, 1.0], [4.0, 0.0])
+        >>> values.round(6).tolist(), bool(error.max() < 1e-6)
+        ([3.0, -1.0], True)
     """
     e, a, e0, a0 = _checked_pool(weights, answers, start)
-    middle = (e0 * a0 + e @ a) / (
-        e0 + e.sum()
-    )  # measured from v(all), no large common part is left to cancel
+    # measured from v(all), no large common part is left to cancel
+    middle = (e0 * a0 + e @ a) / (e0 + e.sum())
     scale = np.abs(np.append(a, a0 if e0 else middle) - middle).max()
     before = _integral(e, a - middle, e0, a0 - middle, 0.5, 16)
     for halvings in range(1, HALVINGS + 1):
-        values = _integral(
-            e, a - middle, e0, a0 - middle, 0.5 / 2**halvings, 16 * 2**halvings
-        )
-        error, before = np.abs(values - before), values
+        finer = 2**halvings
+        values = _integral(e, a - middle, e0, a0 - middle, 0.5 / finer, 16 * finer)
+        error = np.abs(values - before)
+        before = values
         if error.max() <= tolerance * scale:
-            return values - (0.0 if e0 else (empty - middle) / len(e)), error
+            # without a start, the first to arrive also makes up for `empty`
+            nobody = 0.0 if e0 else (empty - middle) / len(e)
+            return values - nobody, error
     raise ValueError(
-        f"softmax_pool reached {error.max() / scale:.0e}: tolerance={tolerance} must be larger"
+        f"softmax_pool reached {error.max() / scale:.0e}: "
+        f"tolerance={tolerance} must be larger"
     )
 
 
 def _integral(
     e: np.ndarray, a: np.ndarray, e0: float, a0: float, step: float, nodes: int
 ) -> np.ndarray:
-    """Shapley values (n,) of (e0 a0 + sum e a) / (e0 + sum e), with 0 for 0/0, by
-    quadrature over t and q.
+    """Shapley values (n,) of (e0 a0 + sum e a) / (e0 + sum e), with 0 for 0/0.
 
     1/D = integral of exp(-tD) over t > 0 turns the ratio into products, and phi_i is
     the mean over q in [0, 1] of what i adds to a group that every other joins with
-    probability q (Owen 1972). With x = exp(-t e) and d = 1 - q + q x the product
-    without i is P / d_i on average, P = exp(-t e0) prod d, and in the sum of e a each j
-    weighs q x_j / d_j. In q a polynomial of degree n - 1: Gauss-Legendre, exact from
-    n/2 nodes. In log t: trapezoids `step` wide.
+    probability q (Owen 1972). In q a polynomial of degree n - 1: Gauss-Legendre, exact
+    from n/2 nodes. In log t: trapezoids `step` wide.
     """
-    q, q_weight = np.polynomial.legendre.leggauss(min(nodes, (len(e) + 1) // 2))
-    q, q_weight = (q + 1) / 2, q_weight / 2
-    log_t = np.arange(-32 - np.log(e0 + e.sum()), np.log(40 / (e0 or e.min())), step)
+    points, weights = np.polynomial.legendre.leggauss(min(nodes, (len(e) + 1) // 2))
+    # from [-1, 1] to [0, 1]
+    q = (points + 1) / 2
+    q_weight = weights / 2
+    lowest = -32 - np.log(e0 + e.sum())
+    highest = np.log(40 / (e0 or e.min()))
+    log_t = np.arange(lowest, highest, step)
+    n_parts = 1 + len(log_t) * len(q) * len(e) // CELLS
     values = np.zeros(len(e))
-    for part in np.array_split(log_t, 1 + len(log_t) * len(q) * len(e) // CELLS):
+    for part in np.array_split(log_t, n_parts):
         t = np.exp(part)[:, None]
-        x_minus_1 = np.expm1(-t * e)
-        gain = (1 + x_minus_1) * e * a  # (t, n)
-        d = 1 + q[:, None] * x_minus_1[:, None, :]  # (t, q, n)
-        p, inverse = step * t * q_weight * np.exp(-t * e0) * d.prod(axis=2), 1 / d
-        others = p * (e0 * a0 + q * (inverse @ gain[:, :, None])[:, :, 0])
-        mean = (
-            others[:, None, :] @ inverse
-            - gain[:, None, :] * ((p * q)[:, None, :] @ inverse**2)
-        )[:, 0]
-        values += (gain * (p[:, None, :] @ inverse)[:, 0] + x_minus_1 * mean).sum(
-            axis=0
-        )
+        t_weight = step * t * q_weight * np.exp(-t * e0)  # (t, q)
+        values += _integral_part(e, a, e0 * a0, t, q, t_weight)
     return values
+
+
+def _integral_part(
+    e: np.ndarray,
+    a: np.ndarray,
+    start: float,
+    t: np.ndarray,
+    q: np.ndarray,
+    t_weight: np.ndarray,
+) -> np.ndarray:
+    """The integral over some t (t, 1) and all q (q,): (n,), by what each player adds.
+
+    With x = exp(-t e) and d = 1 - q + q x the product without i is P / d_i on average,
+    P = exp(-t e0) prod d, and in the sum of e a each j weighs q x_j / d_j.
+    """
+    x_minus_1 = np.expm1(-t * e)
+    gain = (1 + x_minus_1) * e * a  # (t, n)
+    d = 1 + q[:, None] * x_minus_1[:, None, :]  # (t, q, n)
+    p = t_weight * d.prod(axis=2)  # (t, q)
+    inverse = 1 / d
+    sum_of_all = q * (inverse @ gain[:, :, None])[:, :, 0]
+    others = p * (start + sum_of_all)
+    own_part = gain[:, None, :] * ((p * q)[:, None, :] @ inverse**2)
+    mean = (others[:, None, :] @ inverse - own_part)[:, 0]
+    joining = gain * (p[:, None, :] @ inverse)[:, 0]
+    return (joining + x_minus_1 * mean).sum(axis=0)
 
 
 def _checked_pool(
     weights: np.ndarray, answers: np.ndarray, start: Start
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
     """Weights and answers of the players, then of the start (0 without one)."""
-    e, a, (e0, a0) = (
-        _numbers("weights", weights),
-        _numbers("answers", answers),
-        start or (0.0, 0.0),
-    )
+    e = _numbers("weights", weights)
+    a = _numbers("answers", answers)
+    e0, a0 = start or (0.0, 0.0)
     if len(e) != len(a):
         raise ValueError(
-            f"{len(e)} weights and {len(a)} answers: there must be one of each per player"
+            f"{len(e)} weights and {len(a)} answers: "
+            "there must be one of each per player"
         )
-    if e.min() <= 0 or (
-        start is not None and not (0 < e0 < np.inf and np.isfinite(a0))
-    ):
+    good_start = start is None or (0 < e0 < np.inf and np.isfinite(a0))
+    if e.min() <= 0 or not good_start:
         raise ValueError(
-            "every weight must be above 0: pass exp(logits - largest logit), in float64; start is finite"
+            "every weight must be above 0: pass exp(logits - largest logit), "
+            "in float64; start is finite"
         )
     return e, a, float(e0), float(a0)
 
 
 def _numbers(name: str, values: np.ndarray) -> np.ndarray:
+    """The values as a new float64 array (n,), or ValueError."""
     values = np.array(values, dtype=np.float64)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise ValueError(
-            f"{name} must be a 1-D array of finite numbers, one per player, got shape {values.shape}"
+            f"{name} must be a 1-D array of finite numbers, one per player, "
+            f"got shape {values.shape}"
         )
     return values
 
 
 def _mean_of_others(answers: np.ndarray) -> np.ndarray:
-    """Mean of all answers but the own, (n,); 0 for an only player, whose others do not
-    exist.
+    """Mean of all answers but the own, (n,).
+
+    0 for an only player, whose others do not exist.
     """
     return (answers.sum() - answers) / max(len(answers) - 1, 1)

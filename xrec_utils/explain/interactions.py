@@ -18,34 +18,59 @@ MOST_PLAYERS = 50  # 1,225 pairs; the regression's memory grows with the fourth 
 def shapley_interactions(
     game: Game, samples: int | None = None, seed: int = 0
 ) -> pd.DataFrame:
-    """Columns first, second, value: the Shapley interaction of every pair of players,
-    largest |value| first.
+    """The Shapley interaction of every pair of players, largest |value| first.
 
-    Exact up to 12 players. Above, KernelSHAP-IQ (Fumagalli et al. 2024,
-    arXiv:2405.10852) on `samples` groups (None: 2048 + 2n(n+1)) drawn by `seed`. Raises
-    ValueError below 2 and above 50 players, and below n(n+1) samples, which leave the
-    regression over n(n+1)/2 singles and pairs loose.
+    Exact up to 12 players (Grabisch and Roubens 1999, doi:10.1007/s001820050125).
+    Above, KernelSHAP-IQ (Fumagalli et al. 2024, arXiv:2405.10852), which estimates.
+
+    Args:
+        game: any game of 2 to 50 players.
+        samples: groups scored above 12 players; None for 2048 + 2n(n + 1).
+        seed: of the groups drawn above 12 players.
+
+    Returns:
+        Table [first, second, value] with a row per pair: two players' names and their
+        interaction, in the unit of the score.
+
+    Raises:
+        ValueError: below 2 or above 50 players, or fewer than n(n + 1) samples, which
+            leave the regression over n(n + 1)/2 singles and pairs loose.
+
+    Example:
+        A printer and its ink earn 10 only together, paper earns 2 by itself.
+
+        >>> def profit(masks):
+        ...     return 10.0 * masks[:, :2].all(axis=1) + 2.0 * masks[:, 2]
+        >>> game = Game(("printer", "ink", "paper"), "profit", profit)
+        >>> table = shapley_interactions(game)
+        >>> table[["first", "second"]].iloc[0].tolist()
+        ['printer', 'ink']
+        >>> abs(table["value"].round(3)).tolist()
+        [10.0, 0.0, 0.0]
     """
     n = game.n_players
-    samples = 2048 + 2 * n * (n + 1) if samples is None else samples
+    least = n * (n + 1)
+    if samples is None:
+        samples = 2048 + 2 * least
     if not 2 <= n <= MOST_PLAYERS:
         raise ValueError(
-            f"{n} players: interactions need 2 to {MOST_PLAYERS}; explain the last films of the history"
+            f"{n} players: interactions need 2 to {MOST_PLAYERS}; "
+            "explain the last films of the history"
         )
-    if n > EXACT and samples < n * (n + 1):
+    if n > EXACT and samples < least:
         raise ValueError(
-            f"samples={samples} is too few for {n} players: ask for {n * (n + 1)} or more"
+            f"samples={samples} is too few for {n} players: ask for {least} or more"
         )
+    # (pairs,) each: positions above the diagonal
     first, second = np.triu_indices(n, 1)
     names = np.array(game.players, dtype=object)
-    table = {
-        "first": names[first],
-        "second": names[second],
-        "value": _pairs(game, samples, seed)[first, second],
-    }
-    return pd.DataFrame(table).sort_values(
-        "value", key=lambda v: -v.abs(), kind="stable", ignore_index=True
+    values = _pairs(game, samples, seed)[first, second]
+    table = pd.DataFrame(
+        {"first": names[first], "second": names[second], "value": values}
     )
+    # stable: equal pairs keep the order of the players
+    by_size = np.argsort(-np.abs(values), kind="stable")
+    return table.iloc[by_size].reset_index(drop=True)
 
 
 def _pairs(game: Game, samples: int, seed: int) -> np.ndarray:
@@ -53,10 +78,9 @@ def _pairs(game: Game, samples: int, seed: int) -> np.ndarray:
     import shapiq  # takes seconds to import
 
     if game.n_players <= EXACT:
-        found = shapiq.ExactComputer(game, game.n_players)(index="SII", order=2)
-    else:
-        approximator = shapiq.KernelSHAPIQ(
-            game.n_players, 2, "SII", pairing_trick=True, random_state=seed
-        )
-        found = approximator.approximate(samples, game)
-    return found.get_n_order_values(2)
+        computer = shapiq.ExactComputer(game, game.n_players)
+        return computer(index="SII", order=2).get_n_order_values(2)
+    approximator = shapiq.KernelSHAPIQ(
+        game.n_players, 2, "SII", pairing_trick=True, random_state=seed
+    )
+    return approximator.approximate(samples, game).get_n_order_values(2)

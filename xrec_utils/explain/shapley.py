@@ -1,5 +1,7 @@
-"""Shapley values: a player's average marginal contribution over all orders of arrival
-(Shapley 1953).
+"""Shapley values: a player's average marginal contribution over all orders of arrival.
+
+Defined by Shapley (1953), "A value for n-person games", doi:10.1515/9781400881970-018.
+Exact from the scores of all groups, or estimated from random orders.
 """
 
 from math import comb
@@ -17,22 +19,41 @@ def brute_force(game: Game) -> Explanation:
     """Exact Shapley values from the scores of all 2^n groups.
 
     phi_i = sum over groups S without i of |S|! (n - |S| - 1)! / n! * (v(S with i) -
-    v(S)). Raises ValueError above 20 players: cut the history, or use
-    `permutation_sampling`.
+    v(S)), after Shapley (1953), doi:10.1515/9781400881970-018.
+
+    Args:
+        game: any game of up to 20 players; each group is scored once.
+
+    Returns:
+        Explanation with values (n,) in the unit of the score. They add up to score -
+        base, and there is no error.
+
+    Raises:
+        ValueError: above 20 players: cut the history, or use `permutation_sampling`.
+
+    Example:
+        A printer and its ink earn 10 only together, paper earns 2 by itself.
+
+        >>> def profit(masks):
+        ...     return 10.0 * masks[:, :2].all(axis=1) + 2.0 * masks[:, 2]
+        >>> game = Game(("printer", "ink", "paper"), "profit", profit)
+        >>> brute_force(game).values.round(3).tolist()
+        [5.0, 5.0, 2.0]
     """
     n, start = game.n_players, perf_counter()
     if n > MOST_PLAYERS:
         raise ValueError(
-            f"{n} players make 2^{n} groups; brute force stops at {MOST_PLAYERS}: use permutation_sampling"
+            f"{n} players make 2^{n} groups; brute force stops at {MOST_PLAYERS}: "
+            "use permutation_sampling"
         )
-    groups = np.arange(
-        2**n, dtype=np.uint32
-    )  # bit i of the number says whether player i is present
+    # bit i of a group's number says whether player i is present
+    groups = np.arange(2**n, dtype=np.uint32)
     masks = (groups[:, None] >> np.arange(n, dtype=np.uint32) & 1).astype(bool)
     v, size = game(masks), masks.sum(axis=1)
     weight = np.array([1 / (n * comb(n - 1, s)) for s in range(n)])
     values = np.empty(n)
     for i in range(n):
+        # the same groups with player i have their numbers at `without | 1 << i`
         without = groups[~masks[:, i]]
         values[i] = weight[size[without]] @ (v[without | 1 << i] - v[without])
     return Explanation(
@@ -49,55 +70,78 @@ def brute_force(game: Game) -> Explanation:
 def permutation_sampling(
     game: Game, permutations: int = 100, seed: int = 0
 ) -> Explanation:
-    """Shapley values estimated from random orders of arrival, drawn in antithetic pairs
-    (an order and its reverse).
+    """Shapley values estimated from random orders of arrival.
 
-    Unbiased (Castro, Gomez & Tejada 2009; pairs: Mitchell et al. 2022, JMLR 23). The
-    values sum exactly to score - base, as every order does. `error` is the standard
-    error: sample standard deviation over the pairs / root of their number; with few
-    pairs it tends to be too small (`calibrate_shapley` measures it). Raises ValueError
-    unless `permutations` is even and at least 4 (an error needs two pairs).
+    Orders come in antithetic pairs: an order and its reverse. Unbiased (Castro, Gomez and Tejada 2009,
+    doi:10.1016/j.cor.2008.04.004; pairs: Mitchell et al. 2022, JMLR 23). Every order's
+    contributions add up to score - base, and so do the values.
+
+    Args:
+        game: any game.
+        permutations: orders drawn, even and at least 4 (an error needs two pairs); each
+            costs n - 1 scores.
+        seed: of the orders.
+
+    Returns:
+        Explanation with values (n,) in the unit of the score. `error` (n,) is the
+        standard error: sample standard deviation over the pairs / root of their number.
+        With few pairs it tends to be too small (`calibrate_shapley` measures it).
+
+    Raises:
+        ValueError: `permutations` is odd or below 4.
+
+    Example:
+        In a game of two players a single pair holds both orders: nothing is left to
+        chance.
+
+        >>> game = Game(("left", "right"), "pairs", lambda masks: masks.all(axis=1))
+        >>> explanation = permutation_sampling(game, permutations=4)
+        >>> explanation.values.tolist(), explanation.error.tolist()
+        ([0.5, 0.5], [0.0, 0.0])
     """
-    n, start = game.n_players, perf_counter()
+    start = perf_counter()
+    n = game.n_players
     orders = first_of_pairs(n, permutations, seed)
     pairs = len(orders)
-    base, score = game.empty(), game.full()
+    base = game.empty()
+    score = game.full()
+    # as many orders at a time as MASK_BYTES of masks allow
     step = max(1, MASK_BYTES // (2 * n * n))
-    parts = [orders[i : i + step] for i in range(0, pairs, step)]
-    found = np.concatenate([both_ways(game, part, base, score) for part in parts])
-    error = found.std(axis=0, ddof=1) / np.sqrt(pairs)
+    parts = []
+    for at in range(0, pairs, step):
+        part = both_ways(game, orders[at : at + step], base, score)
+        parts.append(part)
+    # (pairs, n): one row per order and its reverse
+    contributions = np.concatenate(parts)
+    values = contributions.mean(axis=0)
+    error = contributions.std(axis=0, ddof=1) / np.sqrt(pairs)
     method = f"Shapley by {permutations} permutations"
     seconds = perf_counter() - start
     return Explanation(
-        game.players,
-        game.target,
-        found.mean(axis=0),
-        base,
-        score,
-        method,
-        seconds,
-        error,
+        game.players, game.target, values, base, score, method, seconds, error
     )
 
 
 def first_of_pairs(n: int, permutations: int, seed: int) -> np.ndarray:
-    """Random orders of n players, (permutations / 2, n); the other order of each
-    antithetic pair is its reverse.
+    """Random orders of n players, (permutations / 2, n): the first of each pair.
 
-    Raises ValueError unless `permutations` is even and at least 4 (an error needs two
-    pairs).
+    The other order of each antithetic pair is its reverse. Raises ValueError unless
+    `permutations` is even and at least 4 (an error needs two pairs).
     """
     if permutations < 4 or permutations % 2:
         raise ValueError(
-            f"permutations={permutations} must be even and at least 4: orders come in pairs"
+            f"permutations={permutations} must be even and at least 4: "
+            "orders come in pairs"
         )
     rng = np.random.default_rng(seed)
     return np.array([rng.permutation(n) for _ in range(permutations // 2)])
 
 
 def both_ways(game: Game, orders: np.ndarray, base: float, score: float) -> np.ndarray:
-    """Mean contribution of each player in an order and in its reverse: (m, n) orders ->
-    (m, n) contributions.
+    """Mean contribution of each player in an order and in its reverse.
+
+    orders (m, n) -> contributions (m, n), columns by player. base, score: of nobody and
+    of all players, which are known already.
     """
     contributions = marginals(
         game, np.concatenate([orders, orders[:, ::-1]]), base, score
@@ -106,15 +150,16 @@ def both_ways(game: Game, orders: np.ndarray, base: float, score: float) -> np.n
 
 
 def marginals(game: Game, orders: np.ndarray, base: float, score: float) -> np.ndarray:
-    """What each player adds on arrival: (m, n) orders -> (m, n), columns by player;
-    each row sums to score - base.
+    """What each player adds on arrival, one row per order.
+
+    orders (m, n) -> (m, n), columns by player; each row adds up to score - base.
     """
     m, n = orders.shape
     arrival = np.argsort(orders, axis=1)
-    masks = (
-        arrival[:, None, :] < np.arange(1, n)[:, None]
-    )  # (order, number present, player)
+    # (order, number present, player)
+    masks = arrival[:, None, :] < np.arange(1, n)[:, None]
     v = np.empty((m, n + 1))
     v[:, 0], v[:, n] = base, score
     v[:, 1:n] = game(masks.reshape(-1, n)).reshape(m, n - 1)
+    # steps are in order of arrival: put them back in the order of the players
     return np.take_along_axis(np.diff(v, axis=1), arrival, axis=1)
