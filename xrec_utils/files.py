@@ -9,26 +9,63 @@ from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write `text` (UTF-8, line ends as given) to `path` in one step: a reader sees the
-    old file or the new one.
+    """Write a text file (UTF-8, line ends as given) in one step.
+
+    A reader sees the old file or the new one, never a part.
+
+    Raises:
+        OSError: the folder is not there or cannot be written to; the old file stays.
     """
     replace_bytes(path, text.encode("utf-8"))
 
 
 def replace_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path` in one step: a reader sees the old file or the new one."""
+    """Write a file of bytes in one step.
+
+    A reader sees the old file or the new one, never a part. The permissions of an older
+    file are kept; a new one gets 644.
+
+    Raises:
+        OSError: the folder is not there or cannot be written to; the old file stays.
+    """
+    # in the same folder, because a file can be moved in one step only within a disk
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        # a temporary file is readable for its owner alone
+        os.chmod(name, _permissions(path))
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
 
 
+def _permissions(path: Path) -> int:
+    """The permissions of the file at a path, or those of a new file."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    return 0o644
+
+
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """The SHA-256 of a file's bytes, read in pieces, so that its size does not matter.
+
+    Args:
+        path: the file.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        OSError: the file is not there or cannot be read.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "greeting.txt")
+        ...     replace_text(path, "hello")
+        ...     print(sha256(path)[:16])
+        2cf24dba5fb0a30e
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

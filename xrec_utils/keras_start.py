@@ -29,10 +29,13 @@ KNOWN_LINES = (
 
 @contextmanager
 def without_known_lines() -> Iterator[None]:
-    """Hold back file descriptor 2 for the length of the block, then let all but the
-    known lines through.
+    """Drop the known lines from what the block writes to file descriptor 2.
+
+    Everything is held back until the block ends, also by an error; then the other lines
+    are printed on standard error, blank ones left out.
     """
     sys.stderr.flush()
+    # the descriptor itself is redirected: C++ code does not know sys.stderr
     saved = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
@@ -42,17 +45,23 @@ def without_known_lines() -> Iterator[None]:
             os.dup2(saved, 2)
             os.close(saved)
             held.seek(0)
-            for line in held.read().decode(errors="replace").splitlines():
-                if line.strip() and not any(known in line for known in KNOWN_LINES):
+            written = held.read().decode(errors="replace")
+            for line in written.splitlines():
+                if line.strip() and not _is_known(line):
                     print(line, file=sys.stderr)
+
+
+def _is_known(line: str) -> bool:
+    """Whether a line is one that every start of TensorFlow writes."""
+    return any(known in line for known in KNOWN_LINES)
 
 
 with without_known_lines():
     import keras
     import tensorflow as tf
 
-    tf.function(lambda x: x + 1, jit_compile=True)(
-        tf.zeros(1)
-    )  # the last lines come with the first compiled call
+    # the last lines come with the first compiled call
+    first_compiled = tf.function(lambda x: x + 1, jit_compile=True)
+    first_compiled(tf.zeros(1))
 
 __all__ = ["keras", "tf"]

@@ -1,4 +1,10 @@
-"""Where things lie in the repository."""
+"""Where things lie in the repository.
+
+DATA holds the shipped data sets, answers and weights; NOTEBOOKS the chapters.
+
+>>> DATA.relative_to(ROOT).as_posix()
+'data'
+"""
 
 from pathlib import Path
 
