@@ -1,5 +1,6 @@
-"""The tables of causes: `python -m xrec_utils.bench_causes`, or one again with
-`influence` or `counterfactual`.
+"""The tables of causes: `python -m xrec_utils.bench_causes [influence|counterfactual]`.
+
+Without a name what is missing is made, with a name that table is made again.
 
 influence.csv: what EASE forgets by low-rank update against EASE trained again, on
 ML-100K (fetched once). counterfactual.csv: smallest sets of films found for the first
@@ -41,50 +42,84 @@ from xrec_utils.games import history_game
 from xrec_utils.metrics import top_k
 from xrec_utils.splits import Split, leave_last_out
 
-LINEAR, NETWORKS = ("ease", "item_knn"), ("dae", "din", "attention", "gru")
-SHORTEST, LONGEST, USERS = 20, 150, 100
-EXACT, RETRAINED = "branch and bound", "greedy, retrained"
+LINEAR = ("ease", "item_knn")
+NETWORKS = ("dae", "din", "attention", "gru")
+SHORTEST = 20  # films in the history of a user who is asked
+LONGEST = 150
+USERS = 100
+EXACT = "branch and bound"
+RETRAINED = "greedy, retrained"
 Search = Callable[[HistoryModel, np.ndarray, int], Counterfactual]
 
 
 def influence_table(
     on: Split, model: EASE, deletions: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """Forget whole training rows, film by film, of users in random order; train again
-    for each film; compare.
+    """Forget training ratings by update and by training again, and compare.
 
-    The influence is that on the score of the film recommended first. Difference: |ours
-    - truth| / |truth|, at its largest. Seconds of ours hold the one inversion; seconds
-    of retraining hold nothing but the trainings.
+    Whole rows, film by film, of users in random order. The influence is that on the
+    score of the film recommended first. Difference: |ours - truth| / |truth|, at its
+    largest. Seconds of ours hold the one inversion; seconds of retraining hold nothing
+    but the trainings.
     """
     histories = on.train_histories()
     start = perf_counter()
     influence = EaseInfluence(model, histories)
-    ours, spent, truth, trained = [], perf_counter() - start, [], 0.0
+    seconds_ours = perf_counter() - start
+    seconds_retraining = 0.0
+    ours: list[float] = []
+    truth: list[float] = []
     progress = tqdm(total=deletions, disable=None)
-    for user in np.random.default_rng(seed).permutation(on.n_users):
-        if len(truth) == deletions:
-            break
-        row = histories[user][: deletions - len(truth)]
+    for user, row in _rows_to_delete(histories, on.n_users, deletions, seed):
         item = first(model, histories[user])
         found = influence.influence(user, histories[user], item)
-        ours, spent = [*ours, *found.values[: len(row)]], spent + found.seconds
+        seconds_ours += found.seconds
+        ours += list(found.values[: len(row)])
         for film in row:
-            start = perf_counter()
-            without = [
-                *histories[:user],
-                np.setdiff1d(histories[user], film),
-                *histories[user + 1 :],
-            ]
-            inverse = inverse_gram(model, without)
-            trained += perf_counter() - start
-            truth.append(found.score - ease_scores(inverse, histories[user])[item])
+            score, seconds = _retrained(model, histories, user, film, item)
+            seconds_retraining += seconds
+            truth.append(found.score - score)
             progress.update()
     wrong = np.max(np.abs(np.array(ours) / np.array(truth) - 1))
-    return pd.DataFrame([{
-        "deletions": len(truth), "largest_relative_difference": float(f"{wrong:.2g}"), "seconds_ours": round(spent, 3),
-        "seconds_retraining": round(trained, 1), "speedup": round(trained / spent),
-    }])  # fmt: skip
+    summary = {
+        "deletions": len(truth),
+        "largest_relative_difference": float(f"{wrong:.2g}"),
+        "seconds_ours": round(seconds_ours, 3),
+        "seconds_retraining": round(seconds_retraining, 1),
+        "speedup": round(seconds_retraining / seconds_ours),
+    }
+    return pd.DataFrame([summary])
+
+
+def _rows_to_delete(
+    histories: list[np.ndarray], n_users: int, deletions: int, seed: int
+) -> list[tuple[int, np.ndarray]]:
+    """(user, films) of users in random order, until so many ratings are deleted."""
+    rows = []
+    left = deletions
+    for user in np.random.default_rng(seed).permutation(n_users):
+        if left == 0:
+            break
+        # the last user's row may be longer than what is still to delete
+        row = histories[user][:left]
+        rows.append((user, row))
+        left -= len(row)
+    return rows
+
+
+def _retrained(
+    model: EASE, histories: list[np.ndarray], user: int, film: int, item: int
+) -> tuple[float, float]:
+    """(score of an item, seconds of training) of EASE trained without one rating.
+
+    The user is scored with the full history: only the training forgets.
+    """
+    start = perf_counter()
+    without = list(histories)
+    without[user] = np.setdiff1d(histories[user], film)
+    inverse = inverse_gram(model, without)
+    seconds = perf_counter() - start
+    return ease_scores(inverse, histories[user])[item], seconds
 
 
 def first(model: HistoryModel, history: np.ndarray) -> int:
@@ -94,12 +129,9 @@ def first(model: HistoryModel, history: np.ndarray) -> int:
 
 def in_order(model: HistoryModel, history: np.ndarray, item: int) -> Counterfactual:
     """Films removed in the order of their leave-one-out values."""
-    return greedy(
-        model,
-        history,
-        item,
-        order=leave_one_out(history_game(model, history, item)).top(),
-    )
+    game = history_game(model, history, item)
+    order = leave_one_out(game).top()
+    return greedy(model, history, item, order=order)
 
 
 SEARCHES: dict[str, Search] = {
@@ -113,55 +145,58 @@ SEARCHES: dict[str, Search] = {
 def searched(
     name: str, model: HistoryModel, on: Split, users: int, seed: int = 0
 ) -> pd.DataFrame:
-    """One row per search and user, for up to `users` random users whose history is
-    neither too short nor too long.
+    """One row per search and user, for up to `users` random users.
 
-    held: whether the set is valid after retraining, too (EASE only; the last method
-    retrains at every step).
+    Their histories are neither too short nor too long. held: whether the set is valid
+    after retraining, too (EASE only; the last method retrains at every step).
     """
     cases = on.cases("test")
-    fitting = [
-        n
-        for n, history in enumerate(cases.histories)
-        if SHORTEST <= len(history) <= LONGEST
-    ]
-    influence = EaseInfluence(model, on.train_histories()) if name == "ease" else None
+    lengths = np.array([len(history) for history in cases.histories])
+    fitting = np.flatnonzero((lengths >= SHORTEST) & (lengths <= LONGEST))
+    drawn = np.random.default_rng(seed).permutation(fitting)[:users]
+    influence = None
+    if name == "ease":
+        influence = EaseInfluence(model, on.train_histories())
     rows = []
-    for place in tqdm(
-        np.random.default_rng(seed).permutation(fitting)[:users],
-        desc=name,
-        disable=None,
-    ):
-        user, history = int(cases.users[place]), cases.histories[place]
+    for place in tqdm(drawn, desc=name, disable=None):
+        user = int(cases.users[place])
+        history = cases.histories[place]
         item = first(model, history)
-        searches = {
-            each: (SEARCHES[each], model)
-            for each in SEARCHES
-            if each != EXACT or name in LINEAR
-        }
-        if influence:
-            searches[RETRAINED] = greedy, Retrained(influence, user, history)
-        for method, (search, asked) in searches.items():
+        for method, search, asked in _searches(name, model, influence, user, history):
             found = search(asked, history, item)
-            retrain = influence is not None and found.valid
-            held = (
-                holds_after_retraining(found, influence, user, history, item)
-                if retrain
-                else np.nan
-            )
-            rows.append(
-                {
-                    "model": name,
-                    "method": method,
-                    "user": user,
-                    "held": held,
-                    "size": found.size,
-                    "valid": found.valid,
-                    "minimal": found.minimal,
-                    "seconds": found.seconds,
-                }
-            )
+            held = np.nan
+            if influence is not None and found.valid:
+                held = holds_after_retraining(found, influence, user, history, item)
+            row = {
+                "model": name,
+                "method": method,
+                "user": user,
+                "held": held,
+                "size": found.size,
+                "valid": found.valid,
+                "minimal": found.minimal,
+                "seconds": found.seconds,
+            }
+            rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _searches(
+    name: str,
+    model: HistoryModel,
+    influence: EaseInfluence | None,
+    user: int,
+    history: np.ndarray,
+) -> list[tuple[str, Search, HistoryModel]]:
+    """(method, search, what it asks) of all searches that a model can do."""
+    searches = []
+    for method, search in SEARCHES.items():
+        # branch and bound needs scores that add up over films
+        if method != EXACT or name in LINEAR:
+            searches.append((method, search, model))
+    if influence is not None:
+        searches.append((RETRAINED, greedy, Retrained(influence, user, history)))
+    return searches
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
@@ -171,33 +206,43 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     found a set: mean_minimum and mean_excess (films more than the minimum) where that
     is proven; proven: share of sets known to be minimal.
     """
-    key = ["model", "user"]
-    exact = rows[(rows["method"] == EXACT) & rows["valid"] & rows["minimal"]].set_index(
-        key
-    )["size"]
-    rows = rows.join(exact.rename("minimum"), on=key)
-    rows.loc[rows["method"] == RETRAINED, "minimum"] = (
-        np.nan
-    )  # it is asked for more than the others
+    rows = _beside_minimum(rows)
     sets = rows[rows["valid"]].assign(
         excess=rows["size"] - rows["minimum"],
         proven=rows["minimal"] | (rows["size"] == rows["minimum"]),
+        # a column of booleans and NaN holds objects, which have no mean
+        held=rows["held"].astype(float),
     )
     of = ["model", "method"]
-    return pd.concat([
-        rows.groupby(of, sort=False).agg(users=("user", "size"), found=("valid", "mean")),
-        sets.groupby(of).agg(
-            mean_size=("size", "mean"), mean_minimum=("minimum", "mean"), mean_excess=("excess", "mean"),
-            proven=("proven", "mean"), valid_after_retraining=("held", lambda held: held.astype(float).mean()),
-        ),
-        rows.groupby(of)["seconds"].median().rename("median_seconds"),
-    ], axis=1).reset_index().round(4)  # fmt: skip
+    over_all = rows.groupby(of, sort=False).agg(
+        users=("user", "size"),
+        found=("valid", "mean"),
+    )
+    over_sets = sets.groupby(of).agg(
+        mean_size=("size", "mean"),
+        mean_minimum=("minimum", "mean"),
+        mean_excess=("excess", "mean"),
+        proven=("proven", "mean"),
+        valid_after_retraining=("held", "mean"),
+    )
+    seconds = rows.groupby(of)["seconds"].median().rename("median_seconds")
+    table = pd.concat([over_all, over_sets, seconds], axis=1)
+    return table.reset_index().round(4)
+
+
+def _beside_minimum(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the proven smallest size for their model and user, NaN if none."""
+    key = ["model", "user"]
+    proof = (rows["method"] == EXACT) & rows["valid"] & rows["minimal"]
+    minimum = rows[proof].set_index(key)["size"].rename("minimum")
+    rows = rows.join(minimum, on=key)
+    # a set that must hold after retraining is asked for more than the others
+    rows.loc[rows["method"] == RETRAINED, "minimum"] = np.nan
+    return rows
 
 
 def counterfactual_table(users: int = USERS) -> pd.DataFrame:
-    """All models and methods on movielens-small; networks are asked by half as many
-    users.
-    """
+    """All models and methods on movielens-small; networks get half as many users."""
     on = zoo.split()
     parts = [searched(name, zoo.load(name), on, users) for name in LINEAR]
     parts += [searched(name, zoo.load(name), on, users // 2) for name in NETWORKS]
@@ -207,9 +252,8 @@ def counterfactual_table(users: int = USERS) -> pd.DataFrame:
 def influence_on_ml100k() -> pd.DataFrame:
     """1,000 deletions on ML-100K, leave-last-out, with the zoo's regularisation."""
     on = leave_last_out(load_movielens("ml-100k"))
-    return influence_table(
-        on, zoo.build("ease", on).fit(on.train_histories(), on.n_items)
-    )
+    model = zoo.build("ease", on).fit(on.train_histories(), on.n_items)
+    return influence_table(on, model)
 
 
 PARTS = {
@@ -220,9 +264,9 @@ PARTS = {
 
 def main(arguments: Sequence[str] | None = None, store: Store | None = None) -> None:
     """Make the tables named, or for none those that are not stored yet."""
-    make_parts(
-        PARTS, sys.argv[1:] if arguments is None else arguments, store or Store()
-    )
+    if arguments is None:
+        arguments = sys.argv[1:]
+    make_parts(PARTS, arguments, store or Store())
 
 
 if __name__ == "__main__":

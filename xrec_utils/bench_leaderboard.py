@@ -1,7 +1,7 @@
-"""The leaderboard: every explainer on the same recommendations of the same users,
-marked by every measure.
+"""The leaderboard: every explainer on the same recommendations, by every measure.
 
-    python -m xrec_utils.bench_leaderboard          missing models, then the tables (about half an hour)
+    python -m xrec_utils.bench_leaderboard          missing models, then the tables
+                                                    (about half an hour)
     python -m xrec_utils.bench_leaderboard tables   the tables from the stored rows
 
 Users are the first 40 test users with 20 to 50 films; explained is the film that the
@@ -92,19 +92,19 @@ MODELS = (
     "gru_attention",
 )
 ON_SHOP = ("ease", "dae", "din", "gru")
-USERS, FEW, CASES = (
-    40,
-    12,
-    60,
-)  # asked of each model; for measures that explain again and again; shop choices
+USERS = 40  # of each model
+FEW = 12  # for measures that explain again and again
+CASES = 60  # choices in the shop
 K = 10
 ROWS = "leaderboard_users.csv.gz"
+COLUMNS = ["model", "explainer", "measure", "user", "value"]
 
 
 @dataclass(eq=False)
 class Asked:
-    """One recommendation to explain: model, history (n,), item, and what the baselines
-    know of all users.
+    """One recommendation to explain: model, history (n,) and item.
+
+    counts, columns and background are what the baselines know of all users.
     """
 
     model: Any
@@ -118,9 +118,9 @@ class Asked:
     @cached_property
     def game(self) -> Game:
         """The history game, or the shop's own."""
-        return self.own_game or history_game(
-            self.model, self.history, self.item, batch=2048
-        )
+        if self.own_game:
+            return self.own_game
+        return history_game(self.model, self.history, self.item, batch=2048)
 
     @property
     def samples(self) -> int:
@@ -132,64 +132,71 @@ class Asked:
         return replace(self, history=history)
 
 
+Explainer = Callable[[Asked, int], Explanation]  # (question, seed) -> explanation
+
+
 def _shapley(asked: Asked, seed: int) -> Explanation:
+    # orders come in pairs, each beside its reverse
     orders = max(4, asked.samples // len(asked.history) // 2 * 2)
-    what = (asked.game,) if asked.own_game else (asked.model, asked.history, asked.item)
-    return explain(*what, permutations=orders, seed=seed)
+    if asked.own_game:
+        return explain(asked.game, permutations=orders, seed=seed)
+    return explain(
+        asked.model, asked.history, asked.item, permutations=orders, seed=seed
+    )
 
 
 def _kernel(asked: Asked, seed: int) -> Explanation:
-    game, n = asked.game, len(asked.history)
-    np.random.seed(seed)  # shap draws from NumPy's global generator
-    explainer = shap.KernelExplainer(lambda x: game(x > 0.5), np.zeros((1, n)))
-    values = np.ravel(explainer.shap_values(np.ones((1, n)), silent=True))
-    return Explanation(
-        game.players,
-        game.target,
-        values,
-        game.empty(),
-        game.full(),
-        "shap.KernelExplainer",
-    )
+    game = asked.game
+    n = len(asked.history)
+    # shap draws from NumPy's global generator
+    np.random.seed(seed)
+    nothing = np.zeros((1, n))
+    explainer = shap.KernelExplainer(lambda x: game(x > 0.5), nothing)
+    values = explainer.shap_values(np.ones((1, n)), silent=True)
+    return _of_game(game, np.ravel(values), "shap.KernelExplainer")
 
 
 def _permutation(asked: Asked, seed: int) -> Explanation:
-    game, n = asked.game, len(asked.history)
+    game = asked.game
+    n = len(asked.history)
     masker = shap.maskers.Independent(np.zeros((1, n)))
     explainer = shap.PermutationExplainer(lambda x: game(x > 0.5), masker, seed=seed)
-    rounds = max(1, asked.samples // (2 * n + 1))
-    values = explainer(
-        np.ones((1, n)), max_evals=rounds * (2 * n + 1), silent=True
-    ).values[0]
+    # shap asks for 2n + 1 scores per random order: fill the budget with whole ones
+    per_order = 2 * n + 1
+    orders = max(1, asked.samples // per_order)
+    said = explainer(np.ones((1, n)), max_evals=orders * per_order, silent=True)
+    return _of_game(game, said.values[0], "shap.PermutationExplainer")
+
+
+def _of_game(game: Game, values: np.ndarray, method: str) -> Explanation:
+    """What a method said of a game, with the scores of nothing and of everything."""
     return Explanation(
-        game.players,
-        game.target,
-        values,
-        game.empty(),
-        game.full(),
-        "shap.PermutationExplainer",
+        game.players, game.target, values, game.empty(), game.full(), method
     )
 
 
-EXPLAINERS: dict[str, Callable[[Asked, int], Explanation]] = {
+def _of_model(method: Callable[..., Explanation]) -> Explainer:
+    """A method that looks into the model and draws nothing, as an explainer."""
+    return lambda a, seed: method(a.model, a.history, a.item)
+
+
+def _expected_gradients(asked: Asked, seed: int) -> Explanation:
+    return expected_gradients(
+        asked.model, asked.history, asked.item, asked.background, seed=seed
+    )
+
+
+EXPLAINERS: dict[str, Explainer] = {
     "Shapley (ours)": _shapley,
     "shap.PermutationExplainer": _permutation,
     "shap.KernelExplainer": _kernel,
     "LIME": lambda a, seed: lime_history(a.game, a.samples, seed),
     "leave-one-out": lambda a, seed: leave_one_out(a.game),
-    "integrated gradients": lambda a, seed: integrated_gradients(
-        a.model, a.history, a.item
-    ),
-    "expected gradients": lambda a, seed: expected_gradients(
-        a.model, a.history, a.item, a.background, seed=seed
-    ),
-    "gradient x input": lambda a, seed: gradient_times_input(
-        a.model, a.history, a.item
-    ),
-    "attention": lambda a, seed: attention_explanation(a.model, a.history, a.item),
-    "gradient-weighted attention": lambda a, seed: gradient_weighted(
-        a.model, a.history, a.item
-    ),
+    "integrated gradients": _of_model(integrated_gradients),
+    "expected gradients": _expected_gradients,
+    "gradient x input": _of_model(gradient_times_input),
+    "attention": _of_model(attention_explanation),
+    "gradient-weighted attention": _of_model(gradient_weighted),
     "most similar": lambda a, seed: most_similar(a.game, a.history, a.item, a.columns),
     "most popular": lambda a, seed: most_popular(a.game, a.history, a.counts),
     "most recent": lambda a, seed: most_recent(a.game),
@@ -218,184 +225,202 @@ def can(name: str, model: Any) -> bool:
     return "gradient" not in name or model.name not in NUMBERS
 
 
-# -- one user
-# -----------------------------------------------------------------------------------------------------
+# -- one user --------------------------------------------------------------------------
 
 
 def questions(model: Any, split: Any, users: int) -> list[Asked]:
-    """The first recommendation of the first `users` test users who have 20 to 50 films."""
+    """The first recommendation of the first test users who have 20 to 50 films."""
     train = split.train_histories()
     counts = np.bincount(np.concatenate(train), minlength=split.n_items)
     columns = unit_columns(train, split.n_items)
     background = [history for history in train if len(history) >= 20][:50]
-    histories = [h for h in split.cases("test").histories if 20 <= len(h) <= 50][:users]
+    tested = split.cases("test").histories
+    histories = [history for history in tested if 20 <= len(history) <= 50][:users]
+    # (users, films): one row per user
     scores = model.score(histories)
+    asked = []
     for row, history in zip(scores, histories, strict=True):
+        # what was watched is not recommended again
         row[history] = -np.inf
-    return [Asked(model, h, int(row.argmax()), counts, columns, background)
-            for h, row in zip(histories, scores, strict=True)]  # fmt: skip
+        item = int(row.argmax())
+        asked.append(Asked(model, history, item, counts, columns, background))
+    return asked
 
 
 def marks_of(
     asked: Asked, user: int, model: Any, again: Asked | None
 ) -> Iterator[tuple[str, str, float]]:
-    """(explainer, measure, value) for one user; again: the question put to the model
-    with weights drawn anew.
+    """(explainer, measure, value) for one user.
+
+    again: the question put to the model with weights drawn anew; None leaves out what
+    has to explain several times.
     """
-    game, place = asked.game, partial(ranks, asked.model, asked.history, asked.item)
-    curves = {"deletion": (deletion_curve, True), "insertion": (insertion_curve, False)}
-    chance = {
-        name: chance_area(game, curve, seed=user) for name, (curve, _) in curves.items()
-    }
-    best = {
-        name: area(curve(game, oracle_order(game, way, bins=10)))
-        for name, (curve, way) in curves.items()
-    }
-    truth = explain(
-        model, asked.history, asked.item, permutations=512, seed=10_000
-    ).values
+    scales = _scales(asked.game, user)
+    truth = explain(model, asked.history, asked.item, permutations=512, seed=10_000)
     for name, make in EXPLAINERS.items():
         if not can(name, model):
             continue
         started = time.perf_counter()
         found = make(asked, user)
         yield name, "seconds", time.perf_counter() - started
-        for measure, (curve, _) in curves.items():
-            yield (
-                name,
-                measure,
-                share_of_possible(
-                    area(curve(game, order(found))), chance[measure], best[measure]
-                ),
-            )
-        stays = pos_neg(place, order(found), K)
-        gone = films_until_gone(place, order(found), K)
-        yield name, "pos@10", stays.pos
-        yield name, "neg@10", stays.neg
-        yield (
-            name,
-            "films until gone",
-            1.0 if gone is None else gone / len(asked.history),
-        )
-        yield name, "infidelity", infidelity(game, found, seed=user).relative
-        yield name, "sparsity", sparsity(found)
-        yield name, "tau with Shapley", kendall(found.values, truth)
+        for measure, value in _faithful(asked, user, found, scales):
+            yield name, measure, value
+        yield name, "tau with Shapley", kendall(found.values, truth.values)
         if name not in ORDERS_ONLY:
             yield name, "completeness gap", completeness(found, floor=0.1)
-            yield name, "Shapley error", relative_error(found.values, truth)
+            yield name, "Shapley error", relative_error(found.values, truth.values)
         if again is not None:
             yield from _again(name, make, asked, user, found, again)
 
 
+# measure -> its curve, and whether the curve of the best order falls
+CURVES = {"deletion": (deletion_curve, True), "insertion": (insertion_curve, False)}
+
+
+def _scales(game: Game, user: int) -> dict[str, tuple[float, float]]:
+    """(area of random orders, area of the best order) of each curve of a game."""
+    scales = {}
+    for measure, (curve, falls) in CURVES.items():
+        chance = chance_area(game, curve, seed=user)
+        best = curve(game, oracle_order(game, falls, bins=10))
+        scales[measure] = chance, area(best)
+    return scales
+
+
+def _faithful(
+    asked: Asked, user: int, found: Explanation, scales: dict[str, tuple[float, float]]
+) -> Iterator[tuple[str, float]]:
+    """(measure, value) of how true one explanation is to the model."""
+    game = asked.game
+    best_first = order(found)
+    for measure, (curve, _) in CURVES.items():
+        chance, best = scales[measure]
+        own = area(curve(game, best_first))
+        yield measure, share_of_possible(own, chance, best)
+    place = partial(ranks, asked.model, asked.history, asked.item)
+    stays = pos_neg(place, best_first, K)
+    yield "pos@10", stays.pos
+    yield "neg@10", stays.neg
+    gone = films_until_gone(place, best_first, K)
+    # an item that never leaves the list costs the whole history
+    yield "films until gone", 1.0 if gone is None else gone / len(asked.history)
+    yield "infidelity", infidelity(game, found, seed=user).relative
+    yield "sparsity", sparsity(found)
+
+
 def _again(
-    name: str, make: Callable, asked: Asked, user: int, found: Explanation, again: Asked
-) -> Iterator[tuple]:
+    name: str,
+    make: Explainer,
+    asked: Asked,
+    user: int,
+    found: Explanation,
+    again: Asked,
+) -> Iterator[tuple[str, str, float]]:
     """Measures for which the explainer works several times."""
-    others = (
-        [make(asked, user + 1000 * n) for n in (1, 2)]
-        if name in SEEDED | {"random"}
-        else [found]
-    )
+    others = [found]
+    if name in SEEDED | {"random"}:
+        others = [make(asked, user + 1000 * n) for n in (1, 2)]
     yield name, "stability", stability([found, *others]).jaccard
-    yield (
-        name,
-        "sensitivity",
-        sensitivity(
-            lambda h: make(asked.with_history(h), user), asked.history, 2, user
-        ).mean,
-    )
+
+    def explained(history: np.ndarray) -> Explanation:
+        return make(asked.with_history(history), user)
+
+    moved = sensitivity(explained, asked.history, 2, user)
+    yield name, "sensitivity", moved.mean
     yield name, "randomised weights", randomised_weights(found, make(again, user))
 
 
 def model_rows(name: str) -> pd.DataFrame:
-    """All marks of all explainers on one model: model, explainer, measure, user, value."""
-    model, untrained = (
-        zoo.load(name),
-        None if name == "ease" else zoo.build(name, seed=1),
-    )
+    """All marks of all explainers on one model, in columns COLUMNS."""
+    model = zoo.load(name)
+    # a closed form has no weights to draw
+    untrained = None if name == "ease" else zoo.build(name, seed=1)
     rows = []
     for user, asked in enumerate(questions(model, zoo.split(), USERS)):
         again = asked if untrained is None else replace(asked, model=untrained)
         marks = marks_of(asked, user, model, again if user < FEW else None)
-        rows += [
-            (name, explainer, measure, user, value)
-            for explainer, measure, value in marks
-            if not (untrained is None and measure == "randomised weights")
-        ]
-    return pd.DataFrame(
-        rows, columns=["model", "explainer", "measure", "user", "value"]
-    )
+        for explainer, measure, value in marks:
+            if untrained is None and measure == "randomised weights":
+                continue
+            rows.append((name, explainer, measure, user, value))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-# -- the planted truth
-# --------------------------------------------------------------------------------------------
+# -- the planted truth -----------------------------------------------------------------
 
 
 def shop_rows(name: str) -> pd.DataFrame:
-    """Marks against the shop's true reasons: explaining the shop itself, or a model
-    trained on its log.
+    """Marks against the shop's true reasons.
+
+    Explained is the shop itself ("itself"), or a model trained on its log.
     """
-    shop, data, rows = Shop(), load_shop(), []
+    shop = Shop()
+    data = load_shop()
     model = None if name == "itself" else train_on_shop(name)
-    purchases = [
-        part["item"].to_numpy()
-        for _, part in data.purchases().interactions.groupby("user")
-    ]
+    by_user = data.purchases().interactions.groupby("user")
+    purchases = [part["item"].to_numpy() for _, part in by_user]
     counts = np.bincount(np.concatenate(purchases), minlength=shop.n_items)
     columns = unit_columns(purchases, shop.n_items)
+    rows = []
     for user, case in enumerate(planted_cases(shop, data, CASES)):
-        own = shop_game(shop, case.owned, case.item) if model is None else None
+        own = None
+        if model is None:
+            own = shop_game(shop, case.owned, case.item)
         asked = Asked(model, case.owned, case.item, counts, columns, [], own)
-        white = [
-            n
-            for n in EXPLAINERS
-            if n not in BLACK_BOX
-            and n != "expected gradients"
-            and model
-            and can(n, model)
-        ]
-        for explainer in (*BLACK_BOX, *white):
-            mark = agreement_with_truth(EXPLAINERS[explainer](asked, user), case.truth)
-            for measure, value in zip(
-                ("tau", "found", "misplaced"), mark[:3], strict=True
-            ):
-                rows.append(
-                    (f"shop: {name}", explainer, f"planted {measure}", user, value)
-                )
-            rows.append(
-                (
-                    f"shop: {name}",
-                    explainer,
-                    f"planted found, {case.trap}",
-                    user,
-                    mark.found,
-                )
-            )
-    return pd.DataFrame(
-        rows, columns=["model", "explainer", "measure", "user", "value"]
-    )
+        for explainer in _on_shop(model):
+            found = EXPLAINERS[explainer](asked, user)
+            for measure, value in _true_to_shop(found, case).items():
+                rows.append((f"shop: {name}", explainer, measure, user, value))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _true_to_shop(found: Explanation, case: Any) -> dict[str, float]:
+    """Measure -> value of an explanation of a choice in the shop."""
+    mark = agreement_with_truth(found, case.truth)
+    return {
+        "planted tau": mark.tau,
+        "planted found": mark.found,
+        "planted misplaced": mark.misplaced,
+        f"planted found, {case.trap}": mark.found,
+    }
+
+
+def _on_shop(model: Any | None) -> list[str]:
+    """The explainers that apply to a model of the shop's log, or to the shop itself."""
+    names = list(BLACK_BOX)
+    if model is None:
+        return names
+    for name in EXPLAINERS:
+        # the shop's questions come without a background to expect over
+        if name in BLACK_BOX or name == "expected gradients":
+            continue
+        if can(name, model):
+            names.append(name)
+    return names
 
 
 def roar_rows() -> pd.DataFrame:
-    """Remove-and-retrain once, with EASE: NDCG@10 of validation users after a third of
-    each history went.
+    """Remove-and-retrain once, with EASE, in columns COLUMNS.
+
+    The value is NDCG@10 of a validation user after a third of each history went.
     """
     explainers = {
         "Shapley (ours)": explain,
         "most recent": lambda m, h, i: most_recent(history_game(m, h, i)),
         "least Shapley": lambda m, h, i: _turned(explain(m, h, i)),
     }
-    setting = zoo.spec("ease").settings
-    table = roar(
-        explainers, zoo.split(), lambda h, n: EASE(**setting).fit(h, n), share=1 / 3
-    )
+    settings = zoo.spec("ease").settings
+
+    def train(histories: list[np.ndarray], n_items: int) -> EASE:
+        return EASE(**settings).fit(histories, n_items)
+
+    table = roar(explainers, zoo.split(), train, share=1 / 3)
     rows = table.reset_index().melt("user", var_name="explainer")
-    return rows.assign(model="ease", measure="ROAR NDCG@10")[
-        ["model", "explainer", "measure", "user", "value"]
-    ]
+    return rows.assign(model="ease", measure="ROAR NDCG@10")[COLUMNS]
 
 
 def _turned(found: Explanation) -> Explanation:
+    """An explanation with its order turned round: the least film first."""
     return Explanation(
         found.players,
         found.target,
@@ -406,13 +431,14 @@ def _turned(found: Explanation) -> Explanation:
     )
 
 
-# -- tables
-# -------------------------------------------------------------------------------------------------------
+# -- tables ----------------------------------------------------------------------------
 
+ATTENTIVE = ("din", "attention", "gru_attention")
+RECURRENT_OR_ATTENTIVE = ("attention", "gru", "gru_attention")
+ON_SHOP_NETWORKS = ("shop: din", "shop: gru")
+NETWORKS = tuple(name for name in MODELS if name not in NUMBERS)
 # (question in data/bench/README.md, measure, better explainer, other explainer, models,
 # +1 when more is better)
-ATTENTIVE = ("din", "attention", "gru_attention")
-NETWORKS = tuple(name for name in MODELS if name not in NUMBERS)
 QUESTIONS: tuple[tuple[int, str, str, str, tuple[str, ...], int], ...] = (
     (11, "deletion", "Shapley (ours)", "leave-one-out", MODELS, 1),
     (12, "deletion", "Shapley (ours)", "LIME", MODELS, 1),
@@ -421,7 +447,7 @@ QUESTIONS: tuple[tuple[int, str, str, str, tuple[str, ...], int], ...] = (
     (15, "deletion", "attention", "random", ATTENTIVE, 1),
     (16, "deletion", "gradient-weighted attention", "attention", ATTENTIVE, 1),
     (17, "deletion", "most similar", "random", MODELS, 1),
-    (18, "deletion", "most recent", "random", ("attention", "gru", "gru_attention"), 1),
+    (18, "deletion", "most recent", "random", RECURRENT_OR_ATTENTIVE, 1),
     (19, "stability", "LIME", "shap.KernelExplainer", MODELS, 1),
     (20, "pos@10", "Shapley (ours)", "leave-one-out", MODELS, -1),
     (21, "films until gone", "Shapley (ours)", "LIME", MODELS, -1),
@@ -433,71 +459,65 @@ QUESTIONS: tuple[tuple[int, str, str, str, tuple[str, ...], int], ...] = (
         ("shop: itself",),
         1,
     ),
-    (23, "planted found", "Shapley (ours)", "random", ("shop: din", "shop: gru"), 1),
-    (
-        24,
-        "planted found",
-        "Shapley (ours)",
-        "most similar",
-        ("shop: din", "shop: gru"),
-        1,
-    ),
+    (23, "planted found", "Shapley (ours)", "random", ON_SHOP_NETWORKS, 1),
+    (24, "planted found", "Shapley (ours)", "most similar", ON_SHOP_NETWORKS, 1),
 )
 
 
 def tests(rows: pd.DataFrame) -> pd.DataFrame:
-    """Each question's paired difference (in favour of the explainer named first), its
-    interval, p and Holm's p.
+    """Each question's paired difference, its interval, p, Holm's p and the verdict.
 
-    A user counts once, with the mean over the models of the question.
+    Differences are in favour of the explainer named first. A user counts once, with the
+    mean over the models of the question.
     """
-    found = []
+    answers = []
     for number, measure, one, other, models, sign in QUESTIONS:
-        part = rows[
-            (rows["measure"] == measure)
-            & rows["model"].isin(models)
-            & rows["explainer"].isin([one, other])
-        ]
-        table = part.pivot_table(values="value", index="user", columns="explainer")[
-            [one, other]
-        ].dropna()
-        test = paired_tests(sign * table).iloc[0]
-        found.append(
-            {
-                "question": number,
-                "measure": measure,
-                "better": one,
-                "than": other,
-                "models": " ".join(models),
-                "users": len(table),
-                **test[["mean", "low", "high", "p"]],
-            }
-        )
-    table = pd.DataFrame(found)
+        part = rows[(rows["measure"] == measure) & rows["model"].isin(models)]
+        part = part[part["explainer"].isin([one, other])]
+        # (users, 2): only users who have both
+        both = part.pivot_table(values="value", index="user", columns="explainer")
+        both = both[[one, other]].dropna()
+        test = paired_tests(sign * both).iloc[0]
+        answer = {
+            "question": number,
+            "measure": measure,
+            "better": one,
+            "than": other,
+            "models": " ".join(models),
+            "users": len(both),
+            **test[["mean", "low", "high", "p"]],
+        }
+        answers.append(answer)
+    table = pd.DataFrame(answers)
     table["p_holm"] = holm(table["p"].to_numpy())
-    return table.assign(verdict=np.where((table["low"] > 0) & (table["p_holm"] < 0.05), "holds",
-                                         np.where((table["high"] < 0) & (table["p_holm"] < 0.05), "the reverse holds",
-                                                  "not shown")))  # fmt: skip
+    return table.assign(verdict=_verdicts(table))
+
+
+def _verdicts(table: pd.DataFrame) -> np.ndarray:
+    """In words, whether the questions' claims hold at 5%."""
+    significant = table["p_holm"] < 0.05
+    holds = significant & (table["low"] > 0)
+    reverse = significant & (table["high"] < 0)
+    return np.select([holds, reverse], ["holds", "the reverse holds"], "not shown")
 
 
 def board(rows: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
-    """Mean over users with its 95% bootstrap interval: model, explainer, measure, mean,
-    low, high, users.
+    """Mean over users with its 95% bootstrap interval.
+
+    Columns: model, explainer, measure, mean, low, high, users.
     """
-    random, table = np.random.default_rng(0), []
-    for keys, part in rows.dropna().groupby(
-        ["model", "explainer", "measure"], sort=False
-    ):
+    random = np.random.default_rng(0)
+    of = ["model", "explainer", "measure"]
+    table = []
+    for keys, part in rows.dropna().groupby(of, sort=False):
         values = part["value"].to_numpy()
-        means = values[
-            random.integers(len(values), size=(resamples, len(values)))
-        ].mean(axis=1)
-        table.append(
-            (*keys, values.mean(), *np.quantile(means, [0.025, 0.975]), len(values))
-        )
-    return pd.DataFrame(
-        table, columns=["model", "explainer", "measure", "mean", "low", "high", "users"]
-    )
+        n = len(values)
+        # (resamples, users): users drawn with repeats
+        drawn = random.integers(n, size=(resamples, n))
+        means = values[drawn].mean(axis=1)
+        low, high = np.quantile(means, [0.025, 0.975])
+        table.append((*keys, values.mean(), low, high, n))
+    return pd.DataFrame(table, columns=[*of, "mean", "low", "high", "users"])
 
 
 PARTS: dict[str, Callable[[], pd.DataFrame]] = {
@@ -508,21 +528,20 @@ PARTS: dict[str, Callable[[], pd.DataFrame]] = {
 
 
 def main(arguments: list[str] | None = None, store: Store | None = None) -> None:
-    """Make the parts that are not stored yet, each stored when it is whole, then the
-    tables.
-    """
-    asked, store = sys.argv[1:] if arguments is None else arguments, store or Store()
+    """Make the parts that are not stored yet, each stored when whole; then tables."""
+    asked = sys.argv[1:] if arguments is None else arguments
+    store = store or Store()
     path = store.folder / ROWS
-    rows = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["part"])
-    for name in (
-        []
-        if asked == ["tables"]
-        else [n for n in asked or PARTS if n not in set(rows["part"])]
-    ):
+    rows = pd.DataFrame(columns=["part"])
+    if path.exists():
+        rows = pd.read_csv(path)
+    missing = [name for name in asked or PARTS if name not in set(rows["part"])]
+    if asked == ["tables"]:
+        missing = []
+    for name in missing:
         started = time.perf_counter()
-        rows = pd.concat(
-            [rows, PARTS[name]().assign(part=name).round(4)], ignore_index=True
-        )
+        part = PARTS[name]().assign(part=name).round(4)
+        rows = pd.concat([rows, part], ignore_index=True)
         store.write(ROWS, rows)
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     store.write("leaderboard.csv", board(rows).round(4))
