@@ -1,4 +1,4 @@
-"""Splitting ratings into training, validation and test without letting the future leak.
+"""Splitting ratings into training, validation and test, without a leak.
 
 Many MovieLens ratings share their second, and files list them by film within a user, so
 breaking such ties by file order would hand the film's id to every sequence model. Here
@@ -24,9 +24,20 @@ Part = Literal["validation", "test"]
 class Cases:
     """What a recommender is asked, one case per user.
 
-    users: (n,) user codes. histories: n arrays of int32 item codes, oldest first, never
-    empty. targets: n arrays of int32 item codes that should be recommended. left_out:
-    users with something held out but an empty history.
+    Args:
+        users: (n,) user codes.
+        histories: n arrays of int32 item codes, oldest first, never empty.
+        targets: n arrays of int32 item codes that should be recommended.
+        left_out: how many users have something held out but an empty history.
+
+    Example:
+        User 7 saw films 0 and 3 and then film 2, which is to be recommended.
+
+        >>> seen = np.array([0, 3], dtype=np.int32)
+        >>> wanted = np.array([2], dtype=np.int32)
+        >>> cases = Cases(np.array([7]), [seen], [wanted])
+        >>> len(cases), cases.targets[0].tolist(), cases.left_out
+        (1, [2], 0)
     """
 
     users: np.ndarray
@@ -42,11 +53,16 @@ class Cases:
 class Split:
     """Ratings in three disjoint parts, in codes 0..n-1 instead of the ids of the file.
 
-    items, users: one row per code (index `code`), columns as in the Dataset. Codes
-    follow the sorted ids. train, validation, test: columns user, item, value, time (and
-    behaviour, if there is one), user by user, oldest first, and place, the number of
-    the event in its user's whole history. fold_in: True if a case asks for a user's
-    very last item given everything before it (`global_time`).
+    Args:
+        name: of the way of splitting.
+        items, users: one row per code (index `code`), columns as in the Dataset. Codes
+            follow the sorted ids.
+        train, validation, test: columns user, item, value, time (and behaviour, if
+            there is one), user by user, oldest first, and place, the number of the
+            event in its user's whole history.
+        tie_seed: the seed that ordered events of the same second.
+        fold_in: True if a case asks for a user's very last item given everything before
+            it (`global_time`).
     """
 
     name: str
@@ -70,19 +86,21 @@ class Split:
 
     @cached_property
     def titles(self) -> np.ndarray:
-        """(n_items,) names such as "Toy Story (1995)"; films that would share a name
-        get their id in brackets.
+        """(n_items,) names such as "Toy Story (1995)".
+
+        Films that would share a name get their id in brackets.
         """
         year = self.items["year"].astype("string")
-        names = self.items["title"].astype("string") + (" (" + year + ")").fillna("")
-        twins = names.duplicated(keep=False)
-        return names.where(
-            ~twins, names + " [" + self.items["item"].astype("string") + "]"
-        ).to_numpy(dtype=str)
+        year_in_brackets = (" (" + year + ")").fillna("")
+        names = self.items["title"].astype("string") + year_in_brackets
+        shared = names.duplicated(keep=False)
+        with_id = names + " [" + self.items["item"].astype("string") + "]"
+        return names.where(~shared, with_id).to_numpy(dtype=str)
 
     def train_histories(self) -> list[np.ndarray]:
-        """The training items of every user code as int32 arrays, oldest first; empty
-        for users without any.
+        """The training items of every user code, as int32 arrays, oldest first.
+
+        A user without training events has an empty array.
         """
         return _by_user(self.train, self.n_users)
 
@@ -94,6 +112,9 @@ class Split:
         last event lies in the part; history = all they did before, target = that last
         item. A target may be an item which the training part never shows.
 
+        Args:
+            part: "validation" or "test".
+
         Raises:
             ValueError: the part is neither "validation" nor "test".
         """
@@ -101,63 +122,86 @@ class Split:
             raise ValueError(f"part={part!r}: choose 'validation' or 'test'")
         if self.fold_in:
             return self._last_items(part)
-        known = [self.train] if part == "validation" else [self.train, self.validation]
-        return self._ask(pd.concat(known), getattr(self, part))
+        if part == "validation":
+            return self._ask(self.train, self.validation)
+        # the final models are asked about the test part with all that came before it
+        known = pd.concat([self.train, self.validation])
+        return self._ask(known, self.test)
 
     def _last_items(self, part: Part) -> Cases:
-        """Cases of `global_time`: the last item of each user whose last event lies in
-        the part.
-        """
-        parts = ("train", "validation", "test")
-        events = in_place(
-            pd.concat([getattr(self, name).assign(part=name) for name in parts])
-        )
+        """Cases of `global_time`: last items of the users whose last event is here."""
+        parts = {
+            "train": self.train,
+            "validation": self.validation,
+            "test": self.test,
+        }
+        labelled = [events.assign(part=name) for name, events in parts.items()]
+        events = in_place(pd.concat(labelled))
         last = ~events["user"].duplicated(keep="last")
-        return self._ask(events[~last], events[last & (events["part"] == part)])
+        in_part = events["part"] == part
+        return self._ask(events[~last], events[last & in_part])
 
     def _ask(self, known: pd.DataFrame, asked: pd.DataFrame) -> Cases:
+        """The users with something asked and something known, as cases."""
         histories = _by_user(in_place(known), self.n_users)
         targets = _by_user(asked, self.n_users)
         held_out = [user for user in range(self.n_users) if len(targets[user])]
+        # without a history there is nothing to recommend from: counted, not asked
         users = [user for user in held_out if len(histories[user])]
-        chosen = [histories[user] for user in users], [targets[user] for user in users]
         return Cases(
-            np.array(users, dtype=np.int64),
-            *chosen,
+            users=np.array(users, dtype=np.int64),
+            histories=[histories[user] for user in users],
+            targets=[targets[user] for user in users],
             left_out=len(held_out) - len(users),
         )
 
 
 def k_core(dataset: Dataset, k: int = 5) -> Dataset:
-    """Drop users and items with fewer than k events, again and again until nobody is
-    left to drop.
+    """Drop users and items with fewer than k events, until all that are left have k.
+
+    Dropping an item takes events from its users, so it is done again and again.
+
+    Args:
+        dataset: any ratings.
+        k: the least number of events of a user and of an item.
+
+    Returns:
+        A data set with the remaining events, items and users.
 
     Raises:
         DataError: nothing is left.
+
+    Example:
+        User 3 has one event only; without it, film 30 has none.
+
+        >>> events = pd.DataFrame({"user": [1, 1, 2, 2, 3]})
+        >>> events["item"] = [10, 20, 10, 20, 30]
+        >>> items = pd.DataFrame({"item": [10, 20, 30]})
+        >>> users = pd.DataFrame({"user": [1, 2, 3]})
+        >>> small = k_core(Dataset("log", events, items, users), k=2)
+        >>> small.name, small.items["item"].tolist(), small.users["user"].tolist()
+        ('log, 2-core', [10, 20], [1, 2])
     """
     events = core(dataset.interactions, k)
     if events.empty:
         raise DataError(
             f"{dataset.name}: no user and item have {k} events each; choose a smaller k"
         )
-    items = dataset.items[dataset.items["item"].isin(events["item"])].reset_index(
-        drop=True
-    )
-    users = dataset.users[dataset.users["user"].isin(events["user"])].reset_index(
-        drop=True
-    )
+    item_is_left = dataset.items["item"].isin(events["item"])
+    user_is_left = dataset.users["user"].isin(events["user"])
     return replace(
         dataset,
         name=f"{dataset.name}, {k}-core",
         interactions=events.reset_index(drop=True),
-        items=items,
-        users=users,
+        items=dataset.items[item_is_left].reset_index(drop=True),
+        users=dataset.users[user_is_left].reset_index(drop=True),
     )
 
 
 def core(events: pd.DataFrame, k: int) -> pd.DataFrame:
-    """The k-core of a table of events: what is left when nobody is left to drop; it may
-    be nothing.
+    """The events of the k-core, from a table with columns user and item.
+
+    The result may be empty.
     """
     while True:
         kept = events[at_least(events["user"], k) & at_least(events["item"], k)]
@@ -167,13 +211,15 @@ def core(events: pd.DataFrame, k: int) -> pd.DataFrame:
 
 
 def at_least(ids: pd.Series, k: int) -> pd.Series:
-    """Whether the id of each row is there k times or more."""
+    """Whether the id of each row occurs k times or more: a boolean per row."""
     return ids.groupby(ids).transform("size") >= k
 
 
 def in_time_order(interactions: pd.DataFrame, tie_seed: int = 0) -> pd.DataFrame:
-    """Sort by user, then time, then a seeded hash of (user, item): independent of the
-    order of the rows.
+    """Sort by user, then time, then a seeded hash of (user, item).
+
+    The result does not depend on the order of the rows. Repeated events of a log, which
+    share all three, are ordered by the other columns.
     """
     keyed = interactions.assign(
         tie=tie_hash(interactions["user"], interactions["item"], tie_seed)
@@ -187,12 +233,30 @@ def in_time_order(interactions: pd.DataFrame, tie_seed: int = 0) -> pd.DataFrame
 
 
 def tie_hash(user: pd.Series, item: pd.Series, seed: int) -> np.ndarray:
-    """(n,) uint64 pseudo-random numbers which depend on nothing but (user, item, seed).
+    """Pseudo-random numbers which depend on nothing but (user, item, seed).
 
     Source: the finaliser of SplitMix64 (Steele, Lea and Flood 2014,
     doi:10.1145/2660193.2660195), chained.
+
+    Args:
+        user, item: n ids each, whole numbers or texts.
+        seed: a whole number.
+
+    Returns:
+        (n,) uint64.
+
+    Raises:
+        ValueError: the two have different lengths.
+
+    Example:
+        The same pair has the same number, whatever the row.
+
+        >>> hashes = tie_hash(pd.Series([1, 1, 1]), pd.Series([5, 6, 5]), seed=0)
+        >>> bool(hashes[0] == hashes[2]), bool(hashes[0] == hashes[1])
+        (True, False)
     """
-    state = _mix(np.full(len(user), seed, dtype=np.int64).astype(np.uint64))
+    seeds = np.full(len(user), seed, dtype=np.int64)
+    state = _mix(seeds.astype(np.uint64))
     for ids in (user, item):
         state = _mix(state ^ _as_numbers(ids))
     return state
@@ -204,43 +268,85 @@ def leave_last_out(dataset: Dataset, tie_seed: int = 0) -> Split:
     Users with fewer than three events stay in the training part whole: nothing would be
     left to predict from.
 
+    Args:
+        dataset: ratings with times.
+        tie_seed: orders events of the same second.
+
+    Returns:
+        The three parts, in codes.
+
     Raises:
         DataError: the data set has no times.
+
+    Example:
+        >>> events = pd.DataFrame({"user": [1] * 4, "item": [10, 20, 30, 40]})
+        >>> events["time"] = [4, 3, 2, 1]
+        >>> items = pd.DataFrame({"item": [10, 20, 30, 40]})
+        >>> users = pd.DataFrame({"user": [1]})
+        >>> split = leave_last_out(Dataset("log", events, items, users))
+        >>> split.train["item"].tolist()  # codes: film 40 is 3, film 10 is 0
+        [3, 2]
+        >>> split.validation["item"].tolist(), split.test["item"].tolist()
+        ([1], [0])
     """
     _need_times(dataset, "leave_last_out")
     events = in_time_order(dataset.interactions, tie_seed)
-    from_end = events.groupby("user").cumcount(ascending=False).to_numpy()
-    count = events.groupby("user")["item"].transform("size").to_numpy()
-    part = np.where(count < 3, 0, np.select([from_end == 0, from_end == 1], [2, 1], 0))
+    by_user = events.groupby("user")
+    from_end = by_user.cumcount(ascending=False).to_numpy()
+    count = by_user["item"].transform("size").to_numpy()
+    # 0 = train, 1 = validation, 2 = test
+    part = np.select([from_end == 0, from_end == 1], [2, 1], 0)
+    part = np.where(count < 3, 0, part)
     return _split("leave-last-out", dataset, events, part, tie_seed)
 
 
 def global_time(
     dataset: Dataset, validation: float = 0.1, test: float = 0.1, tie_seed: int = 0
 ) -> Split:
-    """Cut the calendar twice: the newest `test` share of all events, the `validation`
-    share before it, the rest.
+    """Cut the calendar twice: the newest events are for test, those before validate.
 
     Models learn from events before the first cut only, so no parameter has seen the
     future; see `Split.cases` for what is asked. Events in the second of a cut all go to
     the later part. Users without earlier events are left out of the cases and counted
     there.
 
+    Args:
+        dataset: ratings with times.
+        validation, test: shares of all events, above 0, together below 1.
+        tie_seed: orders events of the same second.
+
+    Returns:
+        The three parts, in codes.
+
     Raises:
         DataError: the data set has no times, or so few that a part would be empty.
         ValueError: the shares are not between 0 and 1.
+
+    Example:
+        >>> events = pd.DataFrame({"user": [1, 1, 1, 2], "item": [10, 20, 30, 10]})
+        >>> events["time"] = [1, 2, 4, 3]
+        >>> items = pd.DataFrame({"item": [10, 20, 30]})
+        >>> users = pd.DataFrame({"user": [1, 2]})
+        >>> log = Dataset("log", events, items, users)
+        >>> split = global_time(log, validation=0.25, test=0.25)
+        >>> split.train["time"].tolist(), split.validation["time"].tolist()
+        ([1, 2], [3])
+        >>> split.cases("validation").left_out  # user 2 has done nothing before
+        1
     """
     _check_shares(validation, test)
     _need_times(dataset, "global_time")
     events = in_time_order(dataset.interactions, tie_seed)
+    time = events["time"].to_numpy()
     shares = np.array([1 - validation - test, 1 - test])
-    cuts = np.sort(events["time"].to_numpy())[
-        np.floor(len(events) * shares).astype(np.int64)
-    ]
-    part = np.searchsorted(cuts, events["time"].to_numpy(), side="right")
+    first_rows = np.floor(len(events) * shares).astype(np.int64)
+    cuts = np.sort(time)[first_rows]
+    # side="right": the second of a cut belongs to the later part
+    part = np.searchsorted(cuts, time, side="right")
     if len(np.unique(part)) < 3:
         raise DataError(
-            f"{dataset.name}: too few different times for global_time; use random_per_user"
+            f"{dataset.name}: too few different times for global_time; "
+            "use random_per_user"
         )
     return _split("global time", dataset, events, part, tie_seed, fold_in=True)
 
@@ -248,26 +354,44 @@ def global_time(
 def random_per_user(
     dataset: Dataset, validation: float = 0.1, test: float = 0.25, seed: int = 0
 ) -> Split:
-    """Hold out random shares of each user's events (stratified by user, rounded half
-    up).
+    """Hold out random shares of each user's events, rounded half up.
 
     A user who would be left without a training event stays in the training part whole.
     The past may be predicted from the future here: right for questions about taste,
     wrong for claims about forecasting.
 
+    Args:
+        dataset: ratings, with times or without.
+        validation, test: shares of a user's events, above 0, together below 1.
+        seed: chooses the events.
+
+    Returns:
+        The three parts, in codes.
+
     Raises:
         ValueError: the shares are not between 0 and 1.
+
+    Example:
+        >>> events = pd.DataFrame({"user": [1] * 8, "item": range(8), "time": [0] * 8})
+        >>> items = pd.DataFrame({"item": range(8)})
+        >>> users = pd.DataFrame({"user": [1]})
+        >>> split = random_per_user(Dataset("log", events, items, users))
+        >>> len(split.train), len(split.validation), len(split.test)
+        (5, 1, 2)
     """
     _check_shares(validation, test)
     events = in_time_order(dataset.interactions, seed)
-    draw = pd.Series(tie_hash(events["user"], events["item"], seed + 1)).groupby(
-        events["user"]
-    )
-    rank = draw.rank(method="first").to_numpy() - 1
-    count = draw.transform("size").to_numpy()
-    tested, validated = (np.floor(count * share + 0.5) for share in (test, validation))
-    part = np.select([rank < tested, rank < tested + validated], [2, 1], 0)
-    part[tested + validated >= count] = 0
+    draw = pd.Series(tie_hash(events["user"], events["item"], seed + 1))
+    by_user = draw.groupby(events["user"])
+    rank = by_user.rank(method="first").to_numpy() - 1
+    count = by_user.transform("size").to_numpy()
+    # np.rint would round halves to the even number
+    tested = np.floor(count * test + 0.5)
+    validated = np.floor(count * validation + 0.5)
+    held_out = tested + validated
+    # 0 = train, 1 = validation, 2 = test
+    part = np.select([rank < tested, rank < held_out], [2, 1], 0)
+    part[held_out >= count] = 0
     return _split("random per user", dataset, events, part, seed)
 
 
@@ -279,59 +403,57 @@ def _split(
     seed: int,
     fold_in: bool = False,
 ) -> Split:
-    """Number users and items by their sorted ids and take the parts 0 (train), 1
-    (validation), 2 (test) apart.
+    """Number users and items by their sorted ids and take the parts apart.
+
+    part: 0 (train), 1 (validation) or 2 (test) for each event.
     """
     user_ids, users = np.unique(events["user"].to_numpy(), return_inverse=True)
     item_ids, items = np.unique(events["item"].to_numpy(), return_inverse=True)
-    place = events.groupby("user").cumcount().astype(np.int32)
+    place = events.groupby("user").cumcount()
     coded = events.assign(
-        user=users.astype(np.int32), item=items.astype(np.int32), place=place
-    )
-    train, validation, test = (
-        coded[part == number].reset_index(drop=True) for number in range(3)
+        user=users.astype(np.int32),
+        item=items.astype(np.int32),
+        place=place.astype(np.int32),
     )
     return Split(
         name,
-        _by_code(dataset.items, "item", item_ids),
-        _by_code(dataset.users, "user", user_ids),
-        train,
-        validation,
-        test,
-        seed,
-        fold_in,
+        items=_by_code(dataset.items, "item", item_ids),
+        users=_by_code(dataset.users, "user", user_ids),
+        train=coded[part == 0].reset_index(drop=True),
+        validation=coded[part == 1].reset_index(drop=True),
+        test=coded[part == 2].reset_index(drop=True),
+        tie_seed=seed,
+        fold_in=fold_in,
     )
 
 
 def _by_code(table: pd.DataFrame, key: str, ids: np.ndarray) -> pd.DataFrame:
     """The rows of the ids, in their order; the index is the code."""
-    return (
-        table.set_index(key)
-        .reindex(ids)
-        .rename_axis(key)
-        .reset_index()
-        .rename_axis("code")
-    )
+    rows = table.set_index(key).reindex(ids).rename_axis(key)
+    return rows.reset_index().rename_axis("code")
 
 
 def in_place(events: pd.DataFrame) -> pd.DataFrame:
-    """Events of several parts in each user's own order, ties as broken once by the
-    split.
-    """
+    """Events of several parts in each user's own order, as the split numbered them."""
     return events.sort_values(["user", "place"], kind="stable", ignore_index=True)
 
 
 def _by_user(events: pd.DataFrame, n_users: int) -> list[np.ndarray]:
     """Item codes of each user as int32 arrays; the events must be sorted by user."""
-    ends = np.cumsum(np.bincount(events["user"], minlength=n_users))
-    return np.split(events["item"].to_numpy(dtype=np.int32), ends[:-1])
+    counts = np.bincount(events["user"], minlength=n_users)
+    ends = np.cumsum(counts)
+    items = events["item"].to_numpy(dtype=np.int32)
+    # np.split wants the places between users; behind the last there is none
+    return np.split(items, ends[:-1])
 
 
 def _mix(state: np.ndarray) -> np.ndarray:
     """One step of SplitMix64 on uint64, wrapping on overflow."""
     state = state + np.uint64(0x9E3779B97F4A7C15)
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    state = state ^ (state >> np.uint64(30))
+    state = state * np.uint64(0xBF58476D1CE4E5B9)
+    state = state ^ (state >> np.uint64(27))
+    state = state * np.uint64(0x94D049BB133111EB)
     return state ^ (state >> np.uint64(31))
 
 
@@ -339,19 +461,26 @@ def _as_numbers(ids: pd.Series) -> np.ndarray:
     """Integer ids as uint64; text ids hashed to uint64, equal in every process."""
     if pd.api.types.is_integer_dtype(ids):
         return ids.to_numpy(dtype=np.int64).astype(np.uint64)
-    return pd.util.hash_array(ids.astype(str).to_numpy(dtype=object), categorize=False)
+    # Python's own hash of a text differs from process to process
+    texts = ids.astype(str).to_numpy(dtype=object)
+    return pd.util.hash_array(texts, categorize=False)
 
 
 def _need_times(dataset: Dataset, name: str) -> None:
+    """Raise DataError if the events of a data set cannot be put in order."""
     if not dataset.has_times:
         raise DataError(
-            f"{dataset.name} has no times, so {name} cannot order it: use random_per_user, or load it "
+            f"{dataset.name} has no times, so {name} cannot order it: use "
+            "random_per_user, or load it "
             "with load_interactions(..., time='your time column')"
         )
 
 
 def _check_shares(validation: float, test: float) -> None:
-    if not (0 < validation < 1 and 0 < test < 1 and validation + test < 1):
+    """Raise ValueError unless each part would get something."""
+    each_is_a_share = 0 < validation < 1 and 0 < test < 1
+    if not each_is_a_share or validation + test >= 1:
         raise ValueError(
-            f"validation={validation} and test={test}: both must be above 0 and together below 1"
+            f"validation={validation} and test={test}: both must be above 0 "
+            "and together below 1"
         )
