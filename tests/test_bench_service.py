@@ -4,12 +4,13 @@ the one against the truth.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 from serving import served, service
 
@@ -69,7 +70,7 @@ def test_the_table_holds_every_figure(
     def here() -> Iterator[
         bench.Started
     ]:  # a service in this process; the real start is tested with README's command
-        yield bench.Started(address, 1.0, psutil.Process())
+        yield bench.Started(address, 1.0, SimpleNamespace(pid=os.getpid()))
 
     monkeypatch.setattr(bench, "started", here)
     monkeypatch.setattr(bench, "WARM", 1)

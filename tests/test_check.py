@@ -225,7 +225,7 @@ def test_findings_are_complete() -> None:
 
 def test_a_bare_python_runs_the_check() -> None:
     command = [sys.executable, "-S", "-m", "xrec_utils.check"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert run.returncode == 1 and run.stderr == ""
     assert "FAIL  packages                   nothing is installed yet" in run.stdout
 

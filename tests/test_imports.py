@@ -12,7 +12,7 @@ from xrec_utils.paths import ROOT
 # from the foundation up; a module imports only from levels before its own, or from its
 # own level without a circle
 LEVELS = [
-    {"paths", "files", "keras_start"},
+    {"paths", "files", "processes", "keras_start"},
     {"tables", "editions", "fetch", "data", "splits", "shop", "shop_log"},
     {"contract", "metrics"},
     {"prompts", "replies", "llama", "llm", "llm_text", "llm_encoder", "llm_endpoint"},

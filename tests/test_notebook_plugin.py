@@ -63,6 +63,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
         env=environment,
         capture_output=True,
         text=True,
+        timeout=300,
     ).stdout
 
 

@@ -13,7 +13,11 @@ from xrec_utils.keras_start import keras, without_known_lines
 def test_a_fresh_start_writes_nothing_on_standard_error():
     code = "import xrec_utils.keras_start as s; s.tf.function(lambda x: x + 1, jit_compile=True)(s.tf.zeros(2))"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     assert done.stderr == ""
 

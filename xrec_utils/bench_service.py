@@ -13,7 +13,6 @@ import argparse
 import http.client
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -32,10 +31,12 @@ from xrec_utils.explain.many import explain_many
 from xrec_utils.files import replace_text
 from xrec_utils.metrics import top_k
 from xrec_utils.paths import DATA, ROOT
+from xrec_utils.processes import end, first_line
 
 RESULT = DATA / "bench" / "service.csv"
 FILMS, K, CLIENTS = 100, 10, 50
 WARM = 20  # questions before the clock runs
+PATIENCE = 120  # seconds without a byte after which a connection counts as lost
 
 
 class Started(NamedTuple):
@@ -45,13 +46,13 @@ class Started(NamedTuple):
 
     address: str
     seconds: float
-    process: psutil.Process
+    process: subprocess.Popen[str]
 
 
 @contextmanager
 def started(port: str = "0") -> Iterator[Started]:
-    """Start the service and stop it, as Ctrl-C would, at the end. Raises RuntimeError
-    if it does not come up.
+    """Start the service and end it at the end. Raises RuntimeError if it does not come
+    up.
     """
     environment = {
         **os.environ,
@@ -64,15 +65,15 @@ def started(port: str = "0") -> Iterator[Started]:
         command, env=environment, text=True, stdout=subprocess.PIPE
     ) as process:
         try:
-            line = process.stdout.readline()
+            line = first_line(process)
             if "http://" not in line:
                 raise RuntimeError(
                     "the service did not start; its message stands above"
                 )
             address = line.split("http://")[1].split()[0]
-            yield Started(address, perf_counter() - start, psutil.Process(process.pid))
+            yield Started(address, perf_counter() - start, process)
         finally:
-            process.send_signal(signal.SIGINT)
+            end(process)
 
 
 def histories(n: int, seed: int = 0) -> list[np.ndarray]:
@@ -101,7 +102,7 @@ class Client:
     """One connection, kept open."""
 
     def __init__(self, address: str) -> None:
-        self.connection = http.client.HTTPConnection(address, timeout=120)
+        self.connection = http.client.HTTPConnection(address, timeout=PATIENCE)
 
     def ask(self, body: bytes) -> tuple[float, bool]:
         """Seconds until the last byte of the answer, and whether it is whole, fresh and
@@ -153,11 +154,11 @@ def many_clients(
                 wrong.append(0.0)
                 client = Client(address)
 
-    threads = [threading.Thread(target=run) for _ in range(clients)]
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(seconds + 2 * PATIENCE)
     return np.array(taken), len(wrong), perf_counter() - start
 
 
@@ -210,7 +211,8 @@ def measure(seconds: float, asked: int, checked: int) -> pd.DataFrame:
             ("seconds", whole), ("questions", len(times) + wrong), ("errors", wrong),
             ("answers per second", len(times) / whole), ("median ms", 1e3 * np.median(times)),
             ("99th percentile ms", 1e3 * np.quantile(times, 0.99)))]  # fmt: skip
-        rows.append(("all", "MB after all", service.process.memory_info().rss / 2**20))
+        memory = psutil.Process(service.process.pid).memory_info().rss
+        rows.append(("all", "MB after all", memory / 2**20))
     rows += [
         ("dae", name, value)
         for name, value in stated_error(histories(checked, seed=2)).items()

