@@ -1,13 +1,19 @@
-"""`make bench`: the tuning and quality tables, one stored row per run, so that an
-interrupted bench goes on.
+"""`make bench`: the tuning and quality tables.
 
-    python -m xrec_utils.bench                 everything that is still missing, then the tables
-    python -m xrec_utils.bench tune [MODEL..]  try the settings that were not tried yet, on validation only
+There is one stored row per run, so that an interrupted bench goes on.
+
+    python -m xrec_utils.bench                 everything that is still missing, then
+                                               the tables
+    python -m xrec_utils.bench tune [MODEL..]  try the settings that were not tried yet,
+                                               on validation only
     python -m xrec_utils.bench run [MODEL..]   make the runs that are not stored yet
     python -m xrec_utils.bench tables          the tables from the stored rows
-    python -m xrec_utils.bench quick           a few fast runs into a temporary folder, compared with the stored rows
-    python -m xrec_utils.bench cost [MODEL..]  time one run of each model that has no seconds; the machine must be idle
-    python -m xrec_utils.bench rerun           random stored rows made again and compared (--count 5)
+    python -m xrec_utils.bench quick           a few fast runs into a temporary folder,
+                                               compared with the stored rows
+    python -m xrec_utils.bench cost [MODEL..]  time one run of each model that has no
+                                               seconds; the machine must be idle
+    python -m xrec_utils.bench rerun           random stored rows made again and
+                                               compared (--count 5)
 
 `--dataset`, `--protocol` and `--seeds 2` narrow tune, run and cost down. Rules kept
 here and nowhere else: every model gets the same number of settings to try; settings and
@@ -40,16 +46,13 @@ from xrec_utils.bench_tables import write_tables
 
 SEEDS = 5
 HISTORY_MODELS = tuple(name for name in zoo.SPECS if name not in zoo.FEATURE_MODELS)
-HOME = (
-    "movielens-small",
-    "leave-last-out",
-)  # where the settings in the zoo were chosen
+HOME = ("movielens-small", "leave-last-out")  # where the zoo's settings were chosen
+Key = tuple[str, str, str, int]  # data set, protocol, model, seed
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which models are measured on a data set under a protocol, and with how many
-    seeds.
+    """Which models are measured on a data set under a protocol, with how many seeds.
 
     tuned: settings are chosen for it anew.
     """
@@ -62,84 +65,58 @@ class Plan:
 
     def keys(
         self, models: Iterable[str] = (), seeds: Iterable[int] = (0,)
-    ) -> list[tuple[str, str, str, int]]:
-        """Keys of the runs of the named models (of all for none) that can be made here,
-        seed by seed.
+    ) -> list[Key]:
+        """Keys of the runs that can be made here, seed by seed.
+
+        models: those wanted; all for none.
         """
-        wanted = [
-            name
-            for name in self.models
-            if (not models or name in models) and installed(name)
-        ]
-        return [
-            (self.dataset, self.protocol, name, seed)
-            for seed in seeds
-            if seed < self.seeds
-            for name in wanted
-        ]
+        wanted = [name for name in self.models if not models or name in models]
+        wanted = [name for name in wanted if installed(name)]
+        keys = []
+        # seed by seed: a bench that is interrupted has measured every model once
+        for seed in seeds:
+            if seed < self.seeds:
+                keys += [(self.dataset, self.protocol, name, seed) for name in wanted]
+        return keys
 
 
-def _of_zoo(*names: str) -> tuple[str, ...]:
-    return tuple(name for name in names if name in HISTORY_MODELS)
-
-
+# din is in the zoo for its closed form; it waits for a tuning of its own
+AT_HOME = tuple(name for name in HISTORY_MODELS if name != "din")
+IN_TIME = ("popularity", "ease", "pooled_mlp", "attention")
+ON_ML100K = ("popularity", "item_knn", "ease", "vae", "gru", "attention")
+ON_RECOMMENDERS = (
+    "popularity",
+    "user_knn",
+    "item_knn",
+    "ials",
+    "ease",
+    "hybrid",
+    "embedding_mlp",
+    "dae",
+    "vae",
+)
 PLANS = (
-    # din is in the zoo for its closed form; it waits for a tuning of its own
-    Plan(
-        *HOME, (*(name for name in HISTORY_MODELS if name != "din"), *PEERS), tuned=True
-    ),
-    Plan(
-        "movielens-small",
-        "global-time",
-        _of_zoo("popularity", "ease", "pooled_mlp", "attention"),
-        seeds=3,
-    ),
-    Plan(
-        "ml-100k",
-        "leave-last-out",
-        (*_of_zoo("popularity", "item_knn", "ease", "vae", "gru", "attention"), *PEERS),
-    ),
-    Plan(
-        "ml-100k",
-        "recommenders",
-        (
-            *_of_zoo(
-                "popularity",
-                "user_knn",
-                "item_knn",
-                "ials",
-                "ease",
-                "hybrid",
-                "embedding_mlp",
-                "dae",
-                "vae",
-            ),
-            *PEERS,
-        ),
-        tuned=True,
-    ),
+    Plan(*HOME, (*AT_HOME, *PEERS), tuned=True),
+    Plan("movielens-small", "global-time", IN_TIME, seeds=3),
+    Plan("ml-100k", "leave-last-out", (*ON_ML100K, *PEERS)),
+    Plan("ml-100k", "recommenders", (*ON_RECOMMENDERS, *PEERS), tuned=True),
     Plan("ml-100k", "rmse", tuple(RATERS), tuned=True),
 )
 QUICK = (
-    *(
-        (*HOME, name, 0)
-        for name in (
-            "popularity",
-            "ease",
-            "item_knn",
-            "implicit_als",
-            "implicit_item_knn",
-        )
-    ),
-    *(
-        ("ml-100k", "recommenders", name, 0)
-        for name in ("popularity", "ease", "cornac_ease", "implicit_bpr")
-    ),
-    *(("ml-100k", "rmse", name, 0) for name in ("baseline", "item_neighbours")),
+    (*HOME, "popularity", 0),
+    (*HOME, "ease", 0),
+    (*HOME, "item_knn", 0),
+    (*HOME, "implicit_als", 0),
+    (*HOME, "implicit_item_knn", 0),
+    ("ml-100k", "recommenders", "popularity", 0),
+    ("ml-100k", "recommenders", "ease", 0),
+    ("ml-100k", "recommenders", "cornac_ease", 0),
+    ("ml-100k", "recommenders", "implicit_bpr", 0),
+    ("ml-100k", "rmse", "baseline", 0),
+    ("ml-100k", "rmse", "item_neighbours", 0),
 )
-QUICK_NETWORK = Task(
-    *HOME, "pooled_mlp", 0, {"width": 32, "dropout": 0.3}, epochs=2
-)  # to see training work
+# to see training work
+QUICK_NETWORK = Task(*HOME, "pooled_mlp", 0, {"width": 32, "dropout": 0.3}, epochs=2)
 
 
 def plans(dataset: str | None = None, protocol: str | None = None) -> list[Plan]:
@@ -154,70 +131,71 @@ def plans(dataset: str | None = None, protocol: str | None = None) -> list[Plan]
 def chosen(
     store: Store, dataset: str, protocol: str, model: str
 ) -> tuple[dict[str, Any], int | None]:
-    """Settings of a model and the epoch that was best with them (None for models
-    without epochs).
+    """Settings of a model and the epoch that was best with them.
 
     At home they are those of the zoo (a test compares them with tuning.csv); elsewhere,
     and for what the zoo does not hold, the best tried there, else the best tried at
-    home.
+    home. The epoch is None for models without epochs.
 
     Raises:
         LookupError: nothing was tried; the message says how to.
     """
-    ours, tried = zoo.SPECS.get(model), store.read(TUNING)
-    if ours and (not ours.grid or (dataset, protocol) == HOME):
+    at_home = (dataset, protocol) == HOME
+    ours = zoo.SPECS.get(model)
+    # a model without a grid has nothing to choose
+    if ours and (not ours.grid or at_home):
         return ours.settings, None
-    tried = tried[
-        (tried["model"] == model)
-        & (tried["dataset"] == dataset)
-        & (tried["protocol"] == protocol)
-    ]
+    tried = store.read(TUNING)
+    tried = tried[tried["model"] == model]
+    tried = tried[(tried["dataset"] == dataset) & (tried["protocol"] == protocol)]
     if len(tried):
-        best = tried.iloc[
-            tried["validation_ndcg"].fillna(-tried["validation_rmse"]).argmax()
-        ]
-        return ast.literal_eval(best["settings"]), int(
-            np.nan_to_num(best["best_epoch"])
-        ) or None
-    if protocol in ("recommenders", "rmse") or (dataset, protocol) == HOME:
+        return _best(tried)
+    if protocol in ("recommenders", "rmse") or at_home:
         raise LookupError(
-            f"{model} is not tuned for {dataset}, {protocol}: first run `python -m xrec_utils.bench "
-            f"tune {model} --dataset {dataset} --protocol {protocol}`"
+            f"{model} is not tuned for {dataset}, {protocol}: first run "
+            f"`python -m xrec_utils.bench tune {model} --dataset {dataset} "
+            f"--protocol {protocol}`"
         )
     return chosen(store, *HOME, model)
 
 
-def tasks_of(
-    store: Store, keys: Iterable[tuple[str, str, str, int]]
-) -> tuple[list[Task], int]:
-    """The runs of some keys with the settings chosen for them, and how many cannot be
-    made for want of settings.
+def _best(tried: pd.DataFrame) -> tuple[dict[str, Any], int | None]:
+    """The settings of the best row of tuning.csv and its best epoch, if it has any."""
+    # errors are best when small, ranking is best when large
+    quality = tried["validation_ndcg"].fillna(-tried["validation_rmse"])
+    best = tried.iloc[quality.argmax()]
+    epoch = int(np.nan_to_num(best["best_epoch"]))
+    return ast.literal_eval(best["settings"]), epoch or None
 
-    Only the recommenders protocol fixes the number of epochs: it fits on everything,
-    nothing is left to stop on.
+
+def tasks_of(store: Store, keys: Iterable[Key]) -> tuple[list[Task], int]:
+    """The runs of some keys with the settings chosen for them.
+
+    Also returned is how many cannot be made for want of settings.
     """
-    tasks, failed = [], 0
+    tasks = []
+    failed = 0
     for key in keys:
         try:
             settings, epochs = chosen(store, *key[:3])
         except LookupError as fault:
             print(f"{' '.join(key[:3])} seed {key[3]}: {fault}", file=sys.stderr)
             failed += 1
-        else:
-            tasks.append(
-                Task(*key, settings, epochs if key[1] == "recommenders" else None)
-            )
+            continue
+        # only this protocol fixes the number of epochs: it fits on everything, nothing
+        # is left to stop on
+        if key[1] != "recommenders":
+            epochs = None
+        tasks.append(Task(*key, settings, epochs))
     return tasks, failed
 
 
 def cost_of(run: Run) -> str:
     """What a run cost, in words."""
     seconds = run.cost["fit_seconds"]
-    return (
-        f"fit {seconds:.1f} s"
-        if np.isfinite(seconds)
-        else "not timed (the machine was busy)"
-    )
+    if np.isfinite(seconds):
+        return f"fit {seconds:.1f} s"
+    return "not timed (the machine was busy)"
 
 
 def run_all(
@@ -226,45 +204,40 @@ def run_all(
     work: Callable[[Task], Run],
     keep: Callable | None = None,
 ) -> int:
-    """Make the runs, each stored at once; one that fails is reported and the rest goes
-    on. Returns how many failed.
+    """Make the runs, each stored at once; returns how many failed.
 
-    keep: what stores a run, `store.add` if nothing else is given.
+    One that fails is reported and the rest goes on. keep: what stores a run,
+    `store.add` if nothing else is given.
     """
-    failed, keep = 0, keep or store.add
+    failed = 0
+    keep = keep or store.add
     for place, task in enumerate(tasks, start=1):
         try:
             run = work(task)
-        except (
-            Exception
-        ) as fault:  # whatever a model does wrong, the others are measured
+        # whatever a model does wrong, the others are measured
+        except Exception as fault:
             failed += 1
             print(f"{task}: FAILED", file=sys.stderr)
             traceback.print_exception(fault)
-        else:
-            keep(run)
-            name, value = next(iter(run.metrics.items()))
-            print(
-                f"{task}: {name} {value:.4f}, {cost_of(run)}, {len(tasks) - place} left",
-                flush=True,
-            )
+            continue
+        keep(run)
+        name, value = next(iter(run.metrics.items()))
+        left = len(tasks) - place
+        print(f"{task}: {name} {value:.4f}, {cost_of(run)}, {left} left", flush=True)
     return failed
 
 
-def run_missing(
-    store: Store, keys: Iterable[tuple[str, str, str, int]], work: Callable[[Task], Run]
-) -> int:
+def run_missing(store: Store, keys: Iterable[Key], work: Callable[[Task], Run]) -> int:
     """Make the runs that are not stored yet; returns how many failed."""
     done = store.done()
     tasks, failed = tasks_of(store, [key for key in keys if key not in done])
     return failed + run_all(store, tasks, work)
 
 
-def time_missing(
-    store: Store, keys: Iterable[tuple[str, str, str, int]], work: Callable[[Task], Run]
-) -> int:
-    """Repeat one run of each model that has no seconds yet and store its cost alone;
-    returns how many failed.
+def time_missing(store: Store, keys: Iterable[Key], work: Callable[[Task], Run]) -> int:
+    """Repeat one run of each model that has no seconds yet; returns how many failed.
+
+    Only its cost is stored.
     """
     wanted = {key[:3] for key in keys}
     tasks = [task for task in without_cost(store.read(RUNS)) if task.key[:3] in wanted]
@@ -272,61 +245,60 @@ def time_missing(
 
 
 def tune_missing(
-    store: Store,
-    keys: Iterable[tuple[str, str, str, int]],
-    work: Callable[[Task], dict],
+    store: Store, keys: Iterable[Key], work: Callable[[Task], dict]
 ) -> int:
-    """Try every setting of the models that were not tuned yet, validation only; returns
-    how many failed.
+    """Try every setting of the models that were not tuned yet; returns how many failed.
+
+    Only the validation part is read.
     """
-    done, failed = (
-        set(
-            store.read(TUNING)[["dataset", "protocol", "model"]].itertuples(
-                index=False, name=None
-            )
-        ),
-        0,
-    )
-    for key in (key for key in keys if key[:3] not in done and grid_of(key[2], key[0])):
+    stored = store.read(TUNING)[["dataset", "protocol", "model"]]
+    done = set(stored.itertuples(index=False, name=None))
+    failed = 0
+    for key in keys:
+        dataset, protocol, model, _ = key
+        settings_to_try = grid_of(model, dataset)
+        if key[:3] in done or not settings_to_try:
+            continue
         try:
-            tried = [work(Task(*key, settings)) for settings in grid_of(key[2], key[0])]
+            tried = [work(Task(*key, settings)) for settings in settings_to_try]
         except Exception as fault:
             failed += 1
-            print(f"tune {' '.join(key[:3])}: FAILED", file=sys.stderr)
+            print(f"tune {dataset} {protocol} {model}: FAILED", file=sys.stderr)
             traceback.print_exception(fault)
-        else:
-            store.add_tuning(tried)
-            print(
-                pd.DataFrame(tried)
-                .drop(columns=["dataset", "protocol"])
-                .to_string(index=False),
-                flush=True,
-            )
+            continue
+        store.add_tuning(tried)
+        table = pd.DataFrame(tried).drop(columns=["dataset", "protocol"])
+        print(table.to_string(index=False), flush=True)
     return failed
 
 
 def repeat(store: Store, tasks: list[Task], work: Callable[[Task], Run]) -> int:
-    """Make runs in a temporary folder, print its tables and the comparison with the
-    stored rows.
+    """Make runs in a temporary folder, and compare them with the stored rows.
 
     Returns how many failed or lie outside the tolerance; the store is only read.
     """
     with tempfile.TemporaryDirectory() as folder:
         here = Store(Path(folder))
         failed = run_all(here, tasks, work)
+        # without any run there are no tables
         if failed < len(tasks):
             write_tables(here, published(store))
-            print((here.folder / "TABLES.md").read_text(encoding="utf-8"))
+            print(_tables(here))
         table = compared(here.read(RUNS), store.read(RUNS))
+    if len(table):
+        print(table.to_string(index=False))
+    else:
+        print("None of these runs is stored: nothing to compare.")
+    within = table["within"].sum()
     print(
-        table.to_string(index=False)
-        if len(table)
-        else "None of these runs is stored: nothing to compare."
-    )
-    print(
-        f"{table['within'].sum()} of {len(table)} stored values came out within the tolerance; {failed} runs failed."
+        f"{within} of {len(table)} stored values came out within the tolerance; "
+        f"{failed} runs failed."
     )
     return failed + int((~table["within"]).sum())
+
+
+def _tables(store: Store) -> str:
+    return (store.folder / "TABLES.md").read_text(encoding="utf-8")
 
 
 def published(store: Store) -> pd.DataFrame:
@@ -335,9 +307,7 @@ def published(store: Store) -> pd.DataFrame:
 
 
 def quick(store: Store, work: Callable[[Task], Run]) -> int:
-    """A few fast runs, compared with the stored ones; returns how many failed or
-    differ.
-    """
+    """A few fast runs beside the stored ones; returns how many failed or differ."""
     tasks, failed = tasks_of(store, [key for key in QUICK if installed(key[2])])
     return failed + repeat(store, [*tasks, QUICK_NETWORK], work)
 
@@ -345,13 +315,16 @@ def quick(store: Store, work: Callable[[Task], Run]) -> int:
 def rerun(
     store: Store, work: Callable[[Task], Run], count: int, seed: int | None
 ) -> int:
-    """Random stored rows made again; the seed of the draw is printed. Returns how many
-    failed or differ.
+    """Random stored rows made again; returns how many failed or differ.
+
+    The seed of the draw is printed.
     """
-    seed = time.time_ns() % 1_000_000 if seed is None else seed
-    runs = store.read(RUNS)
+    if seed is None:
+        seed = time.time_ns() % 1_000_000
     print(f"{count} stored rows, drawn with --draw {seed}")
-    return repeat(store, draw(runs[runs["model"].map(installed)], count, seed), work)
+    runs = store.read(RUNS)
+    possible = runs[runs["model"].map(installed)]
+    return repeat(store, draw(possible, count, seed), work)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -359,25 +332,17 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m xrec_utils.bench", description=__doc__.splitlines()[0]
     )
+    option = parser.add_argument
     verbs = ["all", "tune", "run", "cost", "tables", "quick", "rerun", "ship"]
-    parser.add_argument("what", nargs="?", default="all", choices=verbs)
-    parser.add_argument(
-        "models", nargs="*", help="tune, run, cost, ship: only these models"
-    )
-    parser.add_argument("--dataset", choices=sorted({plan.dataset for plan in PLANS}))
-    parser.add_argument("--protocol", choices=sorted({plan.protocol for plan in PLANS}))
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        default=SEEDS,
-        help=f"how many seeds a model (default {SEEDS})",
-    )
-    parser.add_argument(
-        "--count", type=int, default=5, help="rerun: how many rows (default 5)"
-    )
-    parser.add_argument(
-        "--draw", type=int, help="rerun: seed of the draw, to draw the same rows again"
-    )
+    option("what", nargs="?", default="all", choices=verbs)
+    option("models", nargs="*", help="tune, run, cost, ship: only these models")
+    option("--dataset", choices=sorted({plan.dataset for plan in PLANS}))
+    option("--protocol", choices=sorted({plan.protocol for plan in PLANS}))
+    seeds = f"how many seeds a model (default {SEEDS})"
+    option("--seeds", type=int, default=SEEDS, help=seeds)
+    option("--count", type=int, default=5, help="rerun: how many rows (default 5)")
+    again = "rerun: seed of the draw, to draw the same rows again"
+    option("--draw", type=int, help=again)
     return parser.parse_args(arguments)
 
 
@@ -386,13 +351,18 @@ def main(
     store: Store | None = None,
     place: Callable = apart,
 ) -> int:
-    """Do what the command line says; returns how many runs failed. place(work, task)
-    says where work is done.
+    """Do what the command line says; returns how many runs failed.
+
+    place(work, task) says where work is done.
     """
-    asked, store, failed = parse(arguments), store or Store(), 0
-    if missing() and asked.what not in ("ship", "tables"):
+    asked = parse(arguments)
+    store = store or Store()
+    if asked.what == "ship":
+        return _ship(asked.models or zoo.SHIPPED)
+    if missing() and asked.what != "tables":
         print(
-            f"Not installed, so not measured: {', '.join(missing())}. `make bench` installs them, as does "
+            f"Not installed, so not measured: {', '.join(missing())}. "
+            "`make bench` installs them, as does "
             "`pip install --require-hashes -r requirements-bench.lock`.",
             file=sys.stderr,
         )
@@ -400,41 +370,52 @@ def main(
     def make(task: Task) -> Run:
         return place(measure, task)
 
-    todo = plans(asked.dataset, asked.protocol)
+    failed = 0
     if asked.what in ("all", "tune"):
-        wanted = [
-            plan for plan in todo if plan.tuned or (asked.dataset and asked.protocol)
-        ]
-        keys = [key for plan in wanted for key in plan.keys(asked.models)]
-        failed += tune_missing(store, keys, lambda task: place(tune, task))
+        failed += tune_missing(
+            store, _keys_to_tune(asked), lambda task: place(tune, task)
+        )
     if asked.what in ("all", "run"):
-        failed += run_missing(
-            store,
-            [k for plan in todo for k in plan.keys(asked.models, range(asked.seeds))],
-            make,
-        )
+        failed += run_missing(store, _keys(asked, range(asked.seeds)), make)
     if asked.what == "cost":
-        failed += time_missing(
-            store, [key for plan in todo for key in plan.keys(asked.models)], make
-        )
+        failed += time_missing(store, _keys(asked, (0,)), make)
     if asked.what in ("all", "tables"):
         write_tables(store, published(store))
-        print((store.folder / "TABLES.md").read_text(encoding="utf-8"))
+        print(_tables(store))
     if asked.what == "quick":
         failed += quick(store, make)
     if asked.what == "rerun":
         failed += rerun(store, make, asked.count, asked.draw)
-    if asked.what == "ship":
-        for name in asked.models or zoo.SHIPPED:
-            print(
-                {
-                    key: value
-                    for key, value in zoo.ship(name).items()
-                    if key != "epochs"
-                },
-                flush=True,
-            )
     return failed
+
+
+def _keys(asked: argparse.Namespace, seeds: Iterable[int]) -> list[Key]:
+    """The keys of the runs that the command line names, plan by plan."""
+    keys = []
+    for plan in plans(asked.dataset, asked.protocol):
+        keys += plan.keys(asked.models, seeds)
+    return keys
+
+
+def _keys_to_tune(asked: argparse.Namespace) -> list[Key]:
+    """One key per model to tune, of the plans with a tuning of their own."""
+    # a plan named in full is tuned even if its settings are otherwise those of home
+    named = asked.dataset and asked.protocol
+    keys = []
+    for plan in plans(asked.dataset, asked.protocol):
+        if plan.tuned or named:
+            keys += plan.keys(asked.models)
+    return keys
+
+
+def _ship(models: Iterable[str]) -> int:
+    """Train the models and store their weights; nothing is counted as failed."""
+    for name in models:
+        record = zoo.ship(name)
+        # one row per epoch would drown the rest
+        record.pop("epochs", None)
+        print(record, flush=True)
+    return 0
 
 
 if __name__ == "__main__":
