@@ -11,7 +11,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -102,11 +101,15 @@ def show(figure: Figure, alt: str) -> None:
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence or two what the figure shows")
     alt = " ".join(alt.split())
-    bundle = {"image/png": _png(figure), "text/plain": alt}
-    if InteractiveShell.initialized():
-        display(bundle, raw=True, metadata={"image/png": {"alt": alt}})
-    else:
-        print(alt)
+    bundle = _Bundle({"image/png": _png(figure), "text/plain": alt})
+    display(bundle, raw=True, metadata={"image/png": {"alt": alt}})
+
+
+class _Bundle(dict):
+    """A picture and its text; outside IPython, `display` prints this: the text alone."""
+
+    def __repr__(self) -> str:
+        return self["text/plain"]
 
 
 def _png(figure: Figure) -> bytes:

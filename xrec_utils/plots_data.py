@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 
 from xrec_utils.plots_base import (
@@ -24,6 +25,9 @@ from xrec_utils.plots_base import (
     trend,
 )
 
+# A legend to the right of the axes, which covers no point.
+BESIDE = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
+
 
 def scatter(
     x: np.ndarray,
@@ -35,34 +39,40 @@ def scatter(
     log: str = "",
     most: int = 4000,
 ) -> None:
-    """Draw y (n,) against x (n,); `log` names the axes on a log scale ('x', 'y' or
-    'xy').
+    """Draw y against x, a dot per pair.
 
     Of more than `most` points every so-manieth is drawn, and the figure says so.
+
+    Args:
+        x: (n,) numbers.
+        y: (n,) numbers.
+        xlabel: what x is.
+        ylabel: what y is.
+        title: the figure's message; without it, the rank correlation.
+        alt: alternative text; without it, the rank correlation in words.
+        log: the axes on a log scale: "x", "y", "xy" or "".
+        most: how many points are drawn at most.
+
+    Example:
+        >>> scatter([1, 2, 3], [2, 4, 8], "age", "price")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Scatter plot of price against age, 3 points; rank correlation 1.
     """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    x = np.asarray(x, dtype=float)
+    y = np.asarray(y, dtype=float)
     rho = rank_correlation(x, y)
-    kept = slice(None, None, -(-len(x) // most))
-    note = f"{len(x[kept]):,} of {len(x):,} points drawn" if len(x) > most else ""
+    step = -(-len(x) // most)  # rounded up, so that never more than `most` are drawn
+    drawn = slice(None, None, step)
+    note = f"{len(x[drawn]):,} of {len(x):,} points drawn" if len(x) > most else ""
     alt = alt or (
-        f"{_said(title)}Scatter plot of {ylabel} against {xlabel}, {len(x)} points; rank correlation {number(rho)}."
+        f"{_said(title)}Scatter plot of {ylabel} against {xlabel}, {len(x)} points; "
+        f"rank correlation {number(rho)}."
     )
-    with canvas(
-        title
-        or capital(
-            f"{ylabel} {trend(rho)} with {xlabel} (rank correlation {number(rho)})"
-        ),
-        alt,
-        note=note,
-    ) as axes:
-        axes.scatter(
-            x[kept],
-            y[kept],
-            s=14,
-            lw=0,
-            alpha=0.35 if len(x) > 500 else 0.8,
-            color=PALETTE[0],
-        )
+    default = f"{ylabel} {trend(rho)} with {xlabel} (rank correlation {number(rho)})"
+    with canvas(title or capital(default), alt, note=note) as axes:
+        opacity = 0.35 if len(x) > 500 else 0.8
+        style = {"s": 14, "lw": 0, "alpha": opacity, "color": PALETTE[0]}
+        axes.scatter(x[drawn], y[drawn], **style)
         if "x" in log:
             _log(axes.set_xscale, axes.xaxis)
         if "y" in log:
@@ -79,44 +89,60 @@ def box(
     alt: str | None = None,
     log: bool = False,
 ) -> None:
-    """Draw one horizontal box per named array (or column): median, middle half, and
-    whiskers at 5% and 95%.
+    """Draw one horizontal box per named array (or column of a table).
 
-    `xlabel` is the quantity, `ylabel` what the groups are; `log` puts the quantity on a
-    log scale.
+    A box holds the middle half, its line is the median, whiskers end at 5% and 95%.
+
+    Args:
+        data: {name: numbers (n,)}; NaN is left out.
+        xlabel: what the numbers are.
+        ylabel: what the groups are.
+        title: the figure's message; without it, the group with the highest median.
+        alt: alternative text; without it, all medians.
+        log: whether the numbers are drawn on a log scale.
+
+    Example:
+        >>> box({"drama": [1, 2, 3], "comedy": [2, 4, 9]}, "price", "genre")
+        Box plot of price by genre. Medians: drama 2 and comedy 4.
     """
-    groups = {
-        str(name): np.asarray(values, dtype=float) for name, values in data.items()
-    }
-    groups = {name: values[~np.isnan(values)] for name, values in groups.items()}
+    groups = {}
+    for name, values in data.items():
+        values = np.asarray(values, dtype=float)
+        groups[str(name)] = values[~np.isnan(values)]
     medians = {name: float(np.median(values)) for name, values in groups.items()}
     top = max(medians, key=medians.__getitem__)
     spoken = listed([f"{name} {number(median)}" for name, median in medians.items()])
     alt = alt or f"{_said(title)}Box plot of {xlabel} by {ylabel}. Medians: {spoken}."
-    told = f"{xlabel} is highest for {top} (median {number(medians[top])})"
     if len(groups) == 1:
-        told = f"{xlabel}: {number(medians[top])} in the median"
-    title = title or capital(told)
-    with canvas(
-        title, alt, height=1.6 + 0.36 * len(groups), note="whiskers: 5% and 95%"
-    ) as axes:
-        axes.boxplot(
-            list(groups.values()),
-            orientation="horizontal",
-            whis=(5, 95),
-            showfliers=False,
-            widths=0.6,
-            patch_artist=True,
-            boxprops={"facecolor": PALETTE[4]},
-            medianprops={"color": "black", "linewidth": 2},
-        )
-        axes.set_yticks(range(1, len(groups) + 1), [shorten(name) for name in groups])
-        axes.invert_yaxis()
+        default = f"{xlabel}: {number(medians[top])} in the median"
+    else:
+        default = f"{xlabel} is highest for {top} (median {number(medians[top])})"
+    title = title or capital(default)
+    size = {"height": 1.6 + 0.36 * len(groups), "note": "whiskers: 5% and 95%"}
+    with canvas(title, alt, **size) as axes:
+        _draw_boxes(axes, groups)
         if log:
             _log(axes.set_xscale, axes.xaxis)
         axes.grid(False, axis="y")
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
+
+
+def _draw_boxes(axes: Axes, groups: Mapping[str, np.ndarray]) -> None:
+    """Draw a horizontal box per group, the first on top."""
+    axes.boxplot(
+        list(groups.values()),
+        orientation="horizontal",
+        whis=(5, 95),
+        showfliers=False,
+        widths=0.6,
+        patch_artist=True,
+        boxprops={"facecolor": PALETTE[4]},
+        medianprops={"color": "black", "linewidth": 2},
+    )
+    # matplotlib counts boxes from 1
+    axes.set_yticks(range(1, len(groups) + 1), [shorten(name) for name in groups])
+    axes.invert_yaxis()
 
 
 def split_rows(
@@ -126,96 +152,105 @@ def split_rows(
     ylabel: str = "split",
     alt: str | None = None,
 ) -> None:
-    """Draw one line of marks per split: {name of the split: the part ('train', 'test',
-    ...) of each event in order}.
+    """Draw one line of marks per split: which part each event belongs to.
+
+    Args:
+        splits: {name of the split: part of each event, such as "train", in order}.
+        title: the figure's message.
+        xlabel: what the order of the events is.
+        ylabel: what the lines are.
+        alt: alternative text; without it, how many events each part has.
+
+    Example:
+        >>> parts = {"last out": ["train", "train", "test"]}
+        >>> split_rows(parts, "One is left out")  # doctest: +NORMALIZE_WHITESPACE
+        One is left out. Marks for the events of 1 splits in order. last out: 2 train
+        and 1 test.
     """
     rows = {name: pd.Series(list(parts), dtype=str) for name, parts in splits.items()}
-    counts = {name: row.value_counts().items() for name, row in rows.items()}
-    held = [
-        f"{name}: {listed([f'{n} {part}' for part, n in pairs])}"
-        for name, pairs in counts.items()
-    ]
-    alt = (
-        alt
-        or f"{_said(title)}Marks for the events of {len(rows)} splits in order. {'; '.join(held)}."
+    spoken = []
+    for name, row in rows.items():
+        counts = [f"{n} {part}" for part, n in row.value_counts().items()]
+        spoken.append(f"{name}: {listed(counts)}")
+    alt = alt or (
+        f"{_said(title)}Marks for the events of {len(rows)} splits in order. "
+        f"{'; '.join(spoken)}."
     )
-    kinds = list(dict.fromkeys(part for row in rows.values() for part in row))
     with canvas(title, alt, height=1.9 + 0.4 * len(rows)) as axes:
-        for kind, colour, marker in zip(kinds, PALETTE, MARKERS, strict=False):
-            spots = [
-                (i + 1, line)
-                for line, row in enumerate(rows.values())
-                for i in np.flatnonzero(row == kind)
-            ]
-            axes.scatter(
-                *np.transpose(spots),
-                color=colour,
-                marker=marker,
-                s=55,
-                lw=0,
-                label=kind,
-            )
+        _draw_parts(axes, list(rows.values()))
         axes.set_yticks(range(len(rows)), list(rows))
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(False)
-        axes.legend(
-            loc="lower center",
-            bbox_to_anchor=(0.5, 1),
-            ncols=len(kinds),
-            frameon=False,
-            handletextpad=0.2,
-        )
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
+
+
+def _draw_parts(axes: Axes, rows: Sequence[pd.Series]) -> None:
+    """Draw a mark per event, a colour and a marker per part, and the legend on top."""
+    # in the order in which the parts come in, not by name
+    kinds = list(dict.fromkeys(part for row in rows for part in row))
+    for kind, colour, marker in zip(kinds, PALETTE, MARKERS, strict=False):
+        places = [np.flatnonzero(row == kind) for row in rows]
+        lines = [np.full(len(place), line) for line, place in enumerate(places)]
+        x = np.concatenate(places) + 1
+        y = np.concatenate(lines)
+        axes.scatter(x, y, color=colour, marker=marker, s=55, lw=0, label=kind)
+    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}
+    axes.legend(**above, ncols=len(kinds), frameon=False, handletextpad=0.2)
 
 
 def correlation_heatmap(
     frame: pd.DataFrame, title: str | None = None, alt: str | None = None
 ) -> None:
-    """Draw the rank correlations between the numeric columns of a table, on a scale
-    from -1 to 1.
+    """Draw the rank correlations between the numeric columns of a table.
+
+    Colours go from -1 to 1; up to nine columns have the numbers written in.
+
+    Args:
+        frame: a table; columns that are not numeric are left out.
+        title: the figure's message; without it, the strongest pair.
+        alt: alternative text; without it, the strongest pair.
+
+    Example:
+        >>> table = pd.DataFrame({"age": [1, 2, 3], "price": [3, 2, 1]})
+        >>> correlation_heatmap(table)  # doctest: +NORMALIZE_WHITESPACE
+        Heatmap of rank correlations between 2 columns. The strongest is −1, between age
+        and price.
     """
     table = frame.select_dtypes("number").corr(method="spearman")
-    names, grid = [shorten(str(name), 24) for name in table], table.to_numpy()
+    names = [shorten(str(name), 24) for name in table]
+    grid = table.to_numpy()
+    # each pair once, without the ones on the diagonal
     pairs = np.abs(np.triu(np.nan_to_num(grid), k=1))
     i, j = np.unravel_index(np.argmax(pairs), pairs.shape)
     strongest = f"{table.index[i]} and {table.columns[j]}"
+    rho = number(grid[i, j])
+    together = "go together" if grid[i, j] >= 0 else "go opposite ways"
     alt = alt or (
         f"{_said(title)}Heatmap of rank correlations between {len(names)} columns. "
-        f"The strongest is {number(grid[i, j])}, between {strongest}."
+        f"The strongest is {rho}, between {strongest}."
     )
-    how = "go together" if grid[i, j] >= 0 else "go opposite ways"
-    title = title or capital(
-        f"{strongest} {how} most (rank correlation {number(grid[i, j])})"
-    )
+    title = title or capital(f"{strongest} {together} most (rank correlation {rho})")
+    few = len(names) <= 9
     with canvas(title, alt, height=2.6 + 0.3 * len(names)) as axes:
-        colour_bar(
-            axes,
-            axes.imshow(grid, cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto"),
-            "rank correlation",
-        )
-        if len(names) <= 9:
-            for (row, column), value in np.ndenumerate(grid):
-                colour = "white" if abs(value) > 0.6 else "black"
-                axes.text(
-                    column,
-                    row,
-                    f"{value:.2f}".replace("-", "−"),
-                    ha="center",
-                    va="center",
-                    color=colour,
-                )
-        axes.set_xticks(
-            range(len(names)),
-            names,
-            rotation=40 if len(names) <= 9 else 75,
-            ha="right",
-            rotation_mode="anchor",
-        )
+        drawn = axes.imshow(grid, cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto")
+        colour_bar(axes, drawn, "rank correlation")
+        if few:
+            _write_numbers(axes, grid)
+        slant = {"rotation": 40 if few else 75, "ha": "right"}
+        axes.set_xticks(range(len(names)), names, rotation_mode="anchor", **slant)
         axes.set_yticks(range(len(names)), names)
         axes.set_xlabel("column")
         axes.set_ylabel("column")
         no_grid(axes)
+
+
+def _write_numbers(axes: Axes, grid: np.ndarray) -> None:
+    """Write each correlation into its cell, white on the dark ones."""
+    for (row, column), value in np.ndenumerate(grid):
+        colour = "white" if abs(value) > 0.6 else "black"
+        text = f"{value:.2f}".replace("-", "−")
+        axes.text(column, row, text, ha="center", va="center", color=colour)
 
 
 def training_curve(
@@ -223,50 +258,66 @@ def training_curve(
     title: str | None = None,
     alt: str | None = None,
 ) -> None:
-    """Draw a training, a panel per quantity, from {name: numbers by epoch} as `fit`
-    gives it, or from a row per epoch.
+    """Draw a training, a panel per quantity and a line per part it was measured on.
 
-    A name that begins with 'val_' or 'validation_' shares its panel with the name that
+    A name that begins with "val_" or "validation_" shares its panel with the name that
     follows.
+
+    Args:
+        history: {name: numbers by epoch}, as Keras gives it, or a row per epoch.
+        title: the figure's message; without it, the best epoch.
+        alt: alternative text; without it, both ends of each line and the best epoch.
+
+    Example:
+        >>> losses = {"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 2.0, 2.5]}
+        >>> training_curve(losses)  # doctest: +NORMALIZE_WHITESPACE
+        Line chart of a training of 3 epochs: loss from 3 to 1 and val_loss from 3 to
+        2.5. Best validation loss 2 in epoch 2.
     """
     table = pd.DataFrame(history).drop(columns="epoch", errors="ignore")
-    lines = {
-        name: (_quantity(name), "training" if name == _quantity(name) else "validation")
-        for name in table
-    }
-    panels = list(dict.fromkeys(quantity for quantity, _ in lines.values()))
-    watched = next(
-        (name for name in reversed(list(table)) if lines[name][1] == "validation"),
-        table.columns[0],
+    lines = {name: (_quantity(name), _part(name)) for name in table}
+    best = _best_epoch(table)
+    ends = [
+        f"{name} from {number(line.iloc[0])} to {number(line.iloc[-1])}"
+        for name, line in table.items()
+    ]
+    alt = alt or (
+        f"Line chart of a training of {len(table)} epochs: {listed(ends)}. Best {best}."
     )
-    falls = lines[watched][0].endswith(("loss", "error", "rmse", "mae"))
-    place = int(table[watched].idxmin() if falls else table[watched].idxmax())
-    best = f"{' '.join(reversed(lines[watched]))} {number(table[watched][place])} in epoch {place + 1}"
-    ends = listed(
-        [
-            f"{name} from {number(line.iloc[0])} to {number(line.iloc[-1])}"
-            for name, line in table.items()
-        ]
-    )
-    alt = (
-        alt or f"Line chart of a training of {len(table)} epochs: {ends}. Best {best}."
-    )
-    with canvas(title or f"Best {best}", alt, panels=len(panels)) as axes:
-        panel = dict(zip(panels, np.atleast_1d(axes), strict=True))
+    quantities = list(dict.fromkeys(quantity for quantity, _ in lines.values()))
+    with canvas(title or f"Best {best}", alt, panels=len(quantities)) as axes:
+        panels = dict(zip(quantities, np.atleast_1d(axes), strict=True))
         for name, (quantity, part) in lines.items():
-            style = 0 if part == "training" else 5
-            panel[quantity].plot(
-                table.index + 1,
-                table[name],
-                label=part,
-                color=PALETTE[style],
-                marker=MARKERS[style],
-            )
-        for quantity, axis in panel.items():
-            axis.set_xlabel("epoch")
-            axis.set_ylabel(quantity.replace("_", " "))
-            axis.xaxis.get_major_locator().set_params(integer=True)
-            axis.legend()
+            place = 0 if part == "training" else 5
+            style = {"color": PALETTE[place], "marker": MARKERS[place]}
+            panels[quantity].plot(table.index + 1, table[name], label=part, **style)
+        for quantity, panel in panels.items():
+            panel.set_xlabel("epoch")
+            panel.set_ylabel(quantity.replace("_", " "))
+            # no half epochs
+            panel.xaxis.get_major_locator().set_params(integer=True)
+            panel.legend()
+
+
+def _quantity(name: str) -> str:
+    """What a line of a training log measures, without the part it was measured on."""
+    return name.removeprefix("val_").removeprefix("validation_")
+
+
+def _part(name: str) -> str:
+    """The part a line of a training log was measured on."""
+    return "training" if name == _quantity(name) else "validation"
+
+
+def _best_epoch(table: pd.DataFrame) -> str:
+    """The best epoch in words: of the last validation column, else of the first one."""
+    validated = [name for name in table if _part(name) == "validation"]
+    watched = validated[-1] if validated else table.columns[0]
+    quantity = _quantity(watched)
+    line = table[watched]
+    falls = quantity.endswith(("loss", "error", "rmse", "mae"))
+    place = int(line.idxmin() if falls else line.idxmax())
+    return f"{_part(watched)} {quantity} {number(line[place])} in epoch {place + 1}"
 
 
 def embedding_map(
@@ -278,55 +329,68 @@ def embedding_map(
     ylabel: str = "second direction",
     alt: str | None = None,
 ) -> None:
-    """Draw points (n, 2) with a colour and a marker per group (the six largest; the
-    rest grey), a few named.
+    """Draw points in two dimensions, with a colour and a marker per group.
 
-    `labels` maps the index of a point to the text beside it. The composed title names
-    the group that keeps closest together: the smallest mean distance to its own centre.
+    The six largest groups have a colour; the rest are grey.
+
+    Args:
+        points: (n, 2) places, of embeddings after a projection, say.
+        groups: (n,) the group of each point.
+        title: the figure's message; without it, the group that lies closest together:
+            the smallest mean distance to its own centre.
+        labels: {index of a point: the text beside it}.
+        xlabel: what the first coordinate is.
+        ylabel: what the second coordinate is.
+        alt: alternative text; without it, the groups and the closest of them.
+
+    Example:
+        >>> places = [[0, 0], [0, 2], [5, 0], [5, 6]]
+        >>> embedding_map(places, ["war", "war", "love", "love"])
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Scatter plot of 4 points in two dimensions, coloured by group: war and love. war
+        lies closest together, 1 from its centre on average.
     """
-    points, groups = np.asarray(points, dtype=float), pd.Series(list(groups), dtype=str)
+    points = np.asarray(points, dtype=float)
+    groups = pd.Series(list(groups), dtype=str)
     largest = list(groups.value_counts(sort=True).index[:6])
-    spread = {
-        g: float(np.linalg.norm(p - p.mean(axis=0), axis=1).mean())
-        for g in largest
-        if len(p := points[groups == g])
-    }
+    spread = {name: _spread(points[groups == name]) for name in largest}
     closest = min(spread, key=spread.__getitem__)
     alt = alt or (
-        f"Scatter plot of {len(points)} points in two dimensions, coloured by group: {listed(largest)}. {closest} "
-        f"lies closest together, {number(spread[closest])} from its centre on average."
+        f"Scatter plot of {len(points)} points in two dimensions, coloured by group: "
+        f"{listed(largest)}. {closest} lies closest together, "
+        f"{number(spread[closest])} from its centre on average."
     )
-    with canvas(
-        title or capital(f"{closest} lies closest together"), alt, height=4.8
-    ) as axes:
-        for place, name in enumerate(largest):
-            axes.scatter(
-                *points[groups == name].T,
-                s=22,
-                lw=0,
-                alpha=0.75,
-                color=PALETTE[place],
-                marker=MARKERS[place],
-                label=name,
-            )
-        rest = ~groups.isin(largest).to_numpy()
-        if rest.any():
-            axes.scatter(
-                *points[rest].T, s=12, lw=0, color="#BBBBBB", label="other", zorder=0.5
-            )
+    title = title or capital(f"{closest} lies closest together")
+    with canvas(title, alt, height=4.8) as axes:
+        _draw_groups(axes, points, groups, largest)
         for i, text in (labels or {}).items():
-            axes.annotate(
-                shorten(text, 24),
-                points[i],
-                xytext=(4, 4),
-                textcoords="offset points",
-                fontsize=11,
-            )
-        axes.legend(
-            loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handletextpad=0.2
-        )
+            style = {"textcoords": "offset points", "fontsize": 11}
+            axes.annotate(shorten(text, 24), points[i], xytext=(4, 4), **style)
+        axes.legend(**BESIDE, handletextpad=0.2)
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
+
+
+def _spread(points: np.ndarray) -> float:
+    """The mean distance of points (n, 2) to their centre."""
+    distances = np.linalg.norm(points - points.mean(axis=0), axis=1)
+    return float(distances.mean())
+
+
+def _draw_groups(
+    axes: Axes, points: np.ndarray, groups: pd.Series, largest: Sequence[str]
+) -> None:
+    """Draw the points of the largest groups in colour and all others in grey."""
+    for place, name in enumerate(largest):
+        x, y = points[groups == name].T
+        style = {"color": PALETTE[place], "marker": MARKERS[place], "label": name}
+        axes.scatter(x, y, s=22, lw=0, alpha=0.75, **style)
+    rest = ~groups.isin(largest).to_numpy()
+    if rest.any():
+        x, y = points[rest].T
+        # below the others, which are what the figure is about
+        style = {"color": "#BBBBBB", "label": "other", "zorder": 0.5}
+        axes.scatter(x, y, s=12, lw=0, **style)
 
 
 def metric_table_bar(
@@ -336,77 +400,99 @@ def metric_table_bar(
     ylabel: str = "model",
     alt: str | None = None,
 ) -> None:
-    """Draw `mean` as bars and `low`..`high` as intervals for each line of a table
-    indexed by name.
+    """Draw a mean as a bar and its interval as a line, for each line of a table.
+
+    Args:
+        table: indexed by name, with the columns mean, low and high.
+        title: the figure's message; without it, the name with the highest mean.
+        label: what the means are.
+        ylabel: what the names are.
+        alt: alternative text; without it, all numbers.
+
+    Raises:
+        ValueError: the table lacks one of the three columns.
+
+    Example:
+        >>> row = {"mean": 0.2, "low": 0.1, "high": 0.3}
+        >>> metric_table_bar(pd.DataFrame([row], index=["EASE"]))
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Horizontal bar chart of NDCG@10 with intervals: EASE 0.200 (0.100 to 0.300).
+        Highest: EASE.
     """
     missing = {"mean", "low", "high"} - set(table.columns)
     if missing:
         raise ValueError(
-            f"The table has no column {', '.join(sorted(missing))}; it needs mean, low and high."
+            f"The table has no column {', '.join(sorted(missing))}; "
+            "it needs mean, low and high."
         )
     best = str(table["mean"].idxmax())
-    rows = [f"{n} {m:.3f} ({lo:.3f} to {hi:.3f})" for n, m, lo, hi in _intervals(table)]
-    alt = (
-        alt
-        or f"Horizontal bar chart of {label} with intervals: {'; '.join(rows)}. Highest: {best}."
+    rows = [
+        f"{name} {mean:.3f} ({low:.3f} to {high:.3f})"
+        for name, mean, low, high in _intervals(table)
+    ]
+    alt = alt or (
+        f"Horizontal bar chart of {label} with intervals: {'; '.join(rows)}. "
+        f"Highest: {best}."
     )
-    with canvas(
-        title or capital(f"{best} has the highest {label}"),
-        alt,
-        height=1.5 + 0.42 * len(table),
-    ) as axes:
-        places = np.arange(len(table))
-        axes.barh(places, table["mean"], color=PALETTE[4], height=0.66)
-        reach = np.abs(table[["low", "high"]].to_numpy().T - table["mean"].to_numpy())
-        axes.errorbar(
-            table["mean"],
-            places,
-            xerr=reach,
-            fmt="none",
-            ecolor="black",
-            capsize=4,
-            lw=1.5,
-        )
-        for place, (_, mean, _, high) in zip(places, _intervals(table), strict=True):
-            text, spot = f"{mean:.3f}".replace("-", "−"), (max(high, 0), place)
-            axes.annotate(
-                text, spot, xytext=(5, 0), textcoords="offset points", va="center"
-            )
-        axes.set_yticks(places, [shorten(str(name)) for name in table.index])
-        axes.set_ylim(len(table) - 0.4, -0.6)
-        ends = min(0, table["low"].min()), max(0, table["high"].max())
-        axes.set_xlim(
-            ends[0] - 0.03 * np.ptp(ends) * (ends[0] < 0), ends[1] + 0.16 * np.ptp(ends)
-        )
-        axes.xaxis.get_major_locator().set_params(nbins=7)
-        axes.axvline(0, color=GREY, lw=1)
-        axes.grid(False, axis="y")
+    title = title or capital(f"{best} has the highest {label}")
+    with canvas(title, alt, height=1.5 + 0.42 * len(table)) as axes:
+        _draw_intervals(axes, table)
+        _frame_intervals(axes, table)
         axes.set_xlabel(f"{label} with its interval")
         axes.set_ylabel(ylabel)
 
 
+def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
+    """Draw bars, intervals and, to their right, the means as numbers."""
+    places = np.arange(len(table))
+    axes.barh(places, table["mean"], color=PALETTE[4], height=0.66)
+    # (2, lines): how far the interval reaches to the left and to the right
+    reach = np.abs(table[["low", "high"]].to_numpy().T - table["mean"].to_numpy())
+    style = {"fmt": "none", "ecolor": "black", "capsize": 4, "lw": 1.5}
+    axes.errorbar(table["mean"], places, xerr=reach, **style)
+    for place, (_, mean, _, high) in zip(places, _intervals(table), strict=True):
+        text = f"{mean:.3f}".replace("-", "−")
+        spot = (max(high, 0), place)
+        style = {"textcoords": "offset points", "va": "center"}
+        axes.annotate(text, spot, xytext=(5, 0), **style)
+
+
+def _frame_intervals(axes: Axes, table: pd.DataFrame) -> None:
+    """Name the lines, the first on top, and leave room for the numbers."""
+    names = [shorten(str(name)) for name in table.index]
+    axes.set_yticks(np.arange(len(table)), names)
+    axes.set_ylim(len(table) - 0.4, -0.6)
+    left = min(0, table["low"].min())
+    right = max(0, table["high"].max())
+    width = np.ptp([left, right])
+    # left of zero there is only air, and none is needed if no interval goes there
+    air = 0.03 * width * (left < 0)
+    axes.set_xlim(left - air, right + 0.16 * width)
+    axes.xaxis.get_major_locator().set_params(nbins=7)
+    axes.axvline(0, color=GREY, lw=1)
+    axes.grid(False, axis="y")
+
+
 def _said(title: str | None) -> str:
-    """A given title as the first sentence of the alternative text: its author saw
-    something worth saying.
+    """A given title as the first sentence of the alternative text.
+
+    Its author saw something worth saying.
     """
     return f"{title.rstrip('.')}. " if title else ""
-
-
-def _quantity(name: str) -> str:
-    """What a line of a training log measures, without the part it was measured on."""
-    return name.removeprefix("val_").removeprefix("validation_")
 
 
 def _log(set_scale: Callable[[str], None], axis: Axis) -> None:
     """Put an axis on a log scale with plain numbers."""
     set_scale("log")
-    axis.set_major_formatter(
-        lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"
-    )
+    axis.set_major_formatter(_plain_number)
+
+
+def _plain_number(value: float, _: int) -> str:
+    """A tick's label: 1,000 instead of 10³."""
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
 def _intervals(table: pd.DataFrame) -> list[tuple[str, float, float, float]]:
     """Go through a table as (name, mean, low, high)."""
-    return list(
-        zip(table.index, table["mean"], table["low"], table["high"], strict=True)
-    )
+    columns = (table["mean"], table["low"], table["high"])
+    return list(zip(table.index, *columns, strict=True))
