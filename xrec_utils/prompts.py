@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 SYSTEM = "You recommend films. You answer with the title of one film and nothing else."
-ANSWER = "The next film to watch is:"  # how the model's answer is made to begin; a space and a title follow
+# how the model's answer is made to begin; a space and a title follow
+ANSWER = "The next film to watch is:"
 YEAR = re.compile(r"\s*\((\d{4})(-\d{0,4})?\)\s*$")
 ALIAS = re.compile(r"\s+\([^()]*\)")  # another title of the same film, in brackets
 MOVED = re.compile(
@@ -27,12 +28,20 @@ def spoken(title: str) -> str:
 
     Year and other titles in brackets go: SmolLM2 spends six tokens on a year, as many
     as on the title.
+
+    Example:
+        >>> spoken("Matrix, The (1999)")
+        'The Matrix'
     """
-    plain = ALIAS.sub("", YEAR.sub("", title)).strip() or title
-    found = MOVED.match(plain)
-    if not found:
-        return plain
-    return f"{found['article']}{'' if found['article'].endswith(chr(39)) else ' '}{found['title']}"
+    undated = YEAR.sub("", title)
+    name = ALIAS.sub("", undated).strip() or title
+    moved = MOVED.match(name)
+    if not moved:
+        return name
+    article = moved["article"]
+    # "L'" stands before its word without a space
+    space = "" if article.endswith("'") else " "
+    return f"{article}{space}{moved['title']}"
 
 
 def numbered(films: Sequence[str]) -> str:
@@ -42,30 +51,34 @@ def numbered(films: Sequence[str]) -> str:
 
 def sequential(history: Sequence[str]) -> str:
     """The films in the order watched."""
-    return (
-        f"I have watched these films, in this order:\n{numbered(history)}"
-        if history
-        else "I have watched no film."
-    )
+    if not history:
+        return "I have watched no film."
+    return f"I have watched these films, in this order:\n{numbered(history)}"
 
 
 def recency_focused(history: Sequence[str]) -> str:
     """The same, and the last film named again."""
-    return sequential(history) + (
-        f"\nNote that the film I watched last is {history[-1]}." if history else ""
-    )
+    if not history:
+        return sequential(history)
+    note = f"Note that the film I watched last is {history[-1]}."
+    return f"{sequential(history)}\n{note}"
 
 
 def in_context(history: Sequence[str]) -> str:
-    """The user's own last step as a worked example: after all films but the last, the
-    last was right.
+    """The user's own last step as a worked example.
+
+    After all films but the last, the last was right.
     """
     if len(history) < 2:
         return sequential(history)
-    return (f"{sequential(history[:-1])}\nThen you should have recommended {history[-1]}, "
-            f"and now that I have watched it:")  # fmt: skip
+    *before, last = history
+    return (
+        f"{sequential(before)}\nThen you should have recommended {last}, "
+        "and now that I have watched it:"
+    )
 
 
+# by name: titles of a history, oldest first -> the first part of the message
 DESIGNS: dict[str, Callable[[Sequence[str]], str]] = {
     "sequential": sequential,
     "recency-focused": recency_focused,
@@ -76,26 +89,57 @@ DESIGNS: dict[str, Callable[[Sequence[str]], str]] = {
 def message(
     history: Sequence[str], candidates: Sequence[str] = (), design: str = "sequential"
 ) -> str:
-    """What the user says: history (oldest first), the list to choose from if there is
-    one, and the question.
+    """What the user says: history, the list to choose from, and the question.
 
-    Raises KeyError when no design has that name.
+    Args:
+        history: titles, oldest first.
+        candidates: titles to choose from; none leaves the choice open.
+        design: a name in DESIGNS.
+
+    Returns:
+        The text, several lines.
+
+    Raises:
+        KeyError: no prompt design has that name.
+
+    Source: Hou et al. 2024, arXiv:2305.08845.
+
+    Example:
+        >>> print(message(["Heat", "Alien"], candidates=["Ran", "Big"]))
+        I have watched these films, in this order:
+        1. Heat
+        2. Alien
+        These are the films I can watch next:
+        1. Ran
+        2. Big
+        Which of these films should I watch next?
     """
     if design not in DESIGNS:
-        raise KeyError(
-            f"no prompt design named {design!r}; there are {', '.join(DESIGNS)}"
-        )
-    choice = (
-        f"\nThese are the films I can watch next:\n{numbered(candidates)}"
-        if len(candidates)
-        else ""
-    )
-    which = "of these films" if len(candidates) else "film"
-    return f"{DESIGNS[design](history)}{choice}\nWhich {which} should I watch next?"
+        known = ", ".join(DESIGNS)
+        raise KeyError(f"no prompt design named {design!r}; there are {known}")
+    told = DESIGNS[design](history)
+    # an array has no truth of its own: ask for its length
+    if len(candidates) == 0:
+        return f"{told}\nWhich film should I watch next?"
+    choice = f"These are the films I can watch next:\n{numbered(candidates)}"
+    return f"{told}\n{choice}\nWhich of these films should I watch next?"
 
 
 def chat(said: str, answer: str = ANSWER, system: str = SYSTEM) -> str:
-    """The message in SmolLM2's template, with the beginning of the model's answer."""
+    """A message in SmolLM2's template, with the beginning of the model's answer.
+
+    Args:
+        said: what the user says, see `message`.
+        answer: how the model's answer begins.
+        system: what the model is told before.
+
+    Returns:
+        The raw prompt that the model continues.
+
+    Example:
+        >>> chat("Hello!", answer="Well,", system="Be kind.").splitlines()[-2:]
+        ['<|im_start|>assistant', 'Well,']
+    """
     turns = (("system", system), ("user", said))
     before = "".join(f"<|im_start|>{who}\n{words}<|im_end|>\n" for who, words in turns)
     return f"{before}<|im_start|>assistant\n{answer}"
@@ -108,21 +152,45 @@ def within(
     candidates: Sequence[str],
     design: str,
 ) -> str:
-    """The longest chat prompt of at most `budget` tokens: the oldest films go first,
-    candidates never.
+    """The longest chat prompt of at most `budget` tokens.
 
-    Raises ValueError when the prompt is too long without any film.
+    The oldest films go first, candidates never.
+
+    Args:
+        budget: tokens at most.
+        count: text -> how many tokens it has.
+        history: titles, oldest first.
+        candidates: titles to choose from.
+        design: a name in DESIGNS.
+
+    Returns:
+        The prompt, see `chat`.
+
+    Raises:
+        ValueError: the prompt is too long without any film.
+        KeyError: no prompt design has that name.
+
+    Example:
+        With every line a token, the whole prompt has nine, and eight leave out Heat:
+
+        >>> lines = lambda text: len(text.splitlines())
+        >>> short = within(8, lines, ["Heat", "Alien"], [], "sequential")
+        >>> "Heat" in short, "Alien" in short
+        (False, True)
     """
     for start in range(len(history) + 1):
         text = chat(message(history[start:], candidates, design))
         if count(text) <= budget:
             return text
-    raise ValueError(f"{len(candidates)} candidates alone need {count(text)} tokens, more than budget={budget}: offer "
-                     "fewer candidates or raise the budget")  # fmt: skip
+    raise ValueError(
+        f"{len(candidates)} candidates alone need {count(text)} tokens, more than "
+        f"budget={budget}: offer fewer candidates or raise the budget"
+    )
 
 
 def fingerprint(texts: Sequence[str]) -> str:
-    """sha256 over prompts in their order: ties a stored answer to the words that led to
-    it.
+    """sha256 over prompts in their order.
+
+    Ties a stored answer to the words that led to it.
     """
     return sha256("\x00".join(texts).encode("utf-8")).hexdigest()
