@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -147,10 +146,10 @@ def test_rows_about_explanations_are_computed_from_the_stored_games() -> None:
     assert 0 < int(right) <= int(all_) <= 3 * lang.EXPLAINED
 
 
+@pytest.mark.needs("llm")
 def test_the_encoder_still_says_so(
-    needs: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needs("llm")
     stored, few = lang.similarity(), lang.titles_compared()[:3]
     monkeypatch.setattr(lang, "titles_compared", lambda: few)
     monkeypatch.setattr(lang, "FOLDER", tmp_path)

@@ -48,9 +48,9 @@ def test_a_model_can_run_where_its_library_is_installed(monkeypatch):
     ] == [True, True, False]
 
 
+@pytest.mark.needs("bench")
 @pytest.mark.parametrize("name", PEERS)
 def test_a_peer_learns_and_scores(name):
-    pytest.importorskip(PEERS[name].package, reason="comes with `make bench`")
     split = leave_last_out(dataset())
     model = PEERS[name].fit(split, 0, **PEERS[name].grid[0])
     users = np.arange(4)
@@ -70,8 +70,8 @@ def test_a_peer_learns_and_scores(name):
     assert name == "cornac_ease" or scores[seen].mean() > scores[~seen].mean()
 
 
+@pytest.mark.needs("bench")
 def test_their_ease_is_ours():
-    pytest.importorskip("cornac", reason="comes with `make bench`")
     split = leave_last_out(dataset())
     theirs = PEERS["cornac_ease"].fit(split, 0, lamb=20.0, posB=False)
     ours = EASE(20.0).fit(split.train_histories(), split.n_items)

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -160,18 +159,15 @@ def test_the_lock_of_language_models_holds_what_is_named_and_nothing_the_course_
         assert pins.keys() == named and not named & pinned(lock.LOCK, machine).keys()
 
 
-def test_what_the_language_models_import_is_there(needs: Callable[[str], None]) -> None:
+@pytest.mark.needs("llm")
+def test_what_the_language_models_import_is_there() -> None:
     """All that the packages of that lock declare is in one of the two locks, but for a
     hub's client, not used.
     """
-    needs("llm")
     code = "import gguf, tokenizers, onnxruntime, xllamacpp, openai; openai.OpenAI(api_key='none')"
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True
-        ).stderr
-        == ""
-    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stderr == ""
     there = pinned(lock.LOCK, machines()[0]) | pinned(lock.LLM_LOCK, machines()[0])
     declared = [
         Requirement(each)
@@ -242,7 +238,7 @@ def test_the_environment_pins_python_and_build_tools() -> None:
 
 
 def fake_uv(
-    command: list[str], input: str, text: bool
+    command: list[str], input: str, text: bool, timeout: float
 ) -> subprocess.CompletedProcess[str]:
     """Write what was asked for and under which constraints, in the place of a lock."""
     constraints = Path(command[command.index("--constraint") + 1]).read_text()
@@ -299,7 +295,7 @@ def test_python_range_is_the_one_the_tools_check() -> None:
 @pytest.mark.parametrize("name", [".ci/run", "binder/postBuild", "binder/start"])
 def test_scripts_run(name: str) -> None:
     assert (ROOT / name).stat().st_mode & 0o111
-    assert subprocess.run(["bash", "-n", str(ROOT / name)]).returncode == 0
+    assert subprocess.run(["bash", "-n", str(ROOT / name)], timeout=10).returncode == 0
 
 
 def test_binder_start_limits_threads_and_passes_the_command_on() -> None:
@@ -309,7 +305,8 @@ def test_binder_start_limits_threads_and_passes_the_command_on() -> None:
         "-c",
         "echo $OMP_NUM_THREADS $TF_NUM_INTRAOP_THREADS 'a b'",
     ]
-    assert subprocess.run(command, capture_output=True, text=True).stdout == "2 2 a b\n"
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert done.stdout == "2 2 a b\n"
 
 
 def test_setuptools_is_told_every_package() -> None:
@@ -326,7 +323,9 @@ def shipped() -> list[Path]:
     ignored folders.
     """
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    listed = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     if listed.returncode == 0:
         return [
             path

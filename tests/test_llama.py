@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import tiny_llm
@@ -80,21 +78,19 @@ def test_attention_looks_back_only_and_adds_up_to_one(network) -> None:
         assert float(tf.reduce_max(np.triu(np.ones((5, 5)), 1) * weights)) == 0
 
 
-def test_smollm2_agrees_with_numpy_and_with_llama_cpp(
-    needs: Callable[[str], None],
-) -> None:
+@pytest.mark.needs("llm")
+def test_smollm2_agrees_with_numpy_and_with_llama_cpp() -> None:
     """To a thousandth on every logit after every token of 20 prompts; llama.cpp rounds
     activations and is farther.
     """
-    needs("llm")
     model = KerasLM()
     assert bench_llama.to_numpy(model).max() < 1e-3
     gaps, same = bench_llama.to_llama_cpp(model, every=20)
     assert np.median(gaps) < 0.2 and same.mean() > 0.8
 
 
-def test_the_file_is_read_as_the_names_say(needs: Callable[[str], None]) -> None:
-    needs("llm")
+@pytest.mark.needs("llm")
+def test_the_file_is_read_as_the_names_say() -> None:
     packed = tensors(model_file("smollm2"))
     assert len(packed) == 2 + 9 * SMOLLM2.blocks
     assert unpack(packed["blk.3.ffn_down.weight"]).shape == (
@@ -108,8 +104,8 @@ def test_the_file_is_read_as_the_names_say(needs: Callable[[str], None]) -> None
     assert model.count_params() == 134_515_008
 
 
-def test_the_tokeniser_gives_llama_cpps_ids(needs: Callable[[str], None]) -> None:
-    needs("llm")
+@pytest.mark.needs("llm")
+def test_the_tokeniser_gives_llama_cpps_ids() -> None:
     from xrec_utils.llm_text import LocalLM
 
     tokenizer, local = load_tokenizer(model_file("smollm2")), LocalLM(context=512)

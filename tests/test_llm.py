@@ -4,8 +4,6 @@ everything apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import tiny_llm
@@ -160,11 +158,11 @@ def test_a_history_model_of_titles_plays_games(model) -> None:
     assert recommender.score([np.array([1])]).shape == (1, 4)
 
 
-def test_smollm2_knows_a_sequel(needs: Callable[[str], None]) -> None:
+@pytest.mark.needs("llm")
+def test_smollm2_knows_a_sequel() -> None:
     """Not every film is as likely after every list: the third part follows the first
     two.
     """
-    needs("llm")
     history = ["The Godfather", "The Godfather: Part II"]
     first, other = llm.KerasLM(listed=False).score(
         [history], [["The Godfather: Part III", "Toy Story"]]

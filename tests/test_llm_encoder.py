@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
@@ -19,9 +17,11 @@ TEXTS = [
 ]
 
 
+pytestmark = pytest.mark.needs("llm")
+
+
 @pytest.fixture(scope="module")
-def encoder(needs: Callable[[str], None]) -> SentenceEncoder:
-    needs("llm")
+def encoder() -> SentenceEncoder:
     return SentenceEncoder(threads=1)
 
 

@@ -21,8 +21,7 @@ QUESTION = "Name three films like Toy Story (1995)."
 
 
 @pytest.fixture(scope="module")
-def local(needs: Callable[[str], None]) -> LocalLM:
-    needs("llm")
+def local() -> LocalLM:
     return LocalLM(context=512, threads=1)
 
 
@@ -69,7 +68,7 @@ class Line(http.server.BaseHTTPRequestHandler):
             name: self.headers[name] for name in ("Content-Type", "Authorization")
         }
         request = urllib.request.Request(Line.target + self.path, body, headers)
-        with urllib.request.urlopen(request) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read()
 
     def answer(self, status: int, body: bytes) -> None:
@@ -91,7 +90,7 @@ def line(
 ) -> Iterator[Callable[..., None]]:
     """Call it with faults: the next requests meet them."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Line) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         monkeypatch.setattr(Line, "target", local.address)
         monkeypatch.setenv(
@@ -103,9 +102,10 @@ def line(
 
         yield meet
         server.shutdown()
-        thread.join()
+        thread.join(timeout=10)
 
 
+@pytest.mark.needs("llm")
 def test_the_same_words_come_over_the_network(local: LocalLM) -> None:
     model = EndpointLM()
     assert model.generate(QUESTION, 16) == local.generate(QUESTION, 16)
@@ -119,6 +119,7 @@ def test_the_same_words_come_over_the_network(local: LocalLM) -> None:
     )
 
 
+@pytest.mark.needs("llm")
 def test_json_keeps_to_its_schema(local: LocalLM) -> None:
     films = json.loads(
         EndpointLM().generate(QUESTION, 60, schema=films_schema(2, ["Heat", "Big"]))
@@ -126,6 +127,7 @@ def test_json_keeps_to_its_schema(local: LocalLM) -> None:
     assert len(films) == 2 and set(films) <= {"Heat", "Big"}
 
 
+@pytest.mark.needs("llm")
 @pytest.mark.parametrize("faults", [(429,), (500, 500), (503,)])
 def test_passing_faults_are_sat_out(
     local: LocalLM, line: Callable[..., None], faults: tuple[int, ...]
@@ -135,6 +137,7 @@ def test_passing_faults_are_sat_out(
     assert Line.asked == len(faults) + 1
 
 
+@pytest.mark.needs("llm")
 def test_retries_are_bounded(line: Callable[..., None]) -> None:
     line(*[429] * 9)
     with pytest.raises(
@@ -145,6 +148,7 @@ def test_retries_are_bounded(line: Callable[..., None]) -> None:
     assert Line.asked == 2
 
 
+@pytest.mark.needs("llm")
 def test_a_slow_server_is_given_up(line: Callable[..., None]) -> None:
     line(1.0, 1.0)
     with pytest.raises(
@@ -154,6 +158,7 @@ def test_a_slow_server_is_given_up(line: Callable[..., None]) -> None:
         EndpointLM(timeout=0.2, retries=0).generate(QUESTION, 4)
 
 
+@pytest.mark.needs("llm")
 @pytest.mark.parametrize(("status", "says"), [
     (404, "knows no such model or address: check XREC_LLM_MODEL"),
     (403, "does not allow this key to use the model"),
@@ -168,6 +173,7 @@ def test_refusals_are_not_asked_again(
     assert Line.asked == 1
 
 
+@pytest.mark.needs("llm")
 def test_a_wrong_key_is_named_and_not_shown(
     local: LocalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +185,7 @@ def test_a_wrong_key_is_named_and_not_shown(
     assert "sk-not" not in str(caught.value)
 
 
+@pytest.mark.needs("llm")
 def test_a_wrong_address_is_named(
     local: LocalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:

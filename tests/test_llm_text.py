@@ -5,7 +5,6 @@ true probabilities.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -25,11 +24,11 @@ CAPITAL = "The capital of France is"
 
 
 @pytest.fixture(scope="module")
-def model(needs: Callable[[str], None]) -> LocalLM:
-    needs("llm")
+def model() -> LocalLM:
     return LocalLM(context=512, threads=1)
 
 
+@pytest.mark.needs("llm")
 def test_equal_prompts_give_equal_text_whatever_was_asked_between(
     model: LocalLM,
 ) -> None:
@@ -40,12 +39,14 @@ def test_equal_prompts_give_equal_text_whatever_was_asked_between(
     assert model.generate([{"role": "user", "content": QUESTION}], 24) == first != ""
 
 
+@pytest.mark.needs("llm")
 def test_the_likeliest_token_is_what_it_writes_next(model: LocalLM) -> None:
     ids, log_probabilities = model.log_probabilities(CAPITAL, 5)
     assert model.tokens(f"{CAPITAL} Paris") == [*model.tokens(CAPITAL), ids[0]]
     assert -1 < log_probabilities[0] < 0 and (np.diff(log_probabilities) <= 0).all()
 
 
+@pytest.mark.needs("llm")
 def test_tokens_say_the_same_as_their_text_and_all_probabilities_sum_to_one(
     model: LocalLM,
 ) -> None:
@@ -58,6 +59,7 @@ def test_tokens_say_the_same_as_their_text_and_all_probabilities_sum_to_one(
     )
 
 
+@pytest.mark.needs("llm")
 def test_the_template_is_the_models_own(model: LocalLM) -> None:
     raw = model.template(
         [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
@@ -72,6 +74,7 @@ def test_the_template_is_the_models_own(model: LocalLM) -> None:
     assert len(model.tokens("<|im_end|>")) == 1
 
 
+@pytest.mark.needs("llm")
 def test_json_keeps_to_its_schema(model: LocalLM) -> None:
     allowed = ["Heat (1995)", 'Élan "Vital" (2000)', "Toy Story 2 (1999)"]
     reply = model.generate(QUESTION, 80, schema=films_schema(2, allowed))
@@ -79,12 +82,14 @@ def test_json_keeps_to_its_schema(model: LocalLM) -> None:
     assert len(films) == 2 and set(films) <= set(allowed) and films_in(reply) == films
 
 
+@pytest.mark.needs("llm")
 def test_text_ends_before_a_stop_word(model: LocalLM) -> None:
     text = model.generate(QUESTION, 24)
     word = text.split()[3]
     assert model.generate(QUESTION, 24, stop=[word]) == text[: text.index(word)]
 
 
+@pytest.mark.needs("llm")
 def test_what_llama_refuses_is_said(model: LocalLM) -> None:
     with pytest.raises(
         LanguageModelError,
@@ -95,10 +100,8 @@ def test_what_llama_refuses_is_said(model: LocalLM) -> None:
         model.generate(QUESTION, schema={"type": "nonsense"})
 
 
-def test_a_file_that_is_no_model_is_named(
-    needs: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    needs("llm")
+@pytest.mark.needs("llm")
+def test_a_file_that_is_no_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llm_text, "model_file", lambda name: __file__)
     with pytest.raises(
         LanguageModelError, match=r"cannot start with .*test_llm_text\.py"

@@ -5,7 +5,7 @@ mouse, and whether anybody can.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -16,9 +16,11 @@ FLAGS = ("--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-bac
          "--disable-component-update --disable-sync")  # fmt: skip
 
 
+pytestmark = pytest.mark.needs("chromium")
+
+
 @pytest.fixture(scope="module")
-def address(needs: Callable[[str], None]) -> Iterator[str]:
-    needs("chromium")
+def address() -> Iterator[str]:
     with served() as address:
         yield address
 
