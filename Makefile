@@ -24,7 +24,7 @@ serve: $(READY) ## the recommender as a web service with a page (PORT=8000, HOST
 test: $(READY) ## installation, style, unit tests with branch coverage, then all notebooks with their solutions
 	@$(PY) -m xrec_utils.check
 	@$(PY) -m ruff check .
-	@$(PY) -m pytest tests --cov --cov-fail-under=90
+	@$(PY) -m pytest tests -n 2 --dist loadfile --cov --cov-fail-under=90
 	@$(PY) -m pytest notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 check: $(READY) ## is everything in place? OK or FAIL line by line, with the mend

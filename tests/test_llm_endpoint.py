@@ -90,7 +90,9 @@ def line(
 ) -> Iterator[Callable[..., None]]:
     """Call it with faults: the next requests meet them."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Line) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread = threading.Thread(
+            target=server.serve_forever, args=(0.01,), daemon=True
+        )
         thread.start()
         monkeypatch.setattr(Line, "target", local.address)
         monkeypatch.setenv(

@@ -55,6 +55,7 @@ SIZES = {"dae": (20, 100, 300), "attention": (20, 48), "gru": (20, 48)}
 USERS = {"dae": 3, "attention": 2, "gru": 2}
 TRUTH_ORDERS = 10_000  # for attention and gru beyond brute force
 LEAST_SECONDS = 0.2  # shorter runs are repeated and the median is kept
+APART_SECONDS = 600  # that shap may take for one network in its own process
 
 
 @dataclass(eq=False)
@@ -516,7 +517,12 @@ def _apart(name: str, kind: str) -> str:
         return "no network"
     # in a process of its own: a failure spoils TensorFlow
     command = [sys.executable, "-m", __spec__.name, "try", name, kind]
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=APART_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return f"took longer than {APART_SECONDS} s"
     if done.returncode == 0:
         return done.stdout.strip().splitlines()[-1]
     return done.stderr.strip().splitlines()[-1][:120]
