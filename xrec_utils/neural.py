@@ -1,6 +1,6 @@
-"""Deep recommenders that read a history: one item table, one of two ways to mix the
-history, one scoring rule.
+"""Deep recommenders that read a history.
 
+They share one item table and one scoring rule, and mix the history in one of two ways.
 The parts are ordinary Keras models that can be looked at, explained and checked one by
 one:
 
@@ -22,13 +22,17 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from xrec_utils.contract import History, item_columns
 from xrec_utils.keras_start import keras, tf
 
-layers, ops = keras.layers, keras.ops
+layers = keras.layers
+ops = keras.ops
+
+_FIRST_YEAR = 1930  # the first release period also holds everything before it
+_YEARS = 5  # in one release period
+_PERIODS = 18
 
 
 @keras.saving.register_keras_serializable("xrec_utils")
 class ItemTable(layers.Layer):
-    """One vector per item: a learned embedding plus a projection of the item's
-    attributes.
+    """One vector per item: a learned embedding plus its projected attributes.
 
     Two more rows follow the items: the start token (code n_items) and padding (code
     n_items + 1).
@@ -44,19 +48,21 @@ class ItemTable(layers.Layer):
     ) -> None:
         super().__init__(name=name)
         attributes = np.asarray(attributes, dtype=np.float32)
-        self.n_items, self.width = len(attributes), width
-        self.attributes = np.concatenate(
-            [attributes, np.zeros((2, attributes.shape[1]), np.float32)]
-        )
+        self.n_items = len(attributes)
+        self.width = width
+        # start token and padding have no attributes
+        tokens = np.zeros((2, attributes.shape[1]), np.float32)
+        self.attributes = np.concatenate([attributes, tokens])
 
     def build(self, input_shape: tuple) -> None:
-        start = keras.initializers.RandomNormal(stddev=0.05)
+        """Create the embedding, the projection of the attributes, and the biases."""
         self.embedding = self.add_weight(
-            shape=(self.n_items + 2, self.width), initializer=start, name="embedding"
+            shape=(self.n_items + 2, self.width),
+            initializer=keras.initializers.RandomNormal(stddev=0.05),
+            name="embedding",
         )
-        shape = (self.attributes.shape[1], self.width)
         self.projection = self.add_weight(
-            shape=shape,
+            shape=(self.attributes.shape[1], self.width),
             initializer=keras.initializers.RandomNormal(stddev=0.02),
             name="attribute_projection",
         )
@@ -66,27 +72,32 @@ class ItemTable(layers.Layer):
 
     def rows(self) -> tf.Tensor:
         """Return all rows, shape (n_items + 2, d)."""
-        return self.embedding + ops.matmul(self.attributes, self.projection)
+        projected = ops.matmul(self.attributes, self.projection)
+        return self.embedding + projected
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
-        """Look up ids (batch, length) as vectors (batch, length, d), scaled by √d as in
-        Vaswani et al. 2017.
+        """Look up ids (batch, length) as vectors (batch, length, d).
+
+        They are scaled by √d as in Vaswani et al. 2017.
         """
-        return ops.take(self.rows(), ids, axis=0) * self.width**0.5
+        vectors = ops.take(self.rows(), ids, axis=0)
+        return vectors * self.width**0.5
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
-        """Score every item for hidden states (..., d): their dot product with the
-        item's row, plus its bias.
+        """Score every item for hidden states (..., d): (..., n_items).
+
+        The score is the dot product with the item's row, plus its bias.
         """
-        return (
-            ops.matmul(hidden, ops.transpose(self.rows()[: self.n_items])) + self.bias
-        )
+        items = self.rows()[: self.n_items]
+        return ops.matmul(hidden, ops.transpose(items)) + self.bias
 
 
 @keras.saving.register_keras_serializable("xrec_utils")
 class PositionFromEnd(layers.Layer):
-    """Adds a learned vector for "how many steps before the most recent item" to each
-    vector.
+    """Adds a learned vector for "how many steps before the most recent item".
+
+    Args:
+        longest: number of positions; a place further back gets the last one's vector.
     """
 
     def __init__(self, longest: int, name: str = "position") -> None:
@@ -94,47 +105,48 @@ class PositionFromEnd(layers.Layer):
         self.longest = longest
 
     def build(self, input_shape: tuple) -> None:
-        start = keras.initializers.RandomNormal(stddev=0.05)
+        """Create the table, one row per number of steps back."""
         self.table = self.add_weight(
-            shape=(self.longest, input_shape[-1]), initializer=start, name="steps_back"
+            shape=(self.longest, input_shape[-1]),
+            initializer=keras.initializers.RandomNormal(stddev=0.05),
+            name="steps_back",
         )
 
     def call(self, vectors: tf.Tensor) -> tf.Tensor:
-        steps_back = ops.minimum(
-            ops.arange(ops.shape(vectors)[1] - 1, -1, -1), self.longest - 1
-        )
+        """Add each place's position vector to vectors (batch, length, d)."""
+        length = ops.shape(vectors)[1]
+        steps_back = ops.arange(length - 1, -1, -1)
+        steps_back = ops.minimum(steps_back, self.longest - 1)
         return vectors + ops.take(self.table, steps_back, axis=0)
 
 
 @keras.saving.register_keras_serializable("xrec_utils")
 class CausalMask(layers.Layer):
-    """Turns "which places hold something" (batch, length) into "who may look at whom"
-    (batch, length, length).
-    """
+    """Says which place may look at which one: itself and what stands before it."""
 
     def call(self, present: tf.Tensor) -> tf.Tensor:
+        """Turn present (batch, length) into a mask (batch, length, length)."""
         length = ops.shape(present)[1]
         places = ops.arange(length)
         earlier = places[:, None] >= places[None, :]
-        itself = (
-            places[:, None] == places[None, :]
-        )  # keeps the softmax of a padded row away from 0/0
-        return ops.logical_or(
-            ops.logical_and(present[:, None, :], earlier[None]), itself[None]
-        )
+        # keeps the softmax of a padded row away from 0/0
+        itself = places[:, None] == places[None, :]
+        # (batch, looking place, looked-at place)
+        allowed = ops.logical_and(present[:, None, :], earlier[None])
+        return ops.logical_or(allowed, itself[None])
 
 
 @keras.saving.register_keras_serializable("xrec_utils")
 class CausalMean(layers.Layer):
-    """Averages, at every place, the vectors from the start of the history up to it,
-    padding left out.
-    """
+    """Averages, at every place, the vectors from the start of the history up to it."""
 
     def call(self, vectors: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+        """Average vectors (batch, length, d) where present (batch, length) is true."""
         weight = ops.cast(present, vectors.dtype)[..., None]
-        return ops.cumsum(vectors * weight, axis=1) / ops.maximum(
-            ops.cumsum(weight, axis=1), 1.0
-        )
+        total = ops.cumsum(vectors * weight, axis=1)
+        # places before the first film have no vector: 0/1 instead of 0/0
+        count = ops.maximum(ops.cumsum(weight, axis=1), 1.0)
+        return total / count
 
 
 def attention_encoder(
@@ -144,75 +156,87 @@ def attention_encoder(
     dropout: float = 0.3,
     window: int = 50,
 ) -> tuple[keras.Model, keras.Model]:
-    """Build the causal self-attention encoder of SASRec (Kang and McAuley 2018,
-    arXiv:1808.09781).
+    """Build the causal self-attention encoder of SASRec.
 
-    Returns two models over the same layers, both fed with vectors (batch, length,
-    width) and present (batch, length): the encoder, giving hidden states (batch,
-    length, width), and its attention maps, a dict with one (batch, heads, length,
-    length) array per block. Normalisation comes before each sublayer; the feed-forward
-    part is twice as wide as the model.
+    Source: Kang and McAuley 2018, arXiv:1808.09781. Normalisation comes before each
+    sublayer; the feed-forward part is twice as wide as the model.
+
+    Returns:
+        Two models over the same layers, both fed with vectors (batch, length, width)
+        and present (batch, length): the encoder, giving hidden states (batch, length,
+        width), and its attention maps, a dict with one (batch, heads, length, length)
+        array per block.
     """
-    vectors = keras.Input((None, width), name="vectors")
-    present = keras.Input((None,), dtype="bool", name="present")
+    vectors, present = _encoder_inputs(width)
     mask = CausalMask(name="causal_mask")(present)
-    state = layers.Dropout(dropout, name="dropout_in")(
-        PositionFromEnd(window + 1)(vectors)
-    )
+    # Made before the positions: layers draw their seeds in the order they are made.
+    drop = layers.Dropout(dropout, name="dropout_in")
+    state = drop(PositionFromEnd(window + 1)(vectors))
     maps = {}
     for n in range(1, blocks + 1):
-        normal = layers.LayerNormalization(epsilon=1e-6, name=f"attention_norm_{n}")(
-            state
-        )
-        attention = layers.MultiHeadAttention(
-            heads, width // heads, dropout=dropout, name=f"attention_{n}"
-        )
-        mixed, weights = attention(
-            normal, normal, attention_mask=mask, return_attention_scores=True
-        )
+        state, weights = _attend(state, mask, heads, dropout, n)
         maps[f"attention_{n}"] = weights
-        state = layers.Add(name=f"after_attention_{n}")(
-            [state, layers.Dropout(dropout)(mixed)]
-        )
         state = _feed_forward(state, 2 * width, dropout, n)
-    hidden = layers.LayerNormalization(epsilon=1e-6, name="final_norm")(state)
+    hidden = _norm("final_norm")(state)
     inputs = [vectors, present]
-    return keras.Model(inputs, hidden, name="encoder"), keras.Model(
-        inputs, maps, name="maps"
-    )
+    encoder = keras.Model(inputs, hidden, name="encoder")
+    return encoder, keras.Model(inputs, maps, name="maps")
 
 
 def average_encoder(width: int = 64, dropout: float = 0.3) -> keras.Model:
-    """Build the encoder that replaces attention by an average: mean of the vectors,
-    then a two-layer MLP.
+    """Build the encoder that replaces attention by an average and a two-layer MLP.
 
     The embedding MLP of the history view (compare Covington et al. 2016,
-    doi:10.1145/2959100.2959190).
+    doi:10.1145/2959100.2959190). It maps vectors (batch, length, width) and present
+    (batch, length) to hidden states (batch, length, width).
     """
-    vectors = keras.Input((None, width), name="vectors")
-    present = keras.Input((None,), dtype="bool", name="present")
+    vectors, present = _encoder_inputs(width)
     mean = CausalMean(name="causal_mean")(vectors, present)
     state = layers.Dropout(dropout, name="dropout_in")(mean)
-    hidden = layers.LayerNormalization(epsilon=1e-6, name="final_norm")(
-        _feed_forward(state, 2 * width, dropout, 1)
-    )
+    state = _feed_forward(state, 2 * width, dropout, 1)
+    hidden = _norm("final_norm")(state)
     return keras.Model([vectors, present], hidden, name="encoder")
 
 
-def _feed_forward(state: tf.Tensor, inner: int, dropout: float, n: int) -> tf.Tensor:
-    normal = layers.LayerNormalization(epsilon=1e-6, name=f"feed_forward_norm_{n}")(
-        state
+def _encoder_inputs(width: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """What every encoder is fed with: vectors, and which places hold one."""
+    vectors = keras.Input((None, width), name="vectors")
+    present = keras.Input((None,), dtype="bool", name="present")
+    return vectors, present
+
+
+def _norm(name: str) -> layers.Layer:
+    return layers.LayerNormalization(epsilon=1e-6, name=name)
+
+
+def _attend(
+    state: tf.Tensor, mask: tf.Tensor, heads: int, dropout: float, n: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The attention half of block n: the new state, and the weights."""
+    normal = _norm(f"attention_norm_{n}")(state)
+    size = state.shape[-1] // heads
+    attention = layers.MultiHeadAttention(
+        heads, size, dropout=dropout, name=f"attention_{n}"
     )
+    mixed, weights = attention(
+        normal, normal, attention_mask=mask, return_attention_scores=True
+    )
+    mixed = layers.Dropout(dropout)(mixed)
+    joined = layers.Add(name=f"after_attention_{n}")([state, mixed])
+    return joined, weights
+
+
+def _feed_forward(state: tf.Tensor, inner: int, dropout: float, n: int) -> tf.Tensor:
+    """The feed-forward half of block n, with its way past."""
+    normal = _norm(f"feed_forward_norm_{n}")(state)
     wide = layers.Dense(inner, activation="relu", name=f"feed_forward_{n}_wide")(normal)
     narrow = layers.Dense(state.shape[-1], name=f"feed_forward_{n}_narrow")(wide)
-    return layers.Add(name=f"after_feed_forward_{n}")(
-        [state, layers.Dropout(dropout)(narrow)]
-    )
+    narrow = layers.Dropout(dropout)(narrow)
+    return layers.Add(name=f"after_feed_forward_{n}")([state, narrow])
 
 
 class HistoryRecommender:
-    """A recommender that scores items by (hidden state of the history) · (row of the
-    item) + bias.
+    """Scores items by (hidden state of the history) · (row of the item) + bias.
 
     Args:
         name: how tables and figures call it.
@@ -233,44 +257,48 @@ class HistoryRecommender:
         maps: keras.Model | None = None,
         window: int = 50,
     ) -> None:
-        self.name, self.table, self.encoder, self.maps, self.window = (
-            name,
-            table,
-            encoder,
-            maps,
-            window,
-        )
-        self.n_items, self.width = table.n_items, table.width
-        self.start, self.padding = self.n_items, self.n_items + 1
-        ids = keras.Input((None,), dtype="int32", name="ids")
-        hidden = encoder([table(ids), ops.not_equal(ids, self.padding)])
-        self.model = keras.Model(
-            ids, _TiedLogits(table, name="logits")(hidden), name=name
-        )
+        self.name = name
+        self.table = table
+        self.encoder = encoder
+        self.maps = maps
+        self.window = window
+        self.n_items = table.n_items
+        self.width = table.width
+        self.start = self.n_items
+        self.padding = self.n_items + 1
+        self.model = self._training_model()
         # One trace for every length: histories of all sizes share it.
-        self._last = tf.function(
-            self._last_hidden, input_signature=[tf.TensorSpec((None, None), tf.int32)]
-        )
+        ids = tf.TensorSpec((None, None), tf.int32)
+        self._last = tf.function(self._last_hidden, input_signature=[ids])
+
+    def _training_model(self) -> keras.Model:
+        """The model from ids (batch, length) to logits (batch, length, n_items)."""
+        ids = keras.Input((None,), dtype="int32", name="ids")
+        present = ops.not_equal(ids, self.padding)
+        hidden = self.encoder([self.table(ids), present])
+        logits = _TiedLogits(self.table, name="logits")(hidden)
+        return keras.Model(ids, logits, name=self.name)
 
     def _last_hidden(self, ids: tf.Tensor) -> tf.Tensor:
-        return self.encoder([self.table(ids), ids != self.padding], training=False)[
-            :, -1
-        ]
+        vectors = self.table(ids)
+        hidden = self.encoder([vectors, ids != self.padding], training=False)
+        return hidden[:, -1]
 
     def windows(self, histories: Sequence[History]) -> np.ndarray:
-        """Lay histories out as ids (n, longest + 1): start token, then the last
-        `window` items, padded on the left.
+        """Lay histories out as ids (n, longest + 1), padded on the left.
+
+        Each row holds the start token, then the last `window` items.
         """
-        cut = [
+        recent = [
             np.asarray(history, dtype=np.int32)[-self.window :] for history in histories
         ]
-        longest = (
-            max(1, *map(len, cut)) if cut else 1
-        )  # Keras warns of a softmax over a single place
-        ids = np.full((len(cut), 1 + longest), self.padding, dtype=np.int32)
-        for row, history in zip(ids, cut, strict=True):
-            row[len(row) - len(history) - 1] = self.start
-            row[len(row) - len(history) :] = history
+        # at least one place for films: Keras warns of a softmax over a single place
+        longest = max([1, *map(len, recent)])
+        ids = np.full((len(recent), 1 + longest), self.padding, dtype=np.int32)
+        for row, history in zip(ids, recent, strict=True):
+            first = len(row) - len(history)
+            row[first - 1] = self.start
+            row[first:] = history
         return ids
 
     def score(
@@ -279,124 +307,131 @@ class HistoryRecommender:
         items: np.ndarray | None = None,
         batch: int = 256,
     ) -> np.ndarray:
-        """Return logits (n histories, n items or len(items)); the empty history is the
-        start token alone.
+        """Return logits (n histories, n items or len(items)).
+
+        The empty history is the start token alone.
         """
-        rows = [
-            self._logits(histories[at : at + batch], items)
-            for at in range(0, len(histories), batch)
-        ]
-        columns = self.n_items if items is None else len(items)
-        return (
-            np.concatenate(rows) if rows else np.zeros((0, columns), dtype=np.float32)
-        )
+        if not len(histories):
+            columns = self.n_items if items is None else len(items)
+            return np.zeros((0, columns), dtype=np.float32)
+        rows = []
+        for at in range(0, len(histories), batch):
+            rows.append(self._logits(histories[at : at + batch], items))
+        return np.concatenate(rows)
 
     def _logits(
         self, histories: Sequence[History], items: np.ndarray | None
     ) -> np.ndarray:
+        # (histories, d)
         hidden = self._last(self.windows(histories)).numpy()
         rows, bias = self._item_rows()
-        return hidden @ item_columns(rows.T, items) + item_columns(bias[None], items)
+        columns = item_columns(rows.T, items)
+        level = item_columns(bias[None], items)
+        return hidden @ columns + level
 
     def _item_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.table.rows().numpy()[: self.n_items], self.table.bias.numpy()
+        rows = self.table.rows().numpy()
+        return rows[: self.n_items], self.table.bias.numpy()
 
     def vectors(self, history: History) -> np.ndarray:
-        """Return the vectors of a history's films, shape (length, d), before positions
-        are added.
-        """
-        return self.table(np.asarray(history, dtype=np.int32)[None])[0].numpy()
+        """Return the vectors of a history's films, (length, d), without positions."""
+        ids = np.asarray(history, dtype=np.int32)
+        return self.table(ids[None])[0].numpy()
 
     def score_vectors(self, vectors: tf.Tensor, item: int) -> tf.Tensor:
-        """Score one item for embedded histories (n, length, d): shape (n,),
-        differentiable.
+        """Score one item for embedded histories (n, length, d): (n,), differentiable.
 
         `score_vectors(vectors(h)[None], j)` equals `score([h])[0, j]`.
         """
         vectors = ops.cast(vectors[:, -self.window :], "float32")
-        first = ops.repeat(
-            self.table(np.array([[self.padding, self.start]], np.int32)),
-            len(vectors),
-            axis=0,
-        )
-        whole = ops.concatenate([first, vectors], axis=1)
-        present = ops.broadcast_to(ops.arange(whole.shape[1]) > 0, whole.shape[:2])
+        # One place of padding keeps the softmax of an empty history from being single.
+        tokens = self.table(np.array([[self.padding, self.start]], np.int32))
+        tokens = ops.repeat(tokens, len(vectors), axis=0)
+        whole = ops.concatenate([tokens, vectors], axis=1)
+        present = ops.arange(whole.shape[1]) > 0
+        present = ops.broadcast_to(present, whole.shape[:2])
         hidden = self.encoder([whole, present], training=False)[:, -1]
-        return ops.matmul(hidden, self.table.rows()[item]) + self.table.bias[item]
+        row = self.table.rows()[item]
+        return ops.matmul(hidden, row) + self.table.bias[item]
 
     def attention(self, history: History) -> np.ndarray:
-        """Return attention weights (blocks, heads, L, L), L = 1 + films read; place 0
-        is the start token.
+        """Return attention weights (blocks, heads, L, L), L = 1 + films read.
 
-        Row q says how place q spreads its attention over the places up to it; each row
-        sums to one.
+        Place 0 is the start token. Row q says how place q spreads its attention over
+        the places up to it; each row sums to one.
 
         Raises:
             TypeError: the encoder of this model has no attention.
         """
         self._needs_attention()
         maps = self.maps(self._read(history), training=False)
-        read = 1 + min(len(history), self.window)
-        return np.stack(
-            [weights.numpy()[0, :, -read:, -read:] for weights in maps.values()]
-        )
+        length = 1 + min(len(history), self.window)
+        # padding stands on the left and is cut away
+        blocks = [m.numpy()[0, :, -length:, -length:] for m in maps.values()]
+        return np.stack(blocks)
 
     def score_of_attention(
         self, history: History, item: int
     ) -> Callable[[tf.Tensor], tf.Tensor]:
-        """Return the item's score as a function of the last layer's last row of
-        attention: (n, heads, L) -> (n,).
+        """Return the item's score as a function of the last row of attention.
 
-        L = 1 + films read, place 0 the start token, for a history with a film in it.
-        All else stays: values, earlier layers and what passes by the attention.
-        Differentiable; given the row that `attention` shows, it is `score`.
+        The function maps the last layer's last row of weights (n, heads, L) to scores
+        (n,), with L = 1 + films read and place 0 the start token, for a history with a
+        film in it. All else stays: values, earlier layers and what passes by the
+        attention. Differentiable; given the row that `attention` shows, it is `score`.
 
         Raises:
             TypeError: the encoder of this model has no attention.
         """
         self._needs_attention()
         layer, before, after = self._around_attention
+        # beside (L, d) passes the attention by, inside (L, d) goes into it
         beside, inside = (x[0] for x in before(self._read(history), training=False))
         *_, kernel, bias, out, shift = layer.weights
         values = ops.einsum("ld,dhe->lhe", inside, kernel) + bias
-        row, level = self.table.rows()[item][:, None], self.table.bias[item]
+        row = self.table.rows()[item][:, None]
+        level = self.table.bias[item]
 
         def score(weights: tf.Tensor) -> tf.Tensor:
-            mixed = (
-                ops.einsum(
-                    "nhe,hed->nd", ops.einsum("nhl,lhe->nhe", weights, values), out
-                )
-                + shift
-            )
-            hidden = after(
-                [ops.tile(beside[-1:], (len(weights), 1))[:, None], mixed[:, None]],
-                training=False,
-            )
+            """Weights (n, heads, L) -> scores (n,)."""
+            # (n, heads, e): every head's mixture of values, then back to width d
+            heads = ops.einsum("nhl,lhe->nhe", weights, values)
+            mixed = ops.einsum("nhe,hed->nd", heads, out) + shift
+            last = ops.tile(beside[-1:], (len(weights), 1))
+            hidden = after([last[:, None], mixed[:, None]], training=False)
             return ops.matmul(hidden[:, 0], row)[:, 0] + level
 
         return score
 
     @cached_property
     def _around_attention(self) -> tuple[layers.Layer, keras.Model, keras.Model]:
-        """The last attention layer, what leads to (past it, into it), and what its
-        answer and the past lead to.
+        """The last attention layer, the model before it, and the model after it.
+
+        The first model leads to (past it, into it), the second from its answer and
+        the past to the hidden states.
         """
         layer = self.encoder.get_layer(max(self.maps.output))
-        behind = self.encoder.layers[self.encoder.layers.index(layer) :]
-        join = next(
-            x for x in behind if isinstance(x, (layers.Add, layers.Concatenate))
-        )
+        place = self.encoder.layers.index(layer)
+        joins = [
+            behind
+            for behind in self.encoder.layers[place:]
+            if isinstance(behind, (layers.Add, layers.Concatenate))
+        ]
+        join = joins[0]
         before = keras.Model(self.encoder.inputs, [join.input[0], layer.input[1]])
-        return layer, before, keras.Model(join.input, self.encoder.output)
+        after = keras.Model(join.input, self.encoder.output)
+        return layer, before, after
 
     def _read(self, history: History) -> list[tf.Tensor]:
+        """What the encoder is fed with for one history."""
         ids = ops.convert_to_tensor(self.windows([history]))
         return [self.table(ids), ids != self.padding]
 
     def _needs_attention(self) -> None:
         if self.maps is None:
             raise TypeError(
-                f"{self.name} mixes its history without attention; use the model named 'attention'"
+                f"{self.name} mixes its history without attention; "
+                "use the model named 'attention'"
             )
 
 
@@ -409,45 +444,72 @@ class _TiedLogits(layers.Layer):
         self.table = table
 
     def call(self, hidden: tf.Tensor) -> tf.Tensor:
+        """Score every item for hidden states (batch, length, d)."""
         return self.table.logits(hidden)
 
 
 def item_attributes(items: pd.DataFrame) -> np.ndarray:
-    """Encode films as genres (one column each) and release period (five years a
-    column), float32 (n_items, a).
+    """Encode films by their genres and by their release period.
+
+    Args:
+        items: a row per film, with columns genres ("Drama|War") and year; the median
+            year stands in for a missing one.
+
+    Returns:
+        Ones and zeros, float32 (n_items, number of genres + 18): a column per genre,
+        in alphabetical order, and one per five years from 1930 on. Films before 1935
+        share the first, films from 2015 on the last period.
+
+    Raises:
+        KeyError: a column is missing.
+
+    Example:
+        >>> items = pd.DataFrame({"genres": ["Drama|War", "War"], "year": [1931, 1938]})
+        >>> encoded = item_attributes(items)
+        >>> encoded[:, :2].tolist()  # Drama, War
+        [[1.0, 1.0], [0.0, 1.0]]
+        >>> encoded[:, 2:].argmax(axis=1).tolist()  # 1930-1934, 1935-1939
+        [0, 1]
     """
-    genres = items["genres"].str.get_dummies("|")
-    years = (
-        items["year"]
-        .astype("Float64")
-        .fillna(items["year"].median())
-        .to_numpy(dtype=float)
-    )
-    period = np.clip((years - 1930) // 5, 0, 17).astype(int)
-    return np.concatenate(
-        [genres.to_numpy(dtype=np.float32), np.eye(18, dtype=np.float32)[period]],
-        axis=1,
-    )
+    genres = items["genres"].str.get_dummies("|").to_numpy(dtype=np.float32)
+    years = items["year"].astype("Float64").fillna(items["year"].median())
+    period = (years.to_numpy(dtype=float) - _FIRST_YEAR) // _YEARS
+    period = np.clip(period, 0, _PERIODS - 1).astype(int)
+    periods = np.eye(_PERIODS, dtype=np.float32)[period]
+    return np.concatenate([genres, periods], axis=1)
 
 
 def review_attributes(
     items: pd.DataFrame, reviews: pd.DataFrame, until: int
 ) -> np.ndarray:
-    """Encode items by the words of their reviews, as TF-IDF, float32 (n_items,
-    n_words).
+    """Encode items by the words of their reviews, as TF-IDF.
 
-    items: a row per item code, with column item. reviews: columns item, time, text;
-    only those written before `until` (seconds since 1970) are read, so that neither
-    vocabulary nor weights know the future. No review gives zeros.
+    Args:
+        items: a row per item code, with column item.
+        reviews: columns item, time (seconds since 1970), text.
+        until: only reviews written before this second are read, so that neither
+            vocabulary nor weights know the future.
+
+    Returns:
+        float32 (n_items, n_words), in the order of `items`, words in alphabetical
+        order; each row has length one, or is all zeros for an item without review.
+
+    Raises:
+        ValueError: no review before `until` has a word that is no stop word.
+
+    Example:
+        >>> items = pd.DataFrame({"item": [10, 20]})
+        >>> reviews = pd.DataFrame(
+        ...     {"item": [10, 20], "time": [1, 9], "text": ["cup", "lamp"]}
+        ... )
+        >>> review_attributes(items, reviews, until=5).tolist()  # one word: cup
+        [[1.0], [0.0]]
     """
-    told = reviews[reviews["time"] < until].groupby("item")["text"].agg(" ".join)
-    texts = told.reindex(items["item"], fill_value="")
-    return (
-        TfidfVectorizer(stop_words="english")
-        .fit_transform(texts)
-        .toarray()
-        .astype(np.float32)
-    )
+    early = reviews[reviews["time"] < until]
+    texts = early.groupby("item")["text"].agg(" ".join)
+    texts = texts.reindex(items["item"], fill_value="")
+    vectorizer = TfidfVectorizer(stop_words="english")
+    return vectorizer.fit_transform(texts).toarray().astype(np.float32)
 
 
 def attention_recommender(
@@ -458,23 +520,45 @@ def attention_recommender(
     dropout: float = 0.3,
     window: int = 50,
 ) -> HistoryRecommender:
-    """Build the untrained attention recommender on item attributes (n_items, a)."""
+    """Build the untrained attention recommender (SASRec, arXiv:1808.09781).
+
+    Args:
+        attributes: float array (n_items, a), for example of `item_attributes`.
+        width: length d of the item vectors.
+        blocks: Transformer blocks, each attention and feed-forward.
+        heads: attention heads of each block; they share `width` evenly.
+        dropout: share of numbers left out in training.
+        window: how many of the most recent films it reads.
+
+    Returns:
+        A `HistoryRecommender` named "attention"; `fit_next_item` trains it.
+
+    Raises:
+        ValueError: there are more heads than `width`.
+
+    Example:
+        >>> model = attention_recommender(np.eye(3), width=4, blocks=1, window=2)
+        >>> history = np.array([0, 2])
+        >>> model.score([history, history[:0]]).shape  # the empty history has a score
+        (2, 3)
+        >>> weights = model.attention(history)  # block, head, place, place it looks at
+        >>> weights.shape
+        (1, 2, 3, 3)
+        >>> weights[0, 0, 0].tolist()  # the start token sees itself alone
+        [1.0, 0.0, 0.0]
+    """
     encoder, maps = attention_encoder(width, blocks, heads, dropout, window)
-    return HistoryRecommender(
-        "attention", ItemTable(attributes, width), encoder, maps, window
-    )
+    table = ItemTable(attributes, width)
+    return HistoryRecommender("attention", table, encoder, maps, window)
 
 
 def pooled_mlp(
     attributes: np.ndarray, width: int = 64, dropout: float = 0.3, window: int = 50
 ) -> HistoryRecommender:
-    """Build its untrained sibling: the same table and scoring, the history averaged
-    instead of attended to.
+    """Build the untrained sibling that averages the history.
+
+    Table and scoring are those of `attention_recommender`; attributes (n_items, a).
     """
-    return HistoryRecommender(
-        "pooled_mlp",
-        ItemTable(attributes, width),
-        average_encoder(width, dropout),
-        None,
-        window,
-    )
+    table = ItemTable(attributes, width)
+    encoder = average_encoder(width, dropout)
+    return HistoryRecommender("pooled_mlp", table, encoder, None, window)

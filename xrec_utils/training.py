@@ -1,5 +1,8 @@
-"""Training loops: windows for sequence models, negatives for user-item models, and the
-callbacks both share.
+"""The training loop of all neural recommenders, and the windows of sequence models.
+
+One loop serves them all: it measures the model on validation cases after each epoch and
+keeps the best weights. What differs is the loss and how batches are made; those of the
+models that predict the next item are here too.
 """
 
 import os
@@ -21,12 +24,30 @@ IGNORED = -1  # the label of a padded place
 
 
 class Windows(keras.utils.PyDataset):
-    """Batches of windows for next-item training, cut at a new random offset in every
-    epoch.
+    """Batches of windows for next-item training, cut anew in every epoch.
 
     Each window holds the start token and up to `window` consecutive items; its labels
-    are the items that follow each place, or IGNORED at padded places. Every batch has
-    the same shape, so that XLA compiles once.
+    are the items that follow each place, or IGNORED at padded places. A history longer
+    than a window is cut into several, at an offset drawn anew in every epoch. Every
+    batch has the same shape, so that XLA compiles once; the last one is filled up with
+    windows drawn at random.
+
+    Args:
+        histories: one history per user; empty ones are left out.
+        model: says how long a window is, and the codes of start token and padding.
+        batch: windows per batch.
+        seed: of cuts and order.
+
+    `windows[n]` is batch n: inputs and labels, both int32 (batch, window + 1).
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> model = SimpleNamespace(window=3, start=10, padding=11)
+        >>> inputs, labels = Windows([np.array([4, 7])], model, batch=1)[0]
+        >>> inputs.tolist()  # padding, start token, then the films but the last
+        [[11, 11, 10, 4]]
+        >>> labels.tolist()  # the film that follows each place
+        [[-1, -1, 4, 7]]
     """
 
     def __init__(
@@ -38,30 +59,43 @@ class Windows(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         self.histories = [np.asarray(h, dtype=np.int32) for h in histories if len(h)]
-        self.model, self.batch = model, batch
+        self.model = model
+        self.batch = batch
+        self.size: int | None = None
         self.random = np.random.default_rng(seed)
         self.on_epoch_end()
 
     def on_epoch_end(self) -> None:
-        pieces = [piece for history in self.histories for piece in self._cut(history)]
-        inputs = np.full(
-            (len(pieces), self.model.window + 1), self.model.padding, dtype=np.int32
-        )
-        labels = np.full(inputs.shape, IGNORED, dtype=np.int32)
+        """Cut and shuffle anew."""
+        pieces = []
+        for history in self.histories:
+            pieces.extend(self._cut(history))
+        inputs, labels = self._laid_out(pieces)
+        order = self._order(len(pieces))
+        self.inputs = inputs[order]
+        self.labels = labels[order]
+
+    def _laid_out(self, pieces: list[History]) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and labels, both (pieces, window + 1), padded on the left."""
+        shape = (len(pieces), self.model.window + 1)
+        inputs = np.full(shape, self.model.padding, dtype=np.int32)
+        labels = np.full(shape, IGNORED, dtype=np.int32)
         for row, label, piece in zip(inputs, labels, pieces, strict=True):
+            # each place predicts the next: the input is one step behind the label
             row[-len(piece) :] = np.concatenate([[self.model.start], piece[:-1]])
             label[-len(piece) :] = piece
-        missing = -len(pieces) % self.batch
-        self.size = getattr(
-            self, "size", len(pieces) + missing
-        )  # of the first epoch: Keras wants all epochs alike
-        missing = max(missing, self.size - len(pieces))
-        order = [
-            self.random.permutation(len(pieces)),
-            self.random.choice(len(pieces), missing),
-        ]
-        filled = np.concatenate(order)[: self.size]
-        self.inputs, self.labels = inputs[filled], labels[filled]
+        return inputs, labels
+
+    def _order(self, count: int) -> np.ndarray:
+        """A random order of the windows, filled up to whole batches."""
+        missing = -count % self.batch
+        # Keras wants all epochs alike: the first one sets the size.
+        if self.size is None:
+            self.size = count + missing
+        missing = max(missing, self.size - count)
+        shuffled = self.random.permutation(count)
+        filling = self.random.choice(count, missing)
+        return np.concatenate([shuffled, filling])[: self.size]
 
     def _cut(self, history: History) -> list[History]:
         longest = self.model.window + 1
@@ -80,11 +114,11 @@ class Windows(keras.utils.PyDataset):
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Scores the model on validation after each epoch, stops after `patience` epochs
-    without gain, keeps the best.
+    """Scores the model on validation after each epoch and keeps the best weights.
 
-    Without validation cases it trains all epochs and keeps the last: for a final fit on
-    everything known, with the number of epochs chosen before.
+    Training stops after `patience` epochs without gain. Without validation cases it
+    trains all epochs and keeps the last: for a final fit on everything known, with the
+    number of epochs chosen before.
 
     Args:
         model: the recommender in training.
@@ -96,62 +130,85 @@ class KeepBest(keras.callbacks.Callback):
         self, model: HistoryModel, validation: Cases | None, patience: int = 6
     ) -> None:
         super().__init__()
-        self.recommender, self.validation, self.patience = model, validation, patience
+        self.recommender = model
+        self.validation = validation
+        self.patience = patience
         self.history: list[dict[str, float]] = []
-        self.best, self.best_epoch, self.weights = -np.inf, 0, None
+        self.best = -np.inf
+        self.best_epoch = 0
+        self.weights = None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Write the epoch down, measure it, and stop where patience has run out."""
         done = len(self.history) + 1
-        self.history.append(
-            {"epoch": done, "loss": float((logs or {}).get("loss", np.nan))}
-        )
+        loss = float((logs or {}).get("loss", np.nan))
+        row = {"epoch": done, "loss": loss}
+        self.history.append(row)
         if self.validation is None:
             return
-        value = float(evaluate(self.recommender, self.validation)["ndcg"].mean())
-        self.history[-1]["validation_ndcg"] = value
+        ndcg = evaluate(self.recommender, self.validation)["ndcg"]
+        value = float(ndcg.mean())
+        row["validation_ndcg"] = value
         if value > self.best:
-            self.best, self.best_epoch, self.weights = (
-                value,
-                done,
-                self.model.get_weights(),
-            )
+            self.best = value
+            self.best_epoch = done
+            self.weights = self.model.get_weights()
         self.model.stop_training = done - self.best_epoch >= self.patience
 
     def on_train_end(self, logs: dict | None = None) -> None:
+        """Give the best weights back, if any were measured."""
         if self.weights is not None:
             self.model.set_weights(self.weights)
 
 
 class Progress(keras.callbacks.Callback):
-    """A progress bar over epochs that leaves nothing behind; silent where XREC_QUIET=1,
-    as in stored outputs.
+    """A progress bar over epochs that leaves nothing behind.
+
+    It is silent where XREC_QUIET=1, as in stored outputs.
     """
 
     def __init__(self, name: str, epochs: int) -> None:
         super().__init__()
+        quiet = os.environ.get("XREC_QUIET") == "1"
         self.bar = tqdm(
             total=epochs,
             desc=name,
             unit="epoch",
             leave=False,
-            disable=os.environ.get("XREC_QUIET") == "1",
+            disable=quiet,
         )
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.bar.set_postfix(
-            {key: round(float(value), 3) for key, value in (logs or {}).items()}
-        )
+        """Show the epoch's numbers and move on by one."""
+        logs = logs or {}
+        shown = {key: round(float(value), 3) for key, value in logs.items()}
+        self.bar.set_postfix(shown)
         self.bar.update()
 
     def on_train_end(self, logs: dict | None = None) -> None:
+        """Take the bar away."""
         self.bar.close()
 
 
 def next_item_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Return the mean of log Σ exp(logits) - logit of the label, in nats, over the
-    places that have a label.
+    """Return the cross-entropy of the labelled places, a scalar in nats per place.
 
-    labels (batch, length) item codes or IGNORED; logits (batch, length, items).
+    It is the mean of log Σ exp(logits) - logit of the label over the places that have a
+    label: the full softmax over all items.
+
+    Args:
+        labels: int (batch, length), item codes or IGNORED.
+        logits: float32 (batch, length, items).
+
+    Returns:
+        A scalar tensor; NaN if no place has a label.
+
+    Example:
+        >>> labels = np.array([[2, IGNORED]])
+        >>> shares = np.array([[[1, 2, 5], [1, 1, 1]]], dtype="float32")
+        >>> loss = next_item_loss(labels, np.log(shares))  # -log(5 / 8)
+        >>> round(float(loss), 3)
+        0.47
     """
     known = ops.cast(labels != IGNORED, "float32")
     right = ops.take_along_axis(logits, ops.maximum(labels, 0)[..., None], axis=-1)[
@@ -168,19 +225,24 @@ def fit_network(
     patience: int = 6,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> list[dict[str, float]]:
-    """Run the training loop that every neural recommender shares, on the compiled Keras
-    model `model.model`.
+    """Run the training loop that every neural recommender shares.
 
-    validation: keep the epoch with the best NDCG@10 on these cases; None trains all
-    epochs. callbacks: any further ones, for example keras.callbacks.TensorBoard.
-    Returns one row per epoch: epoch, loss, validation_ndcg (if asked).
+    Args:
+        model: a recommender whose `model` is a compiled Keras model.
+        batches: what one epoch consists of.
+        validation: keep the epoch with the best NDCG@10 on these cases; None trains all
+            epochs.
+        epochs: at most so many.
+        patience: epochs to wait for a gain.
+        callbacks: any further ones, for example keras.callbacks.TensorBoard.
+
+    Returns:
+        One row per epoch: epoch, loss, validation_ndcg (with validation cases).
     """
     keep = KeepBest(model, validation, patience)
-    every = [
-        *callbacks,
-        keep,
-        Progress(model.name, epochs),
-    ]  # a callback that swaps weights comes before the measure
+    progress = Progress(model.name, epochs)
+    # a callback that swaps weights comes before the measure
+    every = [*callbacks, keep, progress]
     model.model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=every)
     return keep.history
 
@@ -195,18 +257,45 @@ def fit_next_item(
     compiled: bool = True,
     **options: Any,
 ) -> list[dict[str, float]]:
-    """Train a history model to predict each next item with the full softmax.
+    """Train a history model, in place, to predict each next item.
 
-    compiled: let XLA compile the step; twice as fast for attention, several times
-    slower for a GRU. options: epochs, patience and callbacks of `fit_network`. Returns
-    one row per epoch; the loss is in nats per item.
+    The loss is the full softmax, `next_item_loss`, the optimiser Adam.
+
+    Args:
+        model: for example an `attention_recommender`.
+        histories: one training history per user.
+        validation: the cases by whose NDCG@10 the best epoch is kept, or None to train
+            all epochs.
+        rate: learning rate.
+        batch: windows per step.
+        seed: of the order and the cuts of `Windows`; weights and dropout follow
+            `set_seed`.
+        compiled: let XLA compile the step; twice as fast for attention, several times
+            slower for a GRU.
+        options: epochs, patience and callbacks of `fit_network`.
+
+    Returns:
+        One row per epoch: epoch, loss (nats per item), and validation_ndcg with
+        validation cases.
+
+    Raises:
+        ValueError: no history has an item.
+
+    Example:
+        >>> from xrec_utils.neural import pooled_mlp
+        >>> model = pooled_mlp(np.eye(3), width=4, window=2)
+        >>> histories = [np.array([0, 1, 2])]
+        >>> log = fit_next_item(
+        ...     model, histories, None, batch=1, epochs=2, compiled=False
+        ... )
+        >>> [row["epoch"] for row in log]
+        [1, 2]
     """
-    loss = (
-        next_item_loss if compiled else tf.function(next_item_loss, jit_compile=True)
-    )  # the softmax gains anyway
-    model.model.compile(
-        keras.optimizers.Adam(rate, global_clipnorm=5.0), loss, jit_compile=compiled
-    )
-    return fit_network(
-        model, Windows(histories, model, batch, seed), validation, **options
-    )
+    optimiser = keras.optimizers.Adam(rate, global_clipnorm=5.0)
+    loss = next_item_loss
+    if not compiled:
+        # the softmax gains from XLA anyway
+        loss = tf.function(next_item_loss, jit_compile=True)
+    model.model.compile(optimiser, loss, jit_compile=compiled)
+    batches = Windows(histories, model, batch, seed)
+    return fit_network(model, batches, validation, **options)
