@@ -1,13 +1,15 @@
-"""The decision path of one recommendation: input, each step inside the model, score,
-with the numbers of each.
+"""The decision path of one recommendation: input, steps inside the model, score.
 
-    model                                  steps between input and score
-    popularity                             users who have the film
-    ease, hybrid, item_knn, content        the films' weights to the film
-    dae, vae                               hidden units, then their weights to the film
-    din                                    the film's attention to the history and the answers it gets
-    attention, gru, gru_attention, pooled  the films' vectors, how they are mixed, the user vector
-    any other                              Shapley values: what each film adds, not how the model computes it
+    model                      steps between input and score
+    popularity                 users who have the film
+    ease, hybrid, item_knn,    the films' weights to the film
+      content
+    dae, vae                   hidden units, then their weights to the film
+    din                        the film's attention to the history, and the answers
+    attention, gru,            the films' vectors, how they are mixed, the user vector
+      gru_attention, pooled
+    any other                  Shapley values: what each film adds, not how the model
+                               computes it
 
 Every number is computed from the model's weights and this history. Tables keep the rows
 that count most and add the others up in one more row, so that columns which add up
@@ -41,9 +43,7 @@ Row = tuple[Any, ...]  # text, whole numbers, floats, or None for "does not appl
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what happens, in a sentence, and its numbers as a table of `columns`
-    and `rows`.
-    """
+    """One step: what happens in a sentence, and its numbers as `columns` and `rows`."""
 
     name: str
     sentence: str
@@ -53,8 +53,9 @@ class Step:
 
 @dataclass(frozen=True)
 class DecisionPath:
-    """How `model` comes to the `score` (a logit) of `item`, called `title`, in steps
-    from the input on.
+    """How `model` comes to the `score` (a logit) of `item`, called `title`.
+
+    The steps go from the input to the score.
     """
 
     model: str
@@ -71,30 +72,26 @@ class DecisionPath:
         """The path as plain text, a heading, a sentence and a table for each step."""
         blocks = [f"{self.title}: {shown(self.score)} by {self.model}"]
         for number, step in enumerate(self.steps, start=1):
-            lines = [" | ".join(map(shown, row)) for row in (step.columns, *step.rows)]
-            blocks.append(
-                "\n".join(
-                    [
-                        f"{number}. {step.name}: {step.sentence}",
-                        *(f"   {line}" for line in lines),
-                    ]
-                )
-            )
+            lines = [f"{number}. {step.name}: {step.sentence}"]
+            for row in (step.columns, *step.rows):
+                cells = [shown(cell) for cell in row]
+                lines.append("   " + " | ".join(cells))
+            blocks.append("\n".join(lines))
         return "\n\n".join(blocks)
 
 
 def shown(value: Any) -> str:
-    """A cell as readers see it: floats with three digits behind the point, nothing for
-    None.
-    """
+    """A cell as readers see it: floats with three digits, nothing for None."""
     if value is None:
         return ""
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 class Case(NamedTuple):
-    """What the steps are made from: films (n,) with their names, oldest first, and the
-    item with its title.
+    """What the steps are made from.
+
+    films: (n,) codes of the history, oldest first. names: (n,) theirs. item, title: the
+    film whose score is followed. titles: names by item code, if there are any.
     """
 
     films: History
@@ -110,70 +107,99 @@ def decision_path(
     item: int,
     titles: Sequence[str] | None = None,
 ) -> DecisionPath:
-    """Follow the score of `item` for `history` (n,), oldest first, through `model`.
+    """Follow the score of one film through a model, from the history to the number.
 
-    titles: names by item code. Raises ValueError for an empty history, an unknown code
-    or an item inside the history.
+    Args:
+        model: any recommender of the course; see the module's table for the steps.
+        history: (n,) item codes, oldest first.
+        item: code of the film whose score is followed.
+        titles: names by item code; without them films are called by their code.
+
+    Returns:
+        The path; its `steps` hold tables of at most nine rows, and one more for all
+        others, so that columns which add up still do.
+
+    Raises:
+        ValueError: an empty history, an unknown code or an item inside the history.
+
+    Example:
+        >>> from xrec_utils.classic import ItemToItem
+        >>> model = ItemToItem()
+        >>> model.name = "by hand"
+        >>> model.n_items = 3
+        >>> model.weights = np.array([[0, 0, 2], [0, 0, -1], [0, 0, 0]], np.float32)
+        >>> path = decision_path(model, [0, 1], 2, ["Alien", "Heat", "Aliens"])
+        >>> path.score, [step.name for step in path.steps]
+        (1.0, ['input', 'weights', 'score'])
+        >>> path.steps[1].rows
+        (('Alien', 2.0), ('Heat', -1.0))
     """
     game = history_game(model, history, item, titles)
     case = Case(
-        np.asarray(history), game.players, int(item), namer(titles)(item), titles
+        films=np.asarray(history),
+        names=game.players,
+        item=int(item),
+        title=namer(titles)(item),
+        titles=titles,
     )
+    inside = steps(model, case)
     return DecisionPath(
-        model.name,
-        case.item,
-        case.title,
-        game.full(),
-        (_input(model, case), *steps(model, case)),
+        model=model.name,
+        item=case.item,
+        title=case.title,
+        score=game.full(),
+        steps=(_input(model, case), *inside),
     )
 
 
 @singledispatch
 def steps(model: Any, case: Case) -> tuple[Step, ...]:
-    """The steps after the input, from the inside of the model; of an unknown model, its
-    Shapley values.
+    """The steps after the input, from the inside of the model.
+
+    Kinds of models register their own; of any other, this returns the Shapley values.
     """
-    found = explain(model, case.films, case.item, titles=case.titles)
+    shapley = explain(model, case.films, case.item, titles=case.titles)
     sentence = (
-        f"The inside of {model.name} is not shown. In its place, {found.method}: what each film adds to the score, on "
-        f"average over all orders in which the films could come in."
+        f"The inside of {model.name} is not shown. In its place, {shapley.method}: "
+        "what each film adds to the score, on average over all orders in which the "
+        "films could come in."
     )
-    errors = {} if found.error is None else {"standard error": found.error}
+    errors = {} if shapley.error is None else {"standard error": shapley.error}
+    rows = strongest(case.names, *errors.values(), shapley.values)
     parts = [
-        ("score of the empty history", found.base),
-        ("the films together", float(found.values.sum())),
+        ("score of the empty history", shapley.base),
+        ("the films together", float(shapley.values.sum())),
     ]
-    if abs(found.gap) > 1e-6 * max(1, abs(found.score)):
-        parts.append(("left over by the method", found.gap))
+    # rounding errors are not worth a row
+    if abs(shapley.gap) > 1e-6 * max(1, abs(shapley.score)):
+        parts.append(("left over by the method", shapley.gap))
+    summary = "What the films add comes on top of the score of the empty history."
     return (
-        Step(
-            "Shapley values",
-            sentence,
-            ("film", *errors, "adds"),
-            strongest(case.names, *errors.values(), found.values),
-        ),
-        _sum(
-            "What the films add comes on top of the score of the empty history.", parts
-        ),
+        Step("Shapley values", sentence, ("film", *errors, "adds"), rows),
+        _sum(summary, parts),
     )
 
 
 @steps.register
 def _(model: Popularity, case: Case) -> tuple[Step, ...]:
     count = int(model.count[case.item])
-    seen = f"{count} of the users who trained the model have {case.title}; the history plays no part."
-    score = f"The score is log(1 + {count}), the same for every user."
+    users = (
+        f"{count} of the users who trained the model have {case.title}; "
+        "the history plays no part."
+    )
+    logarithm = f"The score is log(1 + {count}), the same for every user."
+    score = ("score", float(np.log1p(count)))
     return (
-        Step("users", seen, ("film", "users"), ((case.title, count),)),
-        Step("score", score, ("part", "value"), (("score", float(np.log1p(count))),)),
+        Step("users", users, ("film", "users"), ((case.title, count),)),
+        Step("score", logarithm, ("part", "value"), (score,)),
     )
 
 
 @steps.register
 def _(model: ItemToItem, case: Case) -> tuple[Step, ...]:
-    films, first = np.unique(
-        case.films, return_index=True
-    )  # a film met twice counts once
+    # a film met twice counts once
+    films, first = np.unique(case.films, return_index=True)
+    names = [case.names[place] for place in first]
     weights = model.weights[films, case.item].astype(float)
     sentence = f"Each film has a fixed weight to {case.title}, the same for every user."
     if isinstance(model, ContentBased):
@@ -182,327 +208,313 @@ def _(model: ItemToItem, case: Case) -> tuple[Step, ...]:
             f"How alike each film and {case.title} are, divided by the number of films."
         )
     return (
-        Step(
-            "weights",
-            sentence,
-            ("film", "weight"),
-            strongest(np.array(case.names, object)[first], weights),
-        ),
+        Step("weights", sentence, ("film", "weight"), strongest(names, weights)),
         _signed("The weights add up to the score.", "films", weights),
     )
 
 
 @steps.register
 def _(model: Autoencoder, case: Case) -> tuple[Step, ...]:
-    net, films = (
-        one_hidden(model),
-        np.unique(case.films),
-    )  # a film met twice counts once
-    pushes = (net.rows[films] / (np.sqrt(len(films)) if net.by_length else 1)).astype(
-        float
-    )
-    sums, weights = (
-        net.bias + pushes.sum(axis=0),
-        net.readout[:, case.item].astype(float),
-    )
+    net = one_hidden(model)
+    films = np.unique(case.films)  # a film met twice counts once
+    divisor = np.sqrt(len(films)) if net.by_length else 1
+    pushes = (net.rows[films] / divisor).astype(float)  # (films, units)
+    sums = net.bias + pushes.sum(axis=0)  # (units,)
     units = np.tanh(sums)
-    parts, names = units * weights, [f"unit {n}" for n in range(len(units))]
-    drivers = films[(pushes * np.sign(sums)).argmax(axis=0)]
-    merged = (
-        " (two linear maps in a row, to μ and from there to the film, are taken as one)"
-        if net.by_length
-        else ""
-    )
+    weights = net.readout[:, case.item].astype(float)
+    products = units * weights
+    names = [f"unit {n}" for n in range(len(units))]
+    rows = strongest(names, units, weights, products, what="units")
+    bias = ("bias of the film", net.constant[case.item])
+
+    merged = ""
+    if net.by_length:
+        merged = (
+            " (two linear maps in a row, to μ and from there to the film, "
+            "are taken as one)"
+        )
     sentence = (
         f"Each unit's activation is multiplied by its weight to {case.title}{merged}."
     )
-    rows, bias = (
-        strongest(names, units, weights, parts, what="units"),
-        ("bias of the film", net.constant[case.item]),
-    )
+    summary = "The products and the film's own bias add up to the score."
+    columns = ("unit", "activation", "weight", "product")
     return (
-        _hidden_units(case, names, sums, units, drivers, parts),
-        Step(
-            "output weights",
-            sentence,
-            ("unit", "activation", "weight", "product"),
-            rows,
-        ),
-        _signed(
-            "The products and the film's own bias add up to the score.",
-            "units",
-            parts,
-            bias,
-        ),
+        _hidden_units(case, films, pushes, sums, products),
+        Step("output weights", sentence, columns, rows),
+        _signed(summary, "units", products, bias),
     )
 
 
 def _hidden_units(
     case: Case,
-    names: Sequence[str],
+    films: np.ndarray,
+    pushes: np.ndarray,
     sums: np.ndarray,
-    units: np.ndarray,
-    drivers: np.ndarray,
-    parts: np.ndarray,
+    products: np.ndarray,
 ) -> Step:
-    """The units (h,) with the largest parts in the score, each with the film that
-    drives it most.
+    """The units with the largest products, each with the film that drives it most.
+
+    films (n,), pushes (n, h), sums and products (h,).
     """
-    top = np.argsort(-np.abs(parts), kind="stable")[:ROWS]
+    units = np.tanh(sums)
+    # a film drives a unit if it pushes it where the sum went
+    drivers = films[(pushes * np.sign(sums)).argmax(axis=0)]
+    name = namer(case.titles)
+    top = np.argsort(-np.abs(products), kind="stable")[:ROWS]
+    rows = [
+        (f"unit {n}", name(drivers[n]), float(sums[n]), float(units[n])) for n in top
+    ]
     sentence = (
-        f"Each of {len(units)} units adds up its weights to the films and a bias; tanh squeezes the sum to between -1 "
-        f"and 1, its activation. These units count most for {case.title}; beside each, the film that drives it most."
+        f"Each of {len(units)} units adds up its weights to the films and a bias; tanh "
+        "squeezes the sum to between -1 and 1, its activation. These units count most "
+        f"for {case.title}; beside each, the film that drives it most."
     )
-    rows = tuple(
-        (names[n], namer(case.titles)(drivers[n]), float(sums[n]), float(units[n]))
-        for n in top
-    )
-    return Step(
-        "hidden units", sentence, ("unit", "driven most by", "sum", "activation"), rows
-    )
+    columns = ("unit", "driven most by", "sum", "activation")
+    return Step("hidden units", sentence, columns, tuple(rows))
 
 
 @steps.register
 def _(model: TargetAttention, case: Case) -> tuple[Step, ...]:
-    weights, answers = (
-        part.astype(float) for part in model.parts(case.films, case.item)
-    )
+    weights, answers = model.parts(case.films, case.item)  # (places,) each
+    weights = weights.astype(float)
+    answers = answers.astype(float)
     shares = weights / weights.sum()
+    places = _places(model, case)
+    rows = strongest(places, shares, answers, shares * answers, what="places")
     sentence = (
-        f"{case.title} asks every film of the history. It pays each a share of its attention (the shares add up to 1) "
-        f"and gets an answer back; share times answer is what counts."
+        f"{case.title} asks every film of the history. It pays each a share of its "
+        "attention (the shares add up to 1) and gets an answer back; "
+        "share times answer is what counts."
     )
-    rows = strongest(
-        _places(model, case), shares, answers, shares * answers, what="places"
-    )
+    summary = "The products and the film's own bias add up to the score."
     parts = [("answers, weighed by attention", shares @ answers), _bias(model, case)]
     return (
         Step("attention", sentence, ("place", "share", "answer", "product"), rows),
-        _sum("The products and the film's own bias add up to the score.", parts),
+        _sum(summary, parts),
     )
 
 
 @steps.register
 def _(model: HistoryRecommender, case: Case) -> tuple[Step, ...]:
     ids = model.windows([case.films])
-    layers = dict(
-        layer_outputs(model.encoder, [model.table(ids), ids != model.padding])
+    inputs = [model.table(ids), ids != model.padding]
+    layers = dict(layer_outputs(model.encoder, inputs))
+    hidden = layers["final_norm"].astype(float)  # (places, width)
+    user = hidden[-1]
+    found = [_vectors(model, case, layers)]
+    # positions count from the latest film: earlier states would count from elsewhere
+    if "position" not in layers:
+        found.append(_reading(model, case, hidden))
+    found += _attention(model, case)
+    if "feed_forward_1_narrow" in layers:
+        found.append(_stream(model, case, layers))
+    found.append(_user_vector(model, case, user))
+
+    product = float(user @ model.table.rows().numpy()[case.item])
+    parts = [("product of the two vectors", product), _bias(model, case)]
+    sentence = (
+        f"The user vector is multiplied with the vector of {case.title}; "
+        "the film's own bias is added."
     )
-    hidden = layers["final_norm"].astype(float)
-    product = float(hidden[-1] @ model.table.rows().numpy()[case.item])
-    return (
-        _vectors(model, case, layers),
-        *([] if "position" in layers else [_reading(model, case, hidden)]),
-        *_attention(model, case),
-        *([_stream(model, case, layers)] if "feed_forward_1_narrow" in layers else []),
-        _user_vector(model, case, hidden[-1]),
-        _sum(
-            f"The user vector is multiplied with the vector of {case.title}; the film's own bias is added.",
-            [("product of the two vectors", product), _bias(model, case)],
-        ),
-    )
+    return (*found, _sum(sentence, parts))
 
 
 def _places(model: HistoryRecommender, case: Case) -> tuple[str, ...]:
+    """What the model reads: a start token, and the films that fit into its window."""
     return ("start token", *case.names[-model.window :])
 
 
 def _bias(model: HistoryRecommender, case: Case) -> tuple[str, float]:
+    """The film's own bias as a part of the score."""
     return "bias of the film", float(model.table.bias.numpy()[case.item])
 
 
 def _vectors(
     model: HistoryRecommender, case: Case, layers: dict[str, np.ndarray]
 ) -> Step:
-    """The vectors of the latest films, each with its nearest neighbour by angle, and
-    the length of its position's.
-    """
+    """The latest films' vectors: the nearest film by angle, and the lengths."""
     rows = model.table.rows().numpy()[: model.n_items]
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     latest = case.films[::-1][: min(ROWS, model.window)]
-    cosine = unit[latest] @ unit.T
-    cosine[np.arange(len(latest)), latest] = -1
-    sizes = (
-        {"length of position": layers["position"] - layers["vectors"]}
-        if "position" in layers
-        else {}
+    cosine = unit[latest] @ unit.T  # (latest, items)
+    cosine[np.arange(len(latest)), latest] = -1  # a film is not its own neighbour
+    near = [namer(case.titles)(film) for film in cosine.argmax(axis=1)]
+
+    sentence = (
+        f"Each film, and a start token before them all, becomes {model.width} numbers "
+        "that were learned."
     )
-    sentence = f"Each film, and a start token before them all, becomes {model.width} numbers that were learned."
-    sentence += (
-        " A vector for its place, counted from the latest film, is added."
-        if sizes
-        else ""
-    )
-    sizes["length"] = layers["vectors"]
-    lengths = [np.linalg.norm(part, axis=1)[::-1].tolist() for part in sizes.values()]
-    near = map(namer(case.titles), cosine.argmax(axis=1))
-    table = tuple(
-        zip(case.names[::-1], near, *lengths, strict=False)
-    )  # as long as the shortest: the latest films
-    return Step("vectors", sentence, ("film", "nearest film", *sizes), table)
+    lengths = {}
+    if "position" in layers:
+        added = layers["position"] - layers["vectors"]
+        lengths["length of position"] = _lengths(added)
+        sentence += " A vector for its place, counted from the latest film, is added."
+    lengths["length"] = _lengths(layers["vectors"])
+    # as long as the shortest: the latest films
+    table = zip(case.names[::-1], near, *lengths.values(), strict=False)
+    return Step("vectors", sentence, ("film", "nearest film", *lengths), tuple(table))
+
+
+def _lengths(vectors: np.ndarray) -> list[float]:
+    """The lengths of vectors (places, width), the latest first."""
+    return np.linalg.norm(vectors, axis=1)[::-1].tolist()
 
 
 def _reading(model: HistoryRecommender, case: Case, hidden: np.ndarray) -> Step:
-    """The score if reading stopped there: without positions from the end, a state knows
-    only what came before it.
+    """The score if reading stopped at each film; hidden (places, width).
+
+    Without positions from the end, a state knows only what came before it.
     """
-    scores = (
-        hidden @ model.table.rows().numpy()[case.item]
-        + model.table.bias.numpy()[case.item]
+    row = model.table.rows().numpy()[case.item]
+    bias = model.table.bias.numpy()[case.item]
+    scores = hidden @ row + bias  # (places,)
+    changes = np.diff(scores)[::-1].tolist()
+    latest = zip(case.names[::-1], changes, scores[::-1].tolist(), strict=False)
+    sentence = (
+        f"Film after film the state changes, and the score of {case.title} with it. "
+        "The latest film is on top."
     )
-    latest = zip(
-        case.names[::-1],
-        np.diff(scores)[::-1].tolist(),
-        scores[::-1].tolist(),
-        strict=False,
-    )
-    sentence = f"Film after film the state changes, and the score of {case.title} with it. The latest film is on top."
-    return Step(
-        "reading", sentence, ("film", "change", "score so far"), tuple(latest)[:ROWS]
-    )
+    columns = ("film", "change", "score so far")
+    return Step("reading", sentence, columns, tuple(latest)[:ROWS])
 
 
 def _attention(model: HistoryRecommender, case: Case) -> list[Step]:
-    maps = [] if model.maps is None else model.attention(case.films).astype(float)
-    sentence = (
-        "The last place looks back and takes in a mixture of all places, by these shares, which add up to 1{}. A share "
-        "says how much is taken in, not whether it helps."
-    )
-    return [
-        Step(
-            f"attention {n}",
-            sentence.format(
-                f" (the mean of {len(heads)} heads)" if len(heads) > 1 else ""
-            ),
-            ("place", "share"),
-            strongest(_places(model, case), heads[:, -1].mean(axis=0), what="places"),
+    """A step per layer of attention: where the last place looks."""
+    if model.maps is None:
+        return []
+    attention_steps = []
+    maps = model.attention(case.films).astype(float)  # (layers, heads, places, places)
+    for n, heads in enumerate(maps, start=1):
+        mean = f" (the mean of {len(heads)} heads)" if len(heads) > 1 else ""
+        sentence = (
+            "The last place looks back and takes in a mixture of all places, by these "
+            f"shares, which add up to 1{mean}. A share says how much is taken in, "
+            "not whether it helps."
         )
-        for n, heads in enumerate(maps, start=1)
-    ]
+        shares = heads[:, -1].mean(axis=0)
+        rows = strongest(_places(model, case), shares, what="places")
+        attention_steps.append(
+            Step(f"attention {n}", sentence, ("place", "share"), rows)
+        )
+    return attention_steps
 
 
 def _stream(
     model: HistoryRecommender, case: Case, layers: dict[str, np.ndarray]
 ) -> Step:
-    """The parts of the sum before the last normalisation, and what each gives the score
-    with the divisor held fixed.
+    """The parts of the sum before the last normalisation, and what each adds.
+
+    The divisor of the normalisation is held fixed.
     """
     parts = _parts(layers)
-    norm, row = (
-        model.encoder.get_layer("final_norm"),
-        model.table.rows().numpy()[case.item],
-    )
+    norm = model.encoder.get_layer("final_norm")
     gain, offset = (weight.astype(float) for weight in norm.get_weights())
     divisor = np.sqrt(sum(parts.values()).var() + norm.epsilon)
     shares = {
         name: gain * (part - part.mean()) / divisor for name, part in parts.items()
     }
     shares["offset of the normalisation"] = offset
-    sentence = (
-        "These parts are added up and normalised; the result is the user vector. Each adds to its product with the "
-        f"vector of {case.title}. (Without one of them, the others would add something else.)"
-    )
+    item = model.table.rows().numpy()[case.item]
     rows = [
-        (name, float(np.linalg.norm(share)), float(share @ row))
+        (name, float(np.linalg.norm(share)), float(share @ item))
         for name, share in shares.items()
     ]
-    return Step(
-        "parts of the user vector", sentence, ("part", "length", "adds"), tuple(rows)
+    sentence = (
+        "These parts are added up and normalised; the result is the user vector. Each "
+        f"adds to its product with the vector of {case.title}. "
+        "(Without one of them, the others would add something else.)"
     )
+    columns = ("part", "length", "adds")
+    return Step("parts of the user vector", sentence, columns, tuple(rows))
 
 
 def _parts(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What is added up at the last place: the vector that went in, and the answer of
-    every module.
-    """
-    start = {
-        "last film": layers["vectors"],
-        "its position": layers.get("position", 0) - layers["vectors"],
-    }
-    start = (
-        {"mean of the films": layers["causal_mean"]}
-        if "causal_mean" in layers
-        else start
-    )
-    answers = [
-        name
-        for name in layers
-        if re.fullmatch(r"attention_\d+|feed_forward_\d+_narrow", name)
-    ]
-    modules = {
-        name.removesuffix("_narrow").replace("_", " "): layers[name] for name in answers
-    }
-    return {name: part[-1].astype(float) for name, part in {**start, **modules}.items()}
+    """What is added up at the last place: what went in, and each module's answer."""
+    if "causal_mean" in layers:
+        parts = {"mean of the films": layers["causal_mean"]}
+    else:
+        parts = {
+            "last film": layers["vectors"],
+            "its position": layers.get("position", 0) - layers["vectors"],
+        }
+    for name, answer in layers.items():
+        if re.fullmatch(r"attention_\d+|feed_forward_\d+_narrow", name):
+            words = name.removesuffix("_narrow").replace("_", " ")
+            parts[words] = answer
+    return {name: part[-1].astype(float) for name, part in parts.items()}
 
 
 def _user_vector(model: HistoryRecommender, case: Case, user: np.ndarray) -> Step:
-    products, biases = (
-        model.table.rows().numpy()[: model.n_items] @ user,
-        model.table.bias.numpy().astype(float),
-    )
+    """The user vector (width,) by what it does: the scores of the best films."""
+    products = model.table.rows().numpy()[: model.n_items] @ user
+    biases = model.table.bias.numpy().astype(float)
     scores = products + biases
     unseen = np.setdiff1d(np.arange(model.n_items), case.films)
-    order, name = unseen[np.argsort(-scores[unseen], kind="stable")], namer(case.titles)
+    order = unseen[np.argsort(-scores[unseen], kind="stable")]
     place = int(np.flatnonzero(order == case.item)[0])
-    best = [*order[:ROWS], *order[place : place + (place >= ROWS)]]
-    sentence = (
-        f"The history is now one vector. Multiplied with the vector of any film, plus that film's bias, it gives the "
-        f"film's score: {case.title} is number {place + 1} of {len(order):,} unseen films."
-    )
-    rows = tuple(
+    films = list(order[:ROWS])
+    if place >= ROWS:  # the film of the question is shown wherever it stands
+        films.append(case.item)
+    name = namer(case.titles)
+    rows = [
         (name(film), float(products[film]), float(biases[film]), float(scores[film]))
-        for film in best
+        for film in films
+    ]
+    sentence = (
+        "The history is now one vector. Multiplied with the vector of any film, plus "
+        f"that film's bias, it gives the film's score: {case.title} is number "
+        f"{place + 1} of {len(order):,} unseen films."
     )
-    return Step("user vector", sentence, ("film", "product", "bias", "score"), rows)
+    columns = ("film", "product", "bias", "score")
+    return Step("user vector", sentence, columns, tuple(rows))
 
 
 def strongest(
     names: Sequence[str], *columns: np.ndarray, what: str = "films"
 ) -> tuple[Row, ...]:
-    """The rows with the largest |last column|, and the sum of that column over all
-    others as one more row.
+    """The rows with the largest |last column|, and one more for all others.
+
+    names (n,) and columns (n,) each; the row of the others holds their sum in the last
+    column and nothing in the columns before it.
     """
-    order = np.argsort(-np.abs(columns[-1]), kind="stable")
-    rows = [
-        (str(names[n]), *(float(column[n]) for column in columns)) for n in order[:ROWS]
-    ]
-    if others := len(order) - len(rows):
+    last = columns[-1]
+    order = np.argsort(-np.abs(last), kind="stable")
+    rows: list[Row] = []
+    for n in order[:ROWS]:
+        numbers = [float(column[n]) for column in columns]
+        rows.append((str(names[n]), *numbers))
+    others = order[ROWS:]
+    if len(others):
         blank = (None,) * (len(columns) - 1)
-        rows.append(
-            (f"{others} other {what}", *blank, float(columns[-1][order[ROWS:]].sum()))
-        )
+        together = float(last[others].sum())
+        rows.append((f"{len(others)} other {what}", *blank, together))
     return tuple(rows)
 
 
 def _signed(
     sentence: str, what: str, parts: np.ndarray, *more: tuple[str, float]
 ) -> Step:
-    up, down = parts[parts > 0].sum(), parts[parts < 0].sum()
-    return _sum(
-        sentence,
-        [(f"{what} that push it up", up), (f"{what} that push it down", down), *more],
-    )
+    """The last step of a score that is a sum of many parts (n,), up and down apart."""
+    up = (f"{what} that push it up", parts[parts > 0].sum())
+    down = (f"{what} that push it down", parts[parts < 0].sum())
+    return _sum(sentence, [up, down, *more])
 
 
 def _sum(sentence: str, parts: Sequence[tuple[str, float]]) -> Step:
-    rows = tuple((name, float(value)) for name, value in parts)
-    return Step(
-        "score",
-        sentence,
-        ("part", "value"),
-        (*rows, ("score", sum(value for _, value in rows))),
-    )
+    """The last step: named parts, and the score as their sum."""
+    rows = [(name, float(value)) for name, value in parts]
+    score = sum(value for _, value in rows)
+    return Step("score", sentence, ("part", "value"), (*rows, ("score", score)))
 
 
 def _input(model: HistoryModel, case: Case) -> Step:
-    count, window = len(case.names), getattr(model, "window", None) or len(case.names)
-    rows = [(count - n, case.names[-1 - n]) for n in range(min(count, ROWS))]
-    if earlier := count - len(rows):
-        rows.append((None, f"{earlier} earlier films"))
+    """The first step: the films that go in, the latest first."""
+    count = len(case.names)
+    rows: list[Row] = [(count - n, case.names[-1 - n]) for n in range(min(count, ROWS))]
+    if count > len(rows):
+        rows.append((None, f"{count - len(rows)} earlier films"))
+    # models that read everything have no window
+    window = getattr(model, "window", None) or count
     read = f"; {model.name} reads the latest {window}" if count > window else ""
-    return Step(
-        "input",
-        f"{count} films go in{read}. The latest comes first.",
-        ("place", "film"),
-        tuple(rows),
-    )
+    sentence = f"{count} films go in{read}. The latest comes first."
+    return Step("input", sentence, ("place", "film"), tuple(rows))

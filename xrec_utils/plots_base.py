@@ -106,7 +106,7 @@ def show(figure: Figure, alt: str) -> None:
 
 
 class _Bundle(dict):
-    """A picture and its text; outside IPython, `display` prints this: the text alone."""
+    """A picture and its text; outside IPython, `display` prints the text alone."""
 
     def __repr__(self) -> str:
         return self["text/plain"]
