@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import reduce
 from typing import Protocol
 
 import numpy as np
@@ -28,27 +27,29 @@ class AttentionModel(Protocol):
     """A history model that shows its attention weights."""
 
     def attention(self, history: np.ndarray) -> np.ndarray:
-        """Return the weights (layers, heads, L, L); row = position that looks, position
-        0 = the start token.
+        """Return the weights (layers, heads, L, L).
+
+        A row is the position that looks; position 0 is the start token.
         """
         ...
 
 
 def attention_weights(model: AttentionModel, history: np.ndarray) -> np.ndarray:
-    """Return the attention weights (layers, heads, L, L) for a history; each row adds
-    up to one.
+    """Return the attention weights (layers, heads, L, L) for a history.
 
-    L is the start token and the films the model reads. Raises ValueError if the rows do
-    not add up to one.
+    L is the start token and the films the model reads; each row adds up to one. Raises
+    ValueError if the rows do not add up to one or the shape is another.
     """
     weights = np.asarray(model.attention(history))
     if weights.ndim != 4 or weights.shape[2] != weights.shape[3]:
         raise ValueError(
-            f"The model's attention has shape {weights.shape}; it must be (layers, heads, L, L)."
+            f"The model's attention has shape {weights.shape}; "
+            "it must be (layers, heads, L, L)."
         )
     if not np.allclose(weights.sum(axis=-1), 1, atol=1e-4):
         raise ValueError(
-            "The rows of the model's attention do not add up to one; read the weights after the softmax."
+            "The rows of the model's attention do not add up to one; "
+            "read the weights after the softmax."
         )
     return weights
 
@@ -56,15 +57,15 @@ def attention_weights(model: AttentionModel, history: np.ndarray) -> np.ndarray:
 def last_row(
     model: AttentionModel | TargetAttention, history: np.ndarray, item: int
 ) -> np.ndarray:
-    """Return the attention (heads, L) behind a score: of the last position in the last
-    layer, or of the candidate.
+    """Return the attention (heads, L) behind a score.
 
-    Only a target attention (din) has weights that depend on `item`. Place 0 is the
-    start token.
+    That of the last position in the last layer, or of the candidate: only a target
+    attention (din) has weights that depend on `item`. Place 0 is the start token.
     """
     if isinstance(model, TargetAttention):
         return model.weights(history, item)[None]
-    return attention_weights(model, history)[-1][:, -1]
+    last_layer = attention_weights(model, history)[-1]
+    return last_layer[:, -1]
 
 
 def attention_explanation(
@@ -73,23 +74,42 @@ def attention_explanation(
     item: int,
     titles: Sequence[str] | None = None,
 ) -> Explanation:
-    """Take the last position's weights in the last layer, averaged over its heads, as
-    the credit of each film.
+    """Take the last position's attention as the credit of each film.
 
-    The values are shares of attention, not parts of the score: `base` is the start
-    token's share and `score` the total of all shares, which is one. They have no
-    standard error. They are the same for every `item` where attention is spent before
-    the item is scored (attention, gru_attention); in din each candidate spends its own.
+    Its weights in the last layer are averaged over the heads. They are shares of
+    attention, not parts of the score (Jain and Wallace 2019, arXiv:1902.10186), and the
+    same for every `item` where attention is spent before the item is scored (attention,
+    gru_attention); in din each candidate spends its own.
+
+    Args:
+        model: attention, gru_attention or din.
+        history: (n,) item codes, oldest first.
+        item: the code of the film explained.
+        titles: names by item code; None for 'item 17'.
+
+    Returns:
+        Explanation with values (n,), each a share of 1. `base` is the start token's
+        share and `score` the total of all shares, which is one. There is no error.
+
+    Raises:
+        ValueError: the history is empty, or the model's attention does not add up to
+            one.
+
+    Example:
+        A model that gives half of its attention to the start token.
+
+        >>> class HalfAtStart:
+        ...     def attention(self, history):
+        ...         return np.tile([0.5, 0.125, 0.375], (1, 1, 3, 1))
+        >>> explanation = attention_explanation(HalfAtStart(), [4, 7], item=9)
+        >>> explanation.values.tolist(), explanation.base, explanation.score
+        ([0.125, 0.375], 0.5, 1.0)
     """
-    players, started = player_names(history, titles), time.perf_counter()
+    started = time.perf_counter()
+    players = player_names(history, titles)
+    target = player_names([item], titles)[0]
     shares = last_row(model, history, item).mean(axis=0)
-    return _shares(
-        players,
-        player_names([item], titles)[0],
-        shares,
-        "attention (share, not signed)",
-        started,
-    )
+    return _shares(players, target, shares, "attention (share, not signed)", started)
 
 
 def rollout(
@@ -98,29 +118,48 @@ def rollout(
     item: int,
     titles: Sequence[str] | None = None,
 ) -> Explanation:
-    """Follow the attention through all layers (Abnar and Zuidema 2020,
-    arXiv:2005.00928).
+    """Follow the attention through all layers.
 
     The shares are the last row of the product over layers of (A + I) / 2, A the mean
-    over heads and I the path around the attention. Each layer thus gives the last film
-    at least half of its own share, whatever the model makes of it: with one layer, the
-    order of the other films is that of the attention itself. Shares as in
-    `attention_explanation`.
+    over heads and I the path around the attention (Abnar and Zuidema 2020,
+    arXiv:2005.00928). Each layer thus gives the last film at least half of its own
+    share, whatever the model makes of it: with one layer, the order of the other films
+    is that of the attention itself.
 
-    Raises TypeError for a model without attention between films (din, pooled_mlp).
+    Args:
+        model: one with attention between films: attention or gru_attention.
+        history: (n,) item codes, oldest first.
+        item: the code of the film explained; it only names the target.
+        titles: names by item code; None for 'item 17'.
+
+    Returns:
+        Explanation with values (n,), `base` and `score` as in `attention_explanation`.
+
+    Raises:
+        TypeError: a model without attention between films (din, pooled_mlp).
+        ValueError: as `attention_explanation`.
+
+    Example:
+        One layer: half of the path goes through its last row, half stays in place.
+
+        >>> class HalfAtStart:
+        ...     def attention(self, history):
+        ...         return np.tile([0.5, 0.125, 0.375], (1, 1, 3, 1))
+        >>> explanation = rollout(HalfAtStart(), [4, 7], item=9)
+        >>> explanation.values.tolist(), explanation.base
+        ([0.0625, 0.6875], 0.25)
     """
-    players, started = player_names(history, titles), time.perf_counter()
+    started = time.perf_counter()
+    players = player_names(history, titles)
+    target = player_names([item], titles)[0]
+    # (layers, L, L): one map per layer
     maps = attention_weights(model, history).mean(axis=1)
-    flow = reduce(
-        lambda below, layer: layer @ below, (maps + np.eye(maps.shape[-1])) / 2
-    )
-    return _shares(
-        players,
-        player_names([item], titles)[0],
-        flow[-1],
-        "attention rollout (share, not signed)",
-        started,
-    )
+    layers = (maps + np.eye(maps.shape[-1])) / 2
+    flow = layers[0]
+    for layer in layers[1:]:
+        flow = layer @ flow
+    method = "attention rollout (share, not signed)"
+    return _shares(players, target, flow[-1], method, started)
 
 
 def gradient_weighted(
@@ -129,54 +168,66 @@ def gradient_weighted(
     item: int,
     titles: Sequence[str] | None = None,
 ) -> Explanation:
-    """Multiply the last row of attention by the gradient of the score with respect to
-    it, summed over heads.
+    """Multiply the last row of attention by the gradient of the score at it.
 
     phi_i = sum over heads of A_hi * d score / d A_hi, all other parts of the model held
     fixed: attention with a sign, in the unit of the score. Barkan et al. 2021
     (doi:10.1145/3459637.3482126) and Chefer, Gur and Wolf 2021 (arXiv:2103.15679) keep
     the positive part only; here it is signed, and of the last layer only, so that
-    `base`, the score when no film gets attention (the start token keeps its weight),
-    and the values can add up. In din they do: phi_i = w_i a_i. Elsewhere `gap` says how
-    much a straight line misses.
+    `base` and the values can add up. In din they do: phi_i = w_i a_i.
 
-    Raises TypeError for a model without attention, ValueError on a history or item that
-    `history_game` refuses.
+    Args:
+        model: attention, gru_attention or din.
+        history: (n,) item codes, oldest first.
+        item: the code of the film explained, outside the history.
+        titles: names by item code; None for 'item 17'.
+
+    Returns:
+        Explanation with values (n,) in the unit of the score. `base` is the score when
+        no film gets attention (the start token keeps its weight); `gap` says how much a
+        straight line misses. There is no error.
+
+    Raises:
+        TypeError: the model has no attention.
+        ValueError: the history or the item is one that `history_game` refuses.
+
+    Example:
+        din is linear in its attention: the untrained model shows it as well.
+
+        >>> model = TargetAttention(np.eye(5, 2), width=4)
+        >>> explanation = gradient_weighted(model, np.array([0, 1, 2]), item=4)
+        >>> abs(explanation.gap) < 1e-5
+        True
     """
-    game, started = history_game(model, history, item, titles), time.perf_counter()
+    started = time.perf_counter()
+    game = history_game(model, history, item, titles)
     row = last_row(model, history, item).astype(np.float32)
     start_alone = row * (np.arange(row.shape[1]) == 0)
     weights = tf.constant(np.stack([row, start_alone]))
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(weights)
         scores = model.score_of_attention(history, item)(weights)
+    # (heads, L): the slopes at the model's own attention
     slopes = tape.gradient(scores, weights).numpy()[0]
-    values = unseen_as_zero(
-        (row * slopes).sum(axis=0, dtype=np.float64)[1:], game.n_players
-    )
+    credit = (row * slopes).sum(axis=0, dtype=np.float64)
+    values = unseen_as_zero(credit[1:], game.n_players)
     score, base = scores.numpy().tolist()
+    method = "attention times gradient"
     seconds = time.perf_counter() - started
-    return Explanation(
-        game.players,
-        game.target,
-        values,
-        base,
-        score,
-        "attention times gradient",
-        seconds,
-    )
+    return Explanation(game.players, game.target, values, base, score, method, seconds)
 
 
 def player_names(
     history: np.ndarray | Sequence[int], titles: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """Name the films of a history by title, or as 'item 17' where no titles are given.
+    """Name the films of a history by title, or as 'item 17' where there are no titles.
 
     Raises ValueError for an empty history.
     """
     if not len(history):
         raise ValueError(
-            "The history is empty: there is no film whose part in the score could be explained."
+            "The history is empty: there is no film whose part in the score "
+            "could be explained."
         )
     return tuple(map(namer(titles), np.asarray(history).tolist()))
 
@@ -184,6 +235,7 @@ def player_names(
 def _shares(
     players: tuple[str, ...], item: str, shares: np.ndarray, method: str, started: float
 ) -> Explanation:
+    """The explanation made of shares (L,), the start token's first."""
     shares = shares.astype(np.float64)
     return Explanation(
         players=players,

@@ -1,12 +1,12 @@
-"""LIME for the rows of a table, written out once and through the lime library, and for
-the films of a history.
+"""LIME for the rows of a table and for the films of a history.
 
 Ribeiro, Singh and Guestrin (2016), "Why should I trust you?",
-doi:10.1145/2939672.2939778. All draw samples around what is explained, weigh each by
-its nearness and fit a weighted ridge regression to the model's answers. For a row the
-samples are normal with the background's standard deviations, and columns are measured
-in standard deviations from their mean; for a history films are taken away at random, as
-the library does with the words of a text.
+doi:10.1145/2939672.2939778; for a row, once written out and once through the lime
+library. All draw samples around what is explained, weigh each by its nearness and fit a
+weighted ridge regression to the model's answers. For a row the samples are normal with
+the background's standard deviations, and columns are measured in standard deviations
+from their mean; for a history films are taken away at random, as the library does with
+the words of a text.
 """
 
 from __future__ import annotations
@@ -30,22 +30,25 @@ def lime_from_scratch(
     samples: int = 5000,
     seed: int = 0,
 ) -> tuple[np.ndarray, float]:
-    """Fit a local linear model to `predict` around `row`: LIME's tabular explainer
-    without discretising.
+    """Fit a local linear model to `predict` around `row`.
 
-    `predict` maps (n, d) to (n,); `row` is (d,), `background` (m, d). Returns the
-    coefficients (d,), each the change of the prediction per standard deviation of its
-    column, and the intercept: the surrogate at the background mean.
+    LIME's tabular explainer without discretising. `predict` maps (n, d) to (n,); `row`
+    is (d,), `background` (m, d). Returns the coefficients (d,), each the change of the
+    prediction per standard deviation of its column, and the intercept: the surrogate at
+    the background mean.
     """
     mean, sd = background.mean(axis=0, dtype=float), background.std(axis=0, dtype=float)
+    # a column that never varies keeps its unit
     sd = np.where(np.ptp(background, axis=0) > 0, sd, 1.0)
     near = row + sd * np.random.RandomState(seed).normal(size=(samples, len(row)))
     near[0] = row
     scaled = (near - mean) / sd
+    # (samples,): a sample counts less the farther it lies from the row
     distance = np.linalg.norm(scaled - scaled[0], axis=1)
     width = 0.75 * np.sqrt(len(row))
     weight = np.exp(-(distance**2) / (2 * width**2))
     answer = predict(near)
+    # centred, the intercept drops out of the ridge's penalty
     centre, level = (
         np.average(scaled, axis=0, weights=weight),
         np.average(answer, weights=weight),
@@ -69,22 +72,44 @@ def lime_tabular(
 ) -> Explanation:
     """Explain one prediction by LIME, through the lime library.
 
-    `predict` maps (n, d) to the (n,) probabilities of the class explained; `row` is
-    (d,), `background` (m, d), and `names` the d column names. A value is coefficient *
-    (row - mean) / sd: what the column adds to the surrogate's prediction when it moves
-    from its background mean to the row. `base` is the surrogate at the mean, so `base`
-    plus the values is the surrogate's prediction for the row, and `gap` is how far the
-    model itself is from it. The surrogate's weighted R2 stands in `method`; a low one
-    says that no straight line fits here.
+    After Ribeiro, Singh and Guestrin (2016), doi:10.1145/2939672.2939778. A value is
+    coefficient * (row - mean) / sd: what the column adds to the surrogate's prediction
+    when it moves from its background mean to the row.
 
-    Raises ValueError if the shapes disagree or `predict` does not return probabilities
-    of shape (n,).
+    Args:
+        predict: maps (n, d) to the (n,) probabilities of the class explained.
+        row: (d,) what is explained.
+        background: (m, d) rows that give each column's mean and standard deviation.
+        names: the d column names.
+        samples: rows drawn around `row`, each predicted once.
+        seed: of the samples.
+        target: what is predicted, in words.
+
+    Returns:
+        Explanation with values (d,) in the unit of the prediction. `base` is the
+        surrogate at the mean, so `base` plus the values is the surrogate's prediction
+        for the row, and `gap` is how far the model itself is from it. The surrogate's
+        weighted R2 stands in `method`; a low one says that no straight line fits here.
+        There is no error.
+
+    Raises:
+        ValueError: the shapes disagree, or `predict` does not return probabilities of
+            shape (n,).
+
+    Example:
+        Only the first column counts, 0.1 per unit, and the row lies 2 above its mean.
+
+        >>> def predict(rows):
+        ...     return np.clip(0.5 + 0.1 * rows[:, 0], 0, 1)
+        >>> background = np.array([[-1.0, 5.0], [1.0, 9.0]])
+        >>> row = np.array([2.0, 7.0])
+        >>> explanation = lime_tabular(predict, row, background, ["a", "b"])
+        >>> explanation.values.round(2).tolist(), round(explanation.score, 2)
+        ([0.2, 0.0], 0.7)
     """
     started = time.perf_counter()
-    row, background = (
-        np.asarray(row, dtype=np.float64),
-        np.asarray(background, dtype=np.float64),
-    )
+    row = np.asarray(row, dtype=np.float64)
+    background = np.asarray(background, dtype=np.float64)
     _check_shapes(row, background, names)
     explainer = LimeTabularExplainer(
         background,
@@ -94,17 +119,18 @@ def lime_tabular(
         feature_selection="none",
         random_state=seed,
     )
-    found = explainer.explain_instance(
+    fit = explainer.explain_instance(
         row, _two_columns(predict), num_features=len(row), num_samples=samples
     )
-    coefficients = np.array([value for _, value in sorted(found.local_exp[1])])
+    scaler = explainer.scaler
+    coefficients = _in_order(fit.local_exp[1])
     return Explanation(
         players=tuple(names),
         target=target,
-        values=coefficients * (row - explainer.scaler.mean_) / explainer.scaler.scale_,
-        base=float(found.intercept[1]),
-        score=float(found.predict_proba[1]),
-        method=f"LIME ({samples} samples, local R2 {found.score:.2f})",
+        values=coefficients * (row - scaler.mean_) / scaler.scale_,
+        base=float(fit.intercept[1]),
+        score=float(fit.predict_proba[1]),
+        method=f"LIME ({samples} samples, local R2 {fit.score:.2f})",
         seconds=time.perf_counter() - started,
         error=None,
     )
@@ -113,71 +139,103 @@ def lime_tabular(
 def lime_history(
     game: Game, samples: int = 1000, seed: int = 0, kernel_width: float = 25.0
 ) -> Explanation:
-    """Explain a game by LIME: a straight line in "player present", fitted near the
-    whole history.
+    """Explain a game by LIME: a straight line in "player present".
 
-    As the lime library does with a text: a number of players drawn evenly from 1..n is
-    taken away at random, a sample weighs sqrt(exp(-d^2 / kernel_width^2)) at the cosine
+    As the lime library does with a text (Ribeiro, Singh and Guestrin 2016,
+    doi:10.1145/2939672.2939778): a number of players drawn evenly from 1..n is taken
+    away at random, a sample weighs sqrt(exp(-d^2 / kernel_width^2)) at the cosine
     distance d = 100 (1 - sqrt(share of players present)), and the library's ridge
-    regression fits all players at once. `base` is the line's intercept, its score for
-    no player; base plus the values is its score for all, and `gap` is how far the model
-    itself is from it. The weighted R2 stands in `method`. Another seed gives other
-    values: compare several before you trust their order.
+    regression fits all players at once. Another seed gives other values: compare
+    several before you trust their order.
 
-    Raises ValueError for fewer than two samples.
+    Args:
+        game: any game of n players.
+        samples: groups drawn, at least two; the first is everybody.
+        seed: of the groups.
+        kernel_width: of the weights; a narrow one looks at large groups only.
+
+    Returns:
+        Explanation with values (n,) in the unit of the score. `base` is the line's
+        intercept, its score for no player; base plus the values is its score for all,
+        and `gap` is how far the model itself is from it. The weighted R2 stands in
+        `method`. There is no error.
+
+    Raises:
+        ValueError: fewer than two samples.
+
+    Example:
+        A score that is a straight line already; the ridge makes it a little flatter.
+
+        >>> game = Game(("a", "b"), "sum", lambda masks: masks @ np.array([1.0, 3.0]))
+        >>> lime_history(game).values.round(1).tolist()
+        [1.0, 2.9]
     """
     if samples < 2:
         raise ValueError(
             f"samples={samples} must be 2 or more: the first is the whole history"
         )
-    started, draw = time.perf_counter(), np.random.RandomState(seed)
-    masks = np.ones((samples, game.n_players), dtype=bool)
-    for row, removed in zip(
-        masks[1:], draw.randint(1, game.n_players + 1, samples - 1), strict=True
-    ):
-        row[draw.choice(game.n_players, removed, replace=False)] = False
-    answers, distance = game(masks), 100 * (1 - np.sqrt(masks.mean(axis=1)))
-    near = LimeBase(
-        lambda d: np.sqrt(np.exp(-(d**2) / kernel_width**2)), random_state=draw
+    started = time.perf_counter()
+    n = game.n_players
+    rng = np.random.RandomState(seed)
+    masks = _masks_around_all(n, samples, rng)
+    answers = game(masks)
+    # (samples,): in percent, for the library's kernel widths are
+    distance = 100 * (1 - np.sqrt(masks.mean(axis=1)))
+
+    def nearness(d: np.ndarray) -> np.ndarray:
+        """The library's weights (samples,) of distances."""
+        return np.sqrt(np.exp(-(d**2) / kernel_width**2))
+
+    # the library wants a column of answers per class, and the class to explain
+    base, pairs, r2, _ = LimeBase(
+        nearness, random_state=rng
+    ).explain_instance_with_data(
+        masks.astype(float), answers[:, None], distance, 0, n, feature_selection="none"
     )
-    base, found, r2, _ = near.explain_instance_with_data(
-        masks.astype(float),
-        answers[:, None],
-        distance,
-        0,
-        game.n_players,
-        feature_selection="none",
-    )
-    values, method = (
-        np.array([value for _, value in sorted(found)]),
-        f"LIME ({samples} samples, local R2 {r2:.2f})",
-    )
-    seconds = time.perf_counter() - started
     return Explanation(
-        game.players,
-        game.target,
-        values,
-        float(base),
-        float(answers[0]),
-        method,
-        seconds,
+        players=game.players,
+        target=game.target,
+        values=_in_order(pairs),
+        base=float(base),
+        score=float(answers[0]),
+        method=f"LIME ({samples} samples, local R2 {r2:.2f})",
+        seconds=time.perf_counter() - started,
     )
+
+
+def _masks_around_all(n: int, samples: int, rng: np.random.RandomState) -> np.ndarray:
+    """Groups (samples, n) bool: everybody, then all but a random number of players."""
+    masks = np.ones((samples, n), dtype=bool)
+    sizes = rng.randint(1, n + 1, samples - 1)
+    for mask, removed in zip(masks[1:], sizes, strict=True):
+        mask[rng.choice(n, removed, replace=False)] = False
+    return masks
+
+
+def _in_order(pairs: Sequence[tuple[int, float]]) -> np.ndarray:
+    """The library's (column, coefficient) pairs as coefficients in column order."""
+    return np.array([coefficient for _, coefficient in sorted(pairs)])
 
 
 def _two_columns(predict: Predict) -> Predict:
-    """Turn P(yes) of shape (n,) into the (n, 2) matrix of P(no), P(yes) that lime asks
-    for.
+    """Turn P(yes) of shape (n,) into the (n, 2) matrix of P(no), P(yes).
+
+    That is what lime asks for.
     """
 
     def both(rows: np.ndarray) -> np.ndarray:
+        """P(no) and P(yes) of rows (n, d), checked."""
+        n = len(rows)
         yes = np.asarray(predict(rows), dtype=np.float64)
-        if yes.shape != (len(rows),):
+        if yes.shape != (n,):
             raise ValueError(
-                f"predict returned shape {yes.shape} for {len(rows)} rows; LIME needs ({len(rows)},): pick one column."
+                f"predict returned shape {yes.shape} for {n} rows; "
+                f"LIME needs ({n},): pick one column."
             )
         if yes.min() < 0 or yes.max() > 1:
             raise ValueError(
-                f"predict returned {yes.min():.3g} to {yes.max():.3g}; LIME needs probabilities in 0..1."
+                f"predict returned {yes.min():.3g} to {yes.max():.3g}; "
+                "LIME needs probabilities in 0..1."
             )
         return np.column_stack([1 - yes, yes])
 
@@ -187,13 +245,10 @@ def _two_columns(predict: Predict) -> Predict:
 def _check_shapes(
     row: np.ndarray, background: np.ndarray, names: Sequence[str]
 ) -> None:
-    if (
-        row.ndim != 1
-        or background.ndim != 2
-        or background.shape[1] != len(row)
-        or len(names) != len(row)
-    ):
+    """Raise ValueError unless row (d,), background (m, d) and d names fit together."""
+    axes_fit = row.ndim == 1 and background.ndim == 2
+    if not axes_fit or not background.shape[1] == len(row) == len(names):
         raise ValueError(
-            f"row has shape {row.shape}, background {background.shape} and there are {len(names)} names; "
-            "they must be (d,), (m, d) and d."
+            f"row has shape {row.shape}, background {background.shape} and there are "
+            f"{len(names)} names; they must be (d,), (m, d) and d."
         )

@@ -72,9 +72,9 @@ def permutation_sampling(
 ) -> Explanation:
     """Shapley values estimated from random orders of arrival.
 
-    Orders come in antithetic pairs: an order and its reverse. Unbiased (Castro, Gomez and Tejada 2009,
-    doi:10.1016/j.cor.2008.04.004; pairs: Mitchell et al. 2022, JMLR 23). Every order's
-    contributions add up to score - base, and so do the values.
+    Orders come in antithetic pairs: an order and its reverse. Unbiased (Castro, Gomez
+    and Tejada 2009, doi:10.1016/j.cor.2008.04.004; pairs: Mitchell et al. 2022, JMLR
+    23). Every order's contributions add up to score - base, and so do the values.
 
     Args:
         game: any game.
