@@ -164,11 +164,12 @@ def lime_history(
         ValueError: fewer than two samples.
 
     Example:
-        A score that is a straight line already; the ridge makes it a little flatter.
+        A score that is a straight line already, and a kernel so wide that all groups
+        count alike.
 
         >>> game = Game(("a", "b"), "sum", lambda masks: masks @ np.array([1.0, 3.0]))
-        >>> lime_history(game).values.round(1).tolist()
-        [1.0, 2.9]
+        >>> lime_history(game, kernel_width=1000).values.round(1).tolist()
+        [1.0, 3.0]
     """
     if samples < 2:
         raise ValueError(
