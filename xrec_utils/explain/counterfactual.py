@@ -1,5 +1,4 @@
-"""Counterfactuals: the smallest set of films without which the recommendation would not
-have been made.
+"""Counterfactuals: the fewest films without which there is no recommendation.
 
 "Had you not watched these two, this film would not be in your top ten." The candidates
 stay fixed, the catalogue minus the user's full history, so that a removed film never
@@ -52,88 +51,117 @@ class Counterfactual:
 
 
 class Question:
-    """A recommendation under removal: `history` (n,) without the films of a mask,
-    scored and counted.
+    """A recommendation under removal: shortened histories, scored and counted.
 
-    Raises ValueError as `history_game` does, and when the item does not stand in the
-    top k to begin with.
+    Attributes:
+        competitors: codes of the other candidates, ascending.
+        everything: (n,) bool, the mask of the whole history.
+        rank_before: rank of the item with the whole history, 1 = best.
+        calls: histories scored so far.
+
+    Args:
+        model: any that scores a history.
+        history: (n,) item codes, oldest first.
+        item: the code of the film recommended, outside the history.
+        k: length of the list that the film stands in.
+
+    Raises:
+        ValueError: a history or item that `history_game` refuses, a k that is not
+            between 1 and the number of other candidates, or an item that does not stand
+            in the top k to begin with.
+
+    Example:
+        Film 2 scores 3 + 1, its only competitor, film 3, scores 1 + 2.
+
+        >>> model = ItemToItem()
+        >>> model.name, model.n_items = "by hand", 4
+        >>> model.weights = np.array([[0, 0, 3, 1], [0, 0, 1, 2], [0] * 4, [0] * 4])
+        >>> question = Question(model, np.array([0, 1]), item=2, k=1)
+        >>> question.rank_before, question.competitors.tolist()
+        (1, [3])
+        >>> without_first = np.array([[False, True]])
+        >>> question.ranks(without_first).tolist()
+        [2]
     """
 
     def __init__(
         self, model: HistoryModel, history: History, item: int, k: int
     ) -> None:
         history_game(model, history, item)  # for its checks
-        self.model, self.history, self.item, self.k = (
-            model,
-            np.asarray(history),
-            item,
-            k,
-        )
-        self.competitors = np.setdiff1d(
-            np.arange(model.n_items), np.append(self.history, item)
-        )
+        self.model = model
+        self.history = np.asarray(history)
+        self.item = item
+        self.k = k
+        excluded = np.append(self.history, item)
+        self.competitors = np.setdiff1d(np.arange(model.n_items), excluded)
         if not 1 <= k <= len(self.competitors):
             raise ValueError(
-                f"k={k} must lie between 1 and the number of other candidates, {len(self.competitors)}"
+                f"k={k} must lie between 1 and the number of other candidates, "
+                f"{len(self.competitors)}"
             )
-        self.start, self.calls = perf_counter(), 0
+        self.start = perf_counter()
+        self.calls = 0
         self.everything = np.ones(len(self.history), dtype=bool)
         self.rank_before = int(self.ranks(self.everything[None])[0])
         if self.rank_before > k:
             raise ValueError(
-                f"item {item} has rank {self.rank_before}: only a film of the top {k} can drop out of it"
+                f"item {item} has rank {self.rank_before}: "
+                f"only a film of the top {k} can drop out of it"
             )
 
     def leads(
         self, kept: np.ndarray, competitors: np.ndarray | None = None
     ) -> np.ndarray:
-        """How far each competitor (None: all) scores above the item: (m, competitors)
-        for m histories `kept` (m, n).
+        """How far each competitor scores above the item: (m, competitors).
+
+        kept: (m, n) bool, the masks of m histories. competitors: codes, None for all.
         """
         self.calls += len(kept)
-        items = None if competitors is None else np.append(competitors, self.item)
-        scores = self.model.score(
-            [self.history[mask] for mask in kept], items=items
-        ).astype(np.float64)
+        histories = [self.history[mask] for mask in kept]
         if competitors is None:
-            return scores[:, self.competitors] - scores[:, [self.item]]
+            every = self.model.score(histories, items=None).astype(np.float64)
+            return every[:, self.competitors] - every[:, [self.item]]
+        codes = np.append(competitors, self.item)
+        scores = self.model.score(histories, items=codes).astype(np.float64)
         return scores[:, :-1] - scores[:, -1:]
 
     def ranks(self, kept: np.ndarray) -> np.ndarray:
-        """1 + the number of candidates that score strictly higher than the item, (m,),
-        for m histories.
+        """Ranks (m,) of the item for m histories `kept` (m, n).
+
+        1 + the number of candidates that score strictly higher.
         """
         return 1 + (self.leads(kept) > 0).sum(axis=1)
 
     def margins(self, kept: np.ndarray, parent: np.ndarray) -> np.ndarray:
-        """Lead of the k-th of the competitors who are strongest against the history
-        `parent` (n,) bool: shape (m,).
+        """Lead of the k-th best competitor for m histories `kept` (m, n): shape (m,).
 
+        Among the competitors who are strongest against the history `parent` (n,) bool.
         Positive only if the item is out: other competitors can but add to those that
         lead.
         """
-        nearest = self.competitors[
-            np.argsort(-self.leads(parent[None])[0], kind="stable")[
-                : max(SHORTLIST, self.k)
-            ]
-        ]
-        return -np.partition(-self.leads(kept, nearest), self.k - 1, axis=1)[
-            :, self.k - 1
-        ]
+        strongest = np.argsort(-self.leads(parent[None])[0], kind="stable")
+        nearest = self.competitors[strongest[: max(SHORTLIST, self.k)]]
+        leads = self.leads(kept, nearest)
+        # largest first: the k-th stands at k - 1
+        descending = -np.partition(-leads, self.k - 1, axis=1)
+        return descending[:, self.k - 1]
 
     def search(self, width: int, most: int) -> np.ndarray | None:
-        """Remove up to `most` films, one per level, going on with the `width` best
-        histories of each level.
+        """Remove up to `most` films, one per level.
 
-        Returns the mask of the films kept in the first history where the item is out,
-        or None.
+        Goes on with the `width` best histories of each level. Returns the mask (n,) of
+        the films kept in the first history where the item is out, or None.
         """
-        level, films = self.everything[None], len(self.history)
+        films = len(self.history)
+        level = self.everything[None]  # (width, films)
         for removed in range(1, most + 1):
+            # every history of the level without every one of its films
             wider = (level[:, None] & ~np.eye(films, dtype=bool)).reshape(-1, films)
-            wider = np.unique(wider[wider.sum(axis=1) == films - removed], axis=0)
+            one_less = wider.sum(axis=1) == films - removed
+            wider = np.unique(wider[one_less], axis=0)
             margins = self.margins(wider, level[0])
-            level = wider[np.argsort(-margins, kind="stable")[:width]]
+            best = np.argsort(-margins, kind="stable")[:width]
+            level = wider[best]
             if margins.max() > 0:
                 return level[0]
         return None
@@ -141,20 +169,28 @@ class Question:
     def answer(
         self, kept: np.ndarray | None, method: str, proven: bool = False
     ) -> Counterfactual:
-        """The films that are not kept, re-scored; None: nothing was found. A single
-        film is minimal without proof.
+        """The films that are not kept, re-scored; kept is None if nothing was found.
+
+        A single film is minimal without proof.
         """
-        found, kept = kept is not None, self.everything if kept is None else kept
-        rank, films = (
-            int(self.ranks(kept[None])[0]),
-            tuple(map(int, np.flatnonzero(~kept))),
-        )
-        valid, seconds = rank > self.k, perf_counter() - self.start
-        minimal = (proven and valid == found) or (
-            valid and len(films) == 1
-        )  # float32 may undo what holds by a hair
+        success = kept is not None
+        if kept is None:
+            kept = self.everything
+        rank = int(self.ranks(kept[None])[0])
+        films = tuple(np.flatnonzero(~kept).tolist())
+        valid = rank > self.k
+        # a proof is in float64: the model's float32 may undo what holds by a hair
+        by_proof = proven and valid == success
+        by_size = valid and len(films) == 1
         return Counterfactual(
-            films, valid, minimal, self.rank_before, rank, method, self.calls, seconds
+            films=films,
+            valid=valid,
+            minimal=by_proof or by_size,
+            rank_before=self.rank_before,
+            rank_after=rank,
+            method=method,
+            calls=self.calls,
+            seconds=perf_counter() - self.start,
         )
 
 
@@ -165,53 +201,122 @@ def greedy(
     k: int = 10,
     order: np.ndarray | None = None,
 ) -> Counterfactual:
-    """Remove film after film until the item is out of the top k, each time the one that
-    helps most.
+    """Remove film after film until the item is out, each time the most helpful one.
 
     What helps most is what lifts the k-th best competitor furthest above the item, or
-    least below it. order: all positions in the history, for example
-    `explanation.top()`; films are then removed in this order instead, which judges the
-    explanation. Raises ValueError as `Question` does, or when `order` is no
-    permutation.
+    least below it (after Tran et al. 2021, doi:10.1145/3404835.3463005).
+
+    Args:
+        model: any that scores a history.
+        history: (n,) item codes, oldest first.
+        item: the code of the film recommended, outside the history.
+        k: length of the list that it has to leave.
+        order: all positions in the history, for example `explanation.top()`; films are
+            then removed in this order instead, which judges the explanation.
+
+    Returns:
+        Counterfactual; not valid if the item stays in the list without any film.
+
+    Raises:
+        ValueError: as `Question`, or when `order` is no permutation.
+
+    Example:
+        Film 2 scores 3 + 1, film 3 scores 1 + 2: without the first film 3 leads.
+
+        >>> model = ItemToItem()
+        >>> model.name, model.n_items = "by hand", 4
+        >>> model.weights = np.array([[0, 0, 3, 1], [0, 0, 1, 2], [0] * 4, [0] * 4])
+        >>> reason = greedy(model, np.array([0, 1]), item=2, k=1)
+        >>> reason.films, reason.valid, reason.rank_after
+        ((0,), True, 2)
     """
-    question, films = Question(model, history, item, k), len(history)
+    question = Question(model, history, item, k)
+    films = len(history)
     if order is None:
         return question.answer(question.search(1, films), "greedy")
     if sorted(order) != list(range(films)):
         raise ValueError(
             f"order must hold each position of the history once, 0 to {films - 1}"
         )
+    # (films, films): row r lacks the first r + 1 films of the order
     kept = np.argsort(order) > np.arange(films)[:, None]
     out = question.ranks(kept) > k
-    return question.answer(kept[out.argmax()] if out.any() else None, "in order")
+    first = kept[out.argmax()] if out.any() else None
+    return question.answer(first, "in order")
 
 
 def beam(
     model: HistoryModel, history: History, item: int, k: int = 10, width: int = 5
 ) -> Counterfactual:
-    """Greedy search, then a search that follows the `width` best sets of each size for
-    a set smaller than greedy's.
+    """Greedy search, then a wider search for a set smaller than greedy's.
 
-    Never larger than greedy's set. Raises ValueError as `Question` does.
+    Follows the `width` best sets of each size (after Tran et al. 2021,
+    doi:10.1145/3404835.3463005).
+
+    Args:
+        model: any that scores a history.
+        history: (n,) item codes, oldest first.
+        item: the code of the film recommended, outside the history.
+        k: length of the list that it has to leave.
+        width: sets of each size that are followed.
+
+    Returns:
+        Counterfactual, never with more films than greedy's.
+
+    Raises:
+        ValueError: as `Question`.
+
+    Example:
+        Film 2 scores 3 + 1, film 3 scores 1 + 2: without the first film 3 leads.
+
+        >>> model = ItemToItem()
+        >>> model.name, model.n_items = "by hand", 4
+        >>> model.weights = np.array([[0, 0, 3, 1], [0, 0, 1, 2], [0] * 4, [0] * 4])
+        >>> beam(model, np.array([0, 1]), item=2, k=1).films
+        (0,)
     """
     question = Question(model, history, item, k)
     kept = question.search(1, len(history))
-    smaller = question.search(
-        width, len(history) if kept is None else int((~kept).sum()) - 1
-    )
-    return question.answer(kept if smaller is None else smaller, f"beam of {width}")
+    most = len(history)
+    if kept is not None:
+        most = int((~kept).sum()) - 1
+    smaller = question.search(width, most)
+    if smaller is not None:
+        kept = smaller
+    return question.answer(kept, f"beam of {width}")
 
 
 def minimal_linear(
     model: ItemToItem, history: History, item: int, k: int = 10, nodes: int = 20_000
 ) -> Counterfactual:
-    """A smallest set, with proof, for a model whose scores are sums of weights: see
-    `Cover`.
+    """A smallest set, with proof, for a model whose scores are sums of weights.
 
-    ContentBased is welcome too: dividing all scores by the length of the history
-    changes no rank. When `nodes` do not suffice, the best set met so far is returned
-    with minimal=False. Raises ValueError as `Question` does, or when the model has no
-    item-to-item weights.
+    By branch and bound (Land and Doig 1960, doi:10.2307/1910129): see `Cover`.
+
+    Args:
+        model: item_knn, ease or hybrid. ContentBased is welcome too: dividing all
+            scores by the length of the history changes no rank.
+        history: (n,) item codes, oldest first.
+        item: the code of the film recommended, outside the history.
+        k: length of the list that it has to leave.
+        nodes: most nodes of the search tree.
+
+    Returns:
+        Counterfactual; when `nodes` do not suffice, of the best set met so far, with
+        minimal=False.
+
+    Raises:
+        ValueError: as `Question`, or when the model has no item-to-item weights.
+
+    Example:
+        Film 2 scores 3 + 1, film 3 scores 1 + 2: without the first film 3 leads.
+
+        >>> model = ItemToItem()
+        >>> model.name, model.n_items = "by hand", 4
+        >>> model.weights = np.array([[0, 0, 3, 1], [0, 0, 1, 2], [0] * 4, [0] * 4])
+        >>> reason = minimal_linear(model, np.array([0, 1]), item=2, k=1)
+        >>> reason.films, reason.minimal
+        ((0,), True)
     """
     if not isinstance(model, ItemToItem):
         raise ValueError(
@@ -219,36 +324,52 @@ def minimal_linear(
         )
     question = Question(model, history, item, k)
     weights = model.weights[question.history].astype(np.float64)
+    gains = weights[:, [item]] - weights[:, question.competitors]
+    # greedy's set is where the search starts from
     kept = question.search(1, len(history))
-    cover = Cover(
-        weights[:, [item]] - weights[:, question.competitors],
-        k,
-        None if kept is None else ~kept,
-    )
+    cover = Cover(gains, k, None if kept is None else ~kept)
     proven = cover.solve(nodes)
-    return question.answer(
-        None if cover.best is None else ~cover.best, "branch and bound", proven
-    )
+    smallest = None if cover.best is None else ~cover.best
+    return question.answer(smallest, "branch and bound", proven)
 
 
 class Cover:
-    """Branch and bound for the fewest films that let k competitors pass at once (Land
-    and Doig 1960).
+    """Branch and bound for the fewest films that let k competitors pass at once.
 
-    gains (films, competitors): what removing a film adds to a competitor's lead over
-    the item, W_i,item - W_ic. The leads with the whole history are minus the column
-    sums. best: (films,) bool, the films to remove in the best solution so far, or None.
     For one competitor alone the best set of m films are the m with the largest gains,
     so the fewest it needs are known; at least k competitors must pass, so the k-th
-    smallest of these numbers is a bound.
+    smallest of these numbers is a bound (Land and Doig 1960, doi:10.2307/1910129).
+
+    Attributes:
+        best: (films,) bool, the films to remove in the best solution so far, or None.
+        size: how many these are.
+
+    Args:
+        gains: (films, competitors), what removing a film adds to a competitor's lead
+            over the item, W_i,item - W_ic. The leads with the whole history are minus
+            the column sums.
+        k: competitors that must pass.
+        best: a solution to start from, or None.
+
+    Example:
+        Each competitor lags by 1, and another film holds it back by 2: one film lets
+        one of them pass, two films let both pass.
+
+        >>> gains = np.array([[2.0, 0.0], [0.0, 2.0], [-1.0, -1.0]])
+        >>> cover = Cover(gains, k=2, best=None)
+        >>> cover.solve(nodes=100), cover.best.tolist()
+        (True, [True, True, False])
     """
 
     def __init__(self, gains: np.ndarray, k: int, best: np.ndarray | None) -> None:
-        self.gains, self.k, self.best = gains, k, best
-        needed = self._needed(np.ones(len(gains), dtype=bool), -gains.sum(axis=0))
-        hopeful = np.argsort(needed, kind="stable")[
-            : max(k, int((needed < self.size).sum()))
-        ]
+        self.gains = gains
+        self.k = k
+        self.best = best
+        all_free = np.ones(len(gains), dtype=bool)
+        needed = self._needed(all_free, -gains.sum(axis=0))
+        # who alone needs as many films as the solution at hand cannot improve it
+        n_hopeful = max(k, int((needed < self.size).sum()))
+        hopeful = np.argsort(needed, kind="stable")[:n_hopeful]
         self.gains = gains[:, hopeful]
 
     @property
@@ -257,49 +378,60 @@ class Cover:
         return len(self.gains) + 1 if self.best is None else int(self.best.sum())
 
     def solve(self, nodes: int) -> bool:
-        """Search at most `nodes` nodes, depth first; True when `best` is proven (if
-        None: that there is no solution).
+        """Search at most `nodes` nodes, depth first; True when `best` is proven.
 
-        At a node some films are removed, some are kept for good, and the rest are free.
+        If `best` is None: that there is no solution. At a node some films are removed,
+        some are kept for good, and the rest are free.
         """
-        stack = [
-            (
-                np.ones(len(self.gains), dtype=bool),
-                np.zeros(len(self.gains), dtype=bool),
-            )
-        ]
+        films = len(self.gains)
+        all_free = np.ones(films, dtype=bool)
+        none_removed = np.zeros(films, dtype=bool)
+        stack = [(all_free, none_removed)]
         while stack and nodes:
             free, removed = stack.pop()
             nodes -= 1
             lead = -self.gains[~removed].sum(axis=0)
+            # (competitors,): films gone before each one alone passes
             total = removed.sum() + self._needed(free, lead)
             bound = np.partition(total, self.k - 1)[self.k - 1]
-            if bound < self.size and bound == removed.sum():
+            if bound >= self.size:
+                continue
+            if bound == removed.sum():
+                # k competitors have passed already
                 self.best = removed
-            elif bound < self.size:
-                chosen = np.arange(len(free)) == self._most_helpful(
-                    free, lead, total < self.size
-                )
-                stack += [(free & ~chosen, removed), (free & ~chosen, removed | chosen)]
+                continue
+            chosen = self._most_helpful(free, lead, total < self.size)
+            still_free = free & ~chosen
+            stack.append((still_free, removed))
+            # on top of the stack: the film is removed first
+            stack.append((still_free, removed | chosen))
         return not stack
 
     def _needed(self, free: np.ndarray, lead: np.ndarray) -> np.ndarray:
-        """The fewest free films (competitors,) that make each competitor pass alone; if
-        none do, far too many.
+        """The fewest free films (competitors,) that make each competitor pass alone.
+
+        If none do, far too many.
         """
         falling = -np.sort(-self.gains[free].clip(0), axis=0)
-        passed = np.vstack([lead, lead + np.cumsum(falling, axis=0)]) > 0
-        return np.where(passed[-1], passed.argmax(axis=0), 2 * len(free) + 1)
+        # (films + 1, competitors): row m is the lead after the m best removals
+        after = np.vstack([lead, lead + np.cumsum(falling, axis=0)])
+        passed = after > 0
+        too_many = 2 * len(free) + 1
+        return np.where(passed[-1], passed.argmax(axis=0), too_many)
 
     def _most_helpful(
         self, free: np.ndarray, lead: np.ndarray, hopeful: np.ndarray
-    ) -> int:
-        """The free film that makes up the largest share of what hopeful competitors
-        still lack, summed over them.
+    ) -> np.ndarray:
+        """The free film that helps most, as a mask (films,).
+
+        It makes up the largest share of what hopeful competitors still lack, summed
+        over them.
         """
         behind = hopeful & (lead <= 0)
-        shares = (self.gains[:, behind] / np.maximum(-lead[behind], 1e-9)).clip(0, 1)
-        return int(np.where(free, shares.sum(axis=1), -1).argmax())
+        lacking = np.maximum(-lead[behind], 1e-9)
+        shares = (self.gains[:, behind] / lacking).clip(0, 1).sum(axis=1)
+        best = np.where(free, shares, -1).argmax()
+        return np.arange(len(free)) == best
 
 
 def holds_after_retraining(
@@ -310,13 +442,37 @@ def holds_after_retraining(
     item: int,
     k: int = 10,
 ) -> bool:
-    """Would the item be out of the top k had these interactions never happened: neither
-    in training nor in `history`?
+    """Would the item be out of the top k had these interactions never happened?
 
-    Re-scoring alone asks a model that still remembers them. For sets that hold by
-    construction, search on `Retrained` instead of the model.
+    Neither in training nor in `history`: re-scoring alone asks a model that still
+    remembers them. For sets that hold by construction, search on `Retrained` instead of
+    the model.
+
+    Args:
+        found: the films to forget, as positions in the history.
+        influence: the trained EASE that can forget.
+        user: whose training row loses the films.
+        history: (n,) item codes, oldest first.
+        item: the code of the film recommended.
+        k: length of the list.
+
+    Returns:
+        True if k films outside the history score strictly higher after training again.
+
+    Example:
+        Two films seen by all of the two users who also have film 2.
+
+        >>> from xrec_utils.classic import EASE
+        >>> users = [np.array([0, 1, 2]), np.array([0, 1, 2]), np.array([0, 3])]
+        >>> users.append(np.array([0, 1]))
+        >>> model = EASE(regularisation=1.0).fit(users, 4)
+        >>> reason = greedy(model, users[3], item=2, k=1)
+        >>> influence = EaseInfluence(model, users)
+        >>> reason.films, holds_after_retraining(reason, influence, 3, users[3], 2, k=1)
+        ((1,), True)
     """
-    scores = Retrained(influence, user, history).score(
-        [np.delete(history, list(found.films))]
-    )[0]
-    return bool((np.delete(scores, history) > scores[item]).sum() >= k)
+    forgetful = Retrained(influence, user, history)
+    shortened = np.delete(history, list(found.films))
+    scores = forgetful.score([shortened])[0]
+    candidates = np.delete(scores, history)
+    return bool((candidates > scores[item]).sum() >= k)
