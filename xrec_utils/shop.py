@@ -26,12 +26,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+# kinds of goods; the code of a category is its place in here
 CATEGORIES = (
-    "printer", "ink", "camera", "memory card", "phone", "phone case", "coffee machine", "coffee beans",
-    "tent", "sleeping bag", "camping stove", "e-reader", "novel", "lamp",
+    "printer", "ink", "camera", "memory card", "phone", "phone case",
+    "coffee machine", "coffee beans", "tent", "sleeping bag", "camping stove",
+    "e-reader", "novel", "lamp",
 )  # fmt: skip
 BRANDS = ("Arbor", "Boreal", "Corvid", "Dune", "Ember", "Fjord", "Grove", "Halcyon")
 LIFESTYLES = ("office", "photography", "outdoors", "reading", "kitchen")
+# what a utility is the sum of
 PARTS = ("base", "appeal", "category", "brand", "price", "hour", "weekday", "earlier")
 BEHAVIOURS = ("browse", "purchase", "rate")
 DAY, HOUR = 86_400, 3_600
@@ -42,12 +45,16 @@ START = 1_672_617_600  # Monday, 2 January 2023, 00:00 UTC
 class Parameters:
     """Everything that shapes the shop. Utilities are in logits.
 
-    lifestyles: which categories a lifestyle likes. needs, suppressors: (owned category,
-    category it changes, change), counted once however many are owned. bundles: (owned
-    category, other owned category, category, change), counted once when both are owned.
-    durable: categories where each further piece is worth `saturation` less per owned
-    piece. hours: (category, first hour, last hour, change). weekends: (category,
-    change) on Saturday and Sunday.
+    Args:
+        lifestyles: which categories a lifestyle likes.
+        needs, suppressors: (owned category, category it changes, change), counted once
+            however many are owned.
+        bundles: (owned category, other owned category, category, change), counted once
+            when both are owned.
+        durable: categories where each further piece is worth `saturation` less per
+            owned piece.
+        hours: (category, first hour, last hour, change).
+        weekends: (category, change) on Saturday and Sunday.
     """
 
     per_category: int = 16
@@ -70,12 +77,14 @@ class Parameters:
         ("phone", "camera", -1.0),
     )
     durable: tuple[str, ...] = (
-        "printer", "camera", "phone", "coffee machine", "tent", "sleeping bag", "camping stove", "e-reader", "lamp",
+        "printer", "camera", "phone", "coffee machine", "tent", "sleeping bag",
+        "camping stove", "e-reader", "lamp",
     )  # fmt: skip
     saturation: float = -1.5
     hours: tuple[tuple[str, int, int, float], ...] = (
-        ("coffee beans", 6, 10, 1.0), ("coffee machine", 6, 10, 0.7), ("novel", 19, 23, 1.0),
-        ("e-reader", 19, 23, 0.7), ("printer", 9, 16, 0.5), ("ink", 9, 16, 0.5),
+        ("coffee beans", 6, 10, 1.0), ("coffee machine", 6, 10, 0.7),
+        ("novel", 19, 23, 1.0), ("e-reader", 19, 23, 0.7),
+        ("printer", 9, 16, 0.5), ("ink", 9, 16, 0.5),
     )  # fmt: skip
     weekends: tuple[tuple[str, float], ...] = (
         ("tent", 0.8),
@@ -100,11 +109,15 @@ class Parameters:
 
 @dataclass(frozen=True, eq=False)
 class Customers:
-    """Hidden tastes of n customers, in logits: category (n, 14), brand (n, 8), price
-    (n,) per unit of log price.
+    """Hidden tastes of n customers, in logits.
 
-    lifestyle: (n, 5) how much of each lifestyle; part of category. weekend, evening:
-    (n,) probability that a visit falls on a weekend, or after five o'clock.
+    Args:
+        category: (n, 14), by category.
+        brand: (n, 8), by brand.
+        price: (n,), per unit of log price.
+        lifestyle: (n, 5) how much of each lifestyle; part of category.
+        weekend, evening: (n,) probability that a visit falls on a weekend, or after
+            five o'clock.
     """
 
     category: np.ndarray
@@ -125,50 +138,79 @@ class Shop:
         seed: of the items. Customers have seeds of their own, so one shop can meet many
             customers.
         parameters: leave alone unless you study another shop.
+
+    Example:
+        Who owns a printer wants ink: +2.5 logits, all of it due to the printer.
+
+        >>> shop = Shop()
+        >>> printer = CATEGORIES.index("printer") * shop.parameters.per_category
+        >>> ink = CATEGORIES.index("ink") * shop.parameters.per_category
+        >>> float(shop.earlier([printer])[ink])
+        2.5
+        >>> shop.true_reasons([printer], ink).tolist()
+        [2.5]
+        >>> shop.true_reasons([printer, printer + 1], ink).tolist()  # they share it
+        [1.25, 1.25]
     """
 
     def __init__(self, seed: int = 0, parameters: Parameters | None = None) -> None:
-        self.seed, self.parameters = seed, parameters or Parameters()
-        p, random = self.parameters, np.random.default_rng([seed, 1])
+        self.seed = seed
+        self.parameters = parameters or Parameters()
+        p = self.parameters
+        # the stored log hangs on the order of the draws
+        random = np.random.default_rng([seed, 1])
         self.n_items = len(CATEGORIES) * p.per_category
         self.category = np.repeat(np.arange(len(CATEGORIES)), p.per_category)
         self.brand = random.integers(len(BRANDS), size=self.n_items)
         self.appeal = random.normal(0, p.appeal_sd, self.n_items)
         self.relative_price = random.normal(0, p.relative_price_sd, self.n_items)
-        self.exposure = np.exp(random.normal(0, p.exposure_sd, self.n_items))
-        self.exposure /= self.exposure.sum()
-        typical = np.exp(random.uniform(np.log(10), np.log(400), len(CATEGORIES)))
-        self.price = np.round(typical[self.category] * np.exp(self.relative_price), 2)
+        exposure = np.exp(random.normal(0, p.exposure_sd, self.n_items))
+        self.exposure = exposure / exposure.sum()
+        log_typical = random.uniform(np.log(10), np.log(400), len(CATEGORIES))
+        # euros: what the category costs, times what this item costs beside it
+        typical = np.exp(log_typical)[self.category]
+        self.price = np.round(typical * np.exp(self.relative_price), 2)
         self.rules = _rules(p)
         self._durable = np.array([category in p.durable for category in CATEGORIES])
 
     @property
     def items(self) -> pd.DataFrame:
-        """One row per item: item (code), title, category, brand, price (euros),
-        exposure (share of all showings).
+        """One row per item.
+
+        Columns: item (code), title, category, brand, price (euros), exposure (share of
+        all showings).
         """
-        number = np.arange(self.n_items) % self.parameters.per_category + 1
-        titles = [
-            f"{BRANDS[b]} {CATEGORIES[c]} {n}"
-            for b, c, n in zip(self.brand, self.category, number, strict=True)
-        ]
-        return pd.DataFrame({
-            "item": np.arange(self.n_items), "title": titles, "category": np.array(CATEGORIES)[self.category],
-            "brand": np.array(BRANDS)[self.brand], "price": self.price, "exposure": self.exposure.round(6),
-        })  # fmt: skip
+        codes = np.arange(self.n_items)
+        brand = np.array(BRANDS)[self.brand]
+        category = np.array(CATEGORIES)[self.category]
+        number = codes % self.parameters.per_category + 1
+        named = zip(brand, category, number, strict=True)
+        titles = [f"{maker} {kind} {n}" for maker, kind, n in named]
+        return pd.DataFrame(
+            {
+                "item": codes,
+                "title": titles,
+                "category": category,
+                "brand": brand,
+                "price": self.price,
+                "exposure": self.exposure.round(6),
+            }
+        )
 
     def customers(self, n: int, seed: int = 0) -> Customers:
         """Draw n customers with tastes of their own."""
-        p, random = self.parameters, np.random.default_rng([self.seed, 2, seed])
-        likes = np.array(
-            [[c in liked for c in CATEGORIES] for _, liked in p.lifestyles], dtype=float
-        )
+        p = self.parameters
+        random = np.random.default_rng([self.seed, 2, seed])
+        likes = _lifestyle_likes(p)
         lifestyle = random.normal(0, p.lifestyle_sd, (n, len(likes)))
+        own_taste = random.normal(0, p.category_sd, (n, len(CATEGORIES)))
+        brand = random.normal(0, p.brand_sd, (n, len(BRANDS)))
+        # nobody likes to pay more
+        price = -np.abs(random.normal(p.price_mean, p.price_sd, n))
         return Customers(
-            category=lifestyle @ likes
-            + random.normal(0, p.category_sd, (n, len(CATEGORIES))),
-            brand=random.normal(0, p.brand_sd, (n, len(BRANDS))),
-            price=-np.abs(random.normal(p.price_mean, p.price_sd, n)),
+            category=lifestyle @ likes + own_taste,
+            brand=brand,
+            price=price,
             lifestyle=lifestyle,
             weekend=random.beta(2, 3, n),
             evening=random.beta(2, 2, n),
@@ -177,31 +219,35 @@ class Shop:
     def parts(
         self, customers: Customers, who: int, owned: Sequence[int], time: int
     ) -> dict[str, np.ndarray]:
-        """Every part of one customer's utility for every item, each of shape
-        (n_items,), in logits.
+        """Every part of one customer's utility for every item.
 
-        owned: codes of the items bought so far. time: seconds since 1970, UTC.
+        Args:
+            customers: the customers' tastes.
+            who: the customer's number.
+            owned: codes of the items bought so far.
+            time: seconds since 1970, UTC.
+
+        Returns:
+            Name of the part -> (n_items,) in logits.
         """
-        hour, weekday = (
-            (time - START) // HOUR % 24,
-            (time - START) // DAY % 7,
-        )  # Monday is 0
+        p = self.parameters
+        hour = (time - START) // HOUR % 24
+        weekday = (time - START) // DAY % 7  # Monday is 0
+        now = [(kind, x) for kind, a, b, x in p.hours if a <= hour <= b]
+        today = p.weekends if weekday >= 5 else ()
         return {
-            "base": np.full(self.n_items, self.parameters.intercept),
+            "base": np.full(self.n_items, p.intercept),
             "appeal": self.appeal,
             "category": customers.category[who][self.category],
             "brand": customers.brand[who][self.brand],
             "price": customers.price[who] * self.relative_price,
-            "hour": self._by_category(
-                ((c, x) for c, a, b, x in self.parameters.hours if a <= hour <= b)
-            ),
-            "weekday": self._by_category(
-                self.parameters.weekends if weekday >= 5 else ()
-            ),
+            "hour": self._by_category(now),
+            "weekday": self._by_category(today),
             "earlier": self.earlier(owned),
         }
 
     def _by_category(self, changes: Iterable[tuple[str, float]]) -> np.ndarray:
+        """Changes given by name of category, for every item: (n_items,)."""
         change = np.zeros(len(CATEGORIES))
         for category, amount in changes:
             change[CATEGORIES.index(category)] += amount
@@ -210,34 +256,47 @@ class Shop:
     def utility(
         self, customers: Customers, who: int, owned: Sequence[int], time: int
     ) -> np.ndarray:
-        """The sum of the parts, shape (n_items,)."""
-        return np.sum(list(self.parts(customers, who, owned, time).values()), axis=0)
+        """The sum of the parts, shape (n_items,), in logits."""
+        parts = self.parts(customers, who, owned, time)
+        return np.sum(list(parts.values()), axis=0)
 
     def earlier(self, owned: Sequence[int]) -> np.ndarray:
-        """What owning these items changes in the utility of every item, shape
-        (n_items,).
+        """What owning these items changes in the utility of every item.
+
+        Returns:
+            (n_items,) in logits.
         """
-        has = np.bincount(
-            self.category[np.asarray(owned, dtype=int)], minlength=len(CATEGORIES)
-        )
+        kinds = self.category[np.asarray(owned, dtype=int)]
+        # (14,): how many of each category are owned
+        count = np.bincount(kinds, minlength=len(CATEGORIES))
         change = np.zeros(len(CATEGORIES))
         for groups, category, amount in self.rules:
-            change[category] += amount * all(has[group] for group in groups)
-        change += self.parameters.saturation * has * self._durable
+            change[category] += amount * all(count[group] for group in groups)
+        change += self.parameters.saturation * count * self._durable
         return change[self.category]
 
     def true_reasons(self, owned: Sequence[int], item: int) -> np.ndarray:
-        """Exact Shapley values of the owned items for the part `earlier` of one item,
-        shape (len(owned),), in logits.
+        """Exact Shapley values of the owned items for the part `earlier` of one item.
 
         A need or suppressor is a game "any of group A", worth its change divided by the
         size of A to each member. A bundle is "any of A and any of B" = any A + any B -
         any of A or B, and Shapley values add up.
+
+        Args:
+            owned: codes of the owned items.
+            item: code of the item whose utility is explained.
+
+        Returns:
+            (len(owned),) in logits; their sum is `earlier(owned)[item]`.
         """
         owned = np.asarray(owned, dtype=int)
-        kinds, target = self.category[owned], self.category[item]
-        values = self.parameters.saturation * (kinds == target) * self._durable[kinds]
+        kinds = self.category[owned]
+        target = self.category[item]
+        # saturation adds up over the pieces, so each piece has its own share
+        same_kind = kinds == target
+        values = self.parameters.saturation * same_kind * self._durable[kinds]
         for groups, category, amount in self.rules:
+            # (len(owned),) each: which of the owned items are of the group
             members = [kinds == group for group in groups]
             if category != target or not all(m.any() for m in members):
                 continue
@@ -248,37 +307,55 @@ class Shop:
         return values
 
 
+def _lifestyle_likes(p: Parameters) -> np.ndarray:
+    """(5, 14): 1.0 where the lifestyle likes the category."""
+    likes = np.zeros((len(p.lifestyles), len(CATEGORIES)))
+    for row, (_, liked) in enumerate(p.lifestyles):
+        columns = [CATEGORIES.index(category) for category in liked]
+        likes[row, columns] = 1.0
+    return likes
+
+
 def _rules(p: Parameters) -> list[tuple[tuple[int, ...], int, float]]:
-    """(owned categories that must all be there, category changed, change) for needs,
-    suppressors and bundles.
+    """Needs, suppressors and bundles in codes, in one form.
+
+    Each is (owned categories that must all be there, category changed, change).
     """
     code = CATEGORIES.index
-    single = [
-        ((code(owned),), code(changed), x)
-        for owned, changed, x in (*p.needs, *p.suppressors)
-    ]
-    return single + [
-        ((code(a), code(b)), code(changed), x) for a, b, changed, x in p.bundles
-    ]
+    rules: list[tuple[tuple[int, ...], int, float]] = []
+    for owned, changed, change in (*p.needs, *p.suppressors):
+        rules.append(((code(owned),), code(changed), change))
+    for owned, other, changed, change in p.bundles:
+        rules.append(((code(owned), code(other)), code(changed), change))
+    return rules
 
 
 def react(shop: Shop, utility: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Turn utilities (any shape) into reactions of the same shape: 0 ignored, 1
-    browsed, 2 bought.
+    """Turn utilities into reactions: 0 ignored, 1 browsed, 2 bought.
 
     With logistic noise, P(browsed or bought) = σ(utility) and P(bought) = σ(utility -
     buy_threshold).
+
+    Args:
+        shop: gives the threshold.
+        utility: logits, of any shape.
+        random: the source of the noise, one draw per utility.
+
+    Returns:
+        Whole numbers of the same shape.
     """
     felt = utility + random.logistic(size=np.shape(utility))
-    return (felt > 0).astype(int) + (felt > shop.parameters.buy_threshold)
+    interested = felt > 0
+    bought = felt > shop.parameters.buy_threshold
+    return interested.astype(int) + bought
 
 
 def stars(parts: dict[str, np.ndarray], item: int, random: np.random.Generator) -> int:
-    """A rating of 1 to 5: what the customer thinks of the thing itself, not of its
-    price or of the moment.
+    """A rating of 1 to 5: what the customer thinks of the thing itself.
+
+    Neither the price nor the moment counts.
     """
-    liking = (
-        sum(parts[name][item] for name in ("category", "brand")) / 2
-        + parts["appeal"][item]
-    )
-    return int(np.clip(np.rint(3.0 + liking + random.normal(0, 0.5)), 1, 5))
+    taste = (parts["category"][item] + parts["brand"][item]) / 2
+    liking = taste + parts["appeal"][item]
+    noisy = 3.0 + liking + random.normal(0, 0.5)
+    return int(np.clip(np.rint(noisy), 1, 5))
