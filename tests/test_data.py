@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import time
 import zipfile
 from pathlib import Path
 
@@ -198,7 +197,7 @@ FAULTS = [
     (3, "-5", "is negative; times are seconds"),
     (3, "1000", "lies before 1990"),
     (3, "900000000000", "looks like milliseconds; divide the column by 1000"),
-    (3, str(int(time.time()) + 10_000_000), "lies in the future"),
+    (3, "4000000000", "lies in the future"),
     (3, "9_00000000", "'9_00000000' is not a whole number"),
     (3, "2001-01-01", "'2001-01-01' is not a whole number"),
 ]
