@@ -24,8 +24,9 @@ class HistoryModel(Protocol):
     def score(
         self, histories: Sequence[History], items: np.ndarray | None = None
     ) -> np.ndarray:
-        """Return logits of shape (n histories, n items), or (n histories, len(items))
-        if `items` is given.
+        """Return the logits of all items, or of the given ones, for each history.
+
+        Shape (n histories, n_items), or (n histories, len(items)) if `items` is given.
         """
         ...
 
@@ -36,10 +37,26 @@ def item_columns(scores: np.ndarray, items: np.ndarray | None) -> np.ndarray:
 
 
 def multi_hot(histories: Sequence[History], n_items: int) -> np.ndarray:
-    """Turn histories into a float32 matrix (n histories, n_items) with a one for every
-    film in the history.
+    """Mark the films of each history with a one: one row per history.
+
+    Args:
+        histories: item codes of each history; their order is lost, the empty one is
+            allowed.
+        n_items: number of items, the width of the matrix.
+
+    Returns:
+        Ones and zeros, float32 (n histories, n_items).
+
+    Raises:
+        IndexError: a code is n_items or more.
+
+    Example:
+        >>> multi_hot([np.array([2, 0]), np.array([], dtype=int)], 3).tolist()
+        [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
     """
     rows = np.zeros((len(histories), n_items), dtype=np.float32)
+    # the rows are views: writing into one fills the matrix
     for row, history in zip(rows, histories, strict=True):
-        row[np.asarray(history, dtype=np.int64)] = 1.0
+        codes = np.asarray(history, dtype=np.int64)
+        row[codes] = 1.0
     return rows

@@ -1,5 +1,4 @@
-"""A recommendation is a game: its players are what the model saw, its value is the
-score.
+"""A recommendation is a game: its players are what the model saw, its value the score.
 
 A `Game` answers one question, "what is the score when only these players are present?".
 An `Explanation` says how much each player counts. Every explainer turns a game into an
@@ -23,9 +22,23 @@ Masks = np.ndarray  # (n, players) booleans, True = present
 class Game:
     """Named players and the score of any group of them.
 
-    players: one name each. target: what is scored, in words. value: (n, players) bool
-    -> (n,) scores. batch: most groups handed to `value` at once, which bounds the
-    memory. Raises ValueError without players.
+    Called with masks, bool (n, players), a game returns their scores, float64 (n,).
+
+    Attributes:
+        players: one name each.
+        target: what is scored, in words.
+        value: turns bool (n, players) into n scores.
+        batch: most groups handed to `value` at once, which bounds the memory.
+
+    Raises:
+        ValueError: there are no players, or batch is below 1.
+
+    Example:
+        >>> game = Game(("a", "b"), "size", lambda masks: masks.sum(axis=1))
+        >>> game(np.array([[True, False], [True, True]])).tolist()
+        [1.0, 2.0]
+        >>> game.empty(), game.full()
+        (0.0, 2.0)
     """
 
     players: tuple[str, ...]
@@ -36,55 +49,63 @@ class Game:
     def __post_init__(self) -> None:
         if not self.players:
             raise ValueError(
-                "a game needs at least one player: the history or the list of names is empty"
+                "a game needs at least one player: "
+                "the history or the list of names is empty"
             )
         if self.batch < 1:
             raise ValueError(f"batch={self.batch} must be 1 or more")
 
     @property
     def n_players(self) -> int:
+        """Number of players."""
         return len(self.players)
 
     def __call__(self, masks: Masks) -> np.ndarray:
-        """Scores (n,) float64 of the groups in `masks` (n, players) bool; a group met
-        twice is scored once.
+        """Score the groups in `masks`: bool (n, players) -> float64 (n,).
 
-        Raises ValueError on masks of another shape or type, and when the model's answer
-        is not n finite numbers.
+        A group met twice is scored once. Raises ValueError on masks of another shape or
+        type, and when the model's answer is not n finite numbers.
         """
         masks = np.asarray(masks)
         if masks.ndim != 2 or masks.shape[1] != self.n_players or masks.dtype != bool:
             raise ValueError(
-                f"masks must be bool (n, {self.n_players}), got {masks.dtype} {masks.shape}"
+                f"masks must be bool (n, {self.n_players}), "
+                f"got {masks.dtype} {masks.shape}"
             )
-        if len(masks) < 2:  # nothing to meet twice
-            return self._score(masks) if len(masks) else np.empty(0)
+        if len(masks) == 0:
+            return np.empty(0)
+        if len(masks) == 1:
+            return self._score(masks)
+        # eight players a byte: rows are compared eight times faster
+        packed = np.packbits(masks, axis=1)
         _, first, back = np.unique(
-            np.packbits(masks, axis=1), axis=0, return_index=True, return_inverse=True
+            packed, axis=0, return_index=True, return_inverse=True
         )
         distinct = masks[first]
-        parts = [
-            self._score(distinct[i : i + self.batch])
-            for i in range(0, len(distinct), self.batch)
-        ]
-        return np.concatenate(parts)[back.ravel()]
+        starts = range(0, len(distinct), self.batch)
+        scores = [self._score(distinct[i : i + self.batch]) for i in starts]
+        return np.concatenate(scores)[back.ravel()]
 
     def _score(self, masks: Masks) -> np.ndarray:
+        """Ask `value` and check its answer."""
         scores = np.asarray(self.value(masks), dtype=np.float64)
-        if scores.shape != (len(masks),) or not np.isfinite(scores).all():
-            what = f"shape {scores.shape}, {(~np.isfinite(scores)).sum()} of them NaN or infinite"
+        wrong = ~np.isfinite(scores)
+        if scores.shape != (len(masks),) or wrong.any():
             raise ValueError(
-                f"the game of {self.target!r} must give {len(masks)} finite scores, got {what}"
+                f"the game of {self.target!r} must give {len(masks)} finite scores, "
+                f"got shape {scores.shape}, {wrong.sum()} of them NaN or infinite"
             )
         return scores
 
     def full(self) -> float:
         """Score with every player present."""
-        return float(self(np.ones((1, self.n_players), dtype=bool))[0])
+        everyone = np.ones((1, self.n_players), dtype=bool)
+        return float(self(everyone)[0])
 
     def empty(self) -> float:
         """Score with no player present: the base that an explanation starts from."""
-        return float(self(np.zeros((1, self.n_players), dtype=bool))[0])
+        nobody = np.zeros((1, self.n_players), dtype=bool)
+        return float(self(nobody)[0])
 
     def __repr__(self) -> str:
         return f"Game({self.n_players} players, target={self.target!r})"
@@ -99,20 +120,45 @@ def history_game(
 ) -> Game:
     """The films of a history play for the score (logit) of one film.
 
-    Absent means deleted: the remaining films close up in their order. history:
-    (players,) item codes, oldest first. item: the code explained; it must lie outside
-    the history, because candidates stay fixed while films are removed. titles: names by
-    item code. Raises ValueError on an unknown code, an empty history or an item inside
-    it; the game does when the model's scores have another shape than the contract's or
-    are not finite.
+    Absent means deleted: the remaining films close up in their order.
+
+    Args:
+        model: the recommender.
+        history: (players,) item codes, oldest first.
+        item: code of the film explained, outside the history, because candidates stay
+            fixed while films are removed.
+        titles: names by item code; "item 7" and the like if not given.
+        batch: most histories scored at once.
+
+    Returns:
+        A game with one player per film, in the unit of the model's score.
+
+    Raises:
+        ValueError: an unknown code, an empty history or an item inside it; when the
+            game is played, scores that are not finite or of a wrong shape.
+
+    Example:
+        A model that adds up one weight per film seen (row) and film scored (column):
+
+        >>> from xrec_utils.classic import ItemToItem
+        >>> model = ItemToItem()
+        >>> model.n_items = 3
+        >>> model.weights = np.array([[0, 0, 3], [0, 0, 1], [0, 0, 0]])
+        >>> game = history_game(model, np.array([0, 1]), 2, ["Heat", "Alien", "Up"])
+        >>> game.players, game.target
+        (('Heat', 'Alien'), 'score of Up')
+        >>> game(np.array([[True, False], [True, True]])).tolist()
+        [3.0, 4.0]
     """
     history, item = _checked_case(model, history, item)
     name = namer(titles)
+    items = np.array([item])
 
     def value(masks: Masks) -> np.ndarray:
-        return _scores(model, history, masks, np.array([item]))[:, 0]
+        return _scores(model, history, masks, items)[:, 0]
 
-    return Game(tuple(map(name, history)), f"score of {name(item)}", value, batch)
+    players = tuple(map(name, history))
+    return Game(players, f"score of {name(item)}", value, batch)
 
 
 def contrast_game(
@@ -122,24 +168,40 @@ def contrast_game(
     other: int,
     titles: Sequence[str] | None = None,
 ) -> Game:
-    """The films of a history play for score(item) - score(other): why is one film above
-    another?
+    """The films of a history play for score(item) - score(other): why this, not that?
 
     By additivity its Shapley values are the differences between those of the two
-    `history_game`s, whose arguments, checks and errors these are.
+    `history_game`s.
+
+    Args:
+        model, history, item, titles: as in `history_game`.
+        other: code of the film that `item` is compared with, outside the history.
+
+    Returns:
+        A game with one player per film, in the unit of the model's score.
+
+    Raises:
+        ValueError: as in `history_game`, for both films.
+
+    Example:
+        >>> from xrec_utils.classic import ItemToItem
+        >>> model = ItemToItem()
+        >>> model.n_items = 3
+        >>> model.weights = np.array([[0, 2, 3], [0, 0, 0], [0, 0, 0]])
+        >>> contrast_game(model, np.array([0]), item=2, other=1).full()
+        1.0
     """
     history, item = _checked_case(model, history, item)
     _, other = _checked_case(model, history, other)
     name = namer(titles)
+    items = np.array([item, other])
 
     def value(masks: Masks) -> np.ndarray:
-        return _scores(model, history, masks, np.array([item, other])) @ np.array(
-            [1.0, -1.0]
-        )
+        scores = _scores(model, history, masks, items)
+        return scores[:, 0] - scores[:, 1]
 
-    return Game(
-        tuple(map(name, history)), f"score of {name(item)} above {name(other)}", value
-    )
+    players = tuple(map(name, history))
+    return Game(players, f"score of {name(item)} above {name(other)}", value)
 
 
 def rank_game(
@@ -148,74 +210,114 @@ def rank_game(
     item: int,
     titles: Sequence[str] | None = None,
 ) -> Game:
-    """The films of a history play for a film's place in the list: v(S) = -log2(1 +
-    rank), 1 more per halving.
+    """The films of a history play for a film's place in the list.
 
-    The rank (1 = best) is among all films outside the full history, however many of its
-    films are removed; films with equal scores share the middle of their places.
-    Arguments, checks and errors as in `history_game`.
+    The value is -log2(1 + rank), 1 more per halving. The rank (1 = best) is among all
+    films outside the full history, however many of its films are removed; films with
+    equal scores share the middle of their places.
+
+    Args:
+        model, history, item, titles: as in `history_game`.
+
+    Returns:
+        A game with one player per film, in halvings of 1 + rank.
+
+    Raises:
+        ValueError: as in `history_game`.
+
+    Example:
+        With film 0 seen, film 2 is first of three: -log2(1 + 1). With nothing seen
+        all three are equal and share place 2: -log2(1 + 2).
+
+        >>> from xrec_utils.classic import ItemToItem
+        >>> model = ItemToItem()
+        >>> model.n_items = 4
+        >>> model.weights = np.array([[0, 0, 3, 1], *np.zeros((3, 4))])
+        >>> game = rank_game(model, np.array([0]), 2)
+        >>> game.full(), round(game.empty(), 3)
+        (-1.0, -1.585)
     """
     history, item = _checked_case(model, history, item)
     candidates = np.setdiff1d(np.arange(model.n_items), history)
-    own, name = int(np.searchsorted(candidates, item)), namer(titles)
+    column = int(np.searchsorted(candidates, item))
+    name = namer(titles)
 
     def value(masks: Masks) -> np.ndarray:
         scores = _scores(model, history, masks, candidates)
-        above, level = scores > scores[:, own, None], scores == scores[:, own, None]
-        rank = above.sum(axis=1) + (1 + level.sum(axis=1)) / 2
+        own = scores[:, column, None]
+        above = (scores > own).sum(axis=1)
+        level = (scores == own).sum(axis=1)
+        # the film itself is one of those level with it
+        rank = above + (1 + level) / 2
         return -np.log2(1 + rank)
 
-    return Game(tuple(map(name, history)), f"rank of {name(item)}", value)
+    players = tuple(map(name, history))
+    return Game(players, f"rank of {name(item)}", value)
 
 
 def _checked_case(
     model: HistoryModel, history: np.ndarray, item: int
 ) -> tuple[np.ndarray, int]:
     """History and item as codes that the model knows, the item outside the history."""
-    history = np.asarray(history)
-    if not history.size:
-        raise ValueError(
-            "history is empty and a game needs at least one player: explain a user who has seen a film"
-        )
-    if history.ndim != 1 or not np.issubdtype(history.dtype, np.integer):
-        raise ValueError(
-            f"history must be a 1-D array of item codes, got {history.dtype} {history.shape}"
-        )
+    history = _checked_history(history)
     codes = np.append(history, item)
     if np.ndim(item) or not np.issubdtype(codes.dtype, np.integer):
         raise ValueError(f"item must be one item code (an integer), got {item!r}")
     if codes.min() < 0 or codes.max() >= model.n_items:
         raise ValueError(
-            f"history and item must hold codes from 0 to {model.n_items - 1} ({model.name} knows no other)"
+            f"history and item must hold codes from 0 to {model.n_items - 1} "
+            f"({model.name} knows no other)"
         )
     if item in history:
         raise ValueError(
-            f"item {item} is in the history: only a film the user has not seen can be a recommendation"
+            f"item {item} is in the history: "
+            "only a film the user has not seen can be a recommendation"
         )
     return history, int(item)
 
 
+def _checked_history(history: np.ndarray) -> np.ndarray:
+    """History as a 1-D array of integers, not empty."""
+    history = np.asarray(history)
+    if not history.size:
+        raise ValueError(
+            "history is empty and a game needs at least one player: "
+            "explain a user who has seen a film"
+        )
+    if history.ndim != 1 or not np.issubdtype(history.dtype, np.integer):
+        raise ValueError(
+            "history must be a 1-D array of item codes, "
+            f"got {history.dtype} {history.shape}"
+        )
+    return history
+
+
 def namer(titles: Sequence[str] | None) -> Callable[[int], str]:
-    return lambda code: f"item {code}" if titles is None else str(titles[code])
+    """Return a function from item codes to names: titles, or "item 7" without them."""
+
+    def name(code: int) -> str:
+        return f"item {code}" if titles is None else str(titles[code])
+
+    return name
 
 
 def _scores(
     model: HistoryModel, history: np.ndarray, masks: Masks, items: np.ndarray
 ) -> np.ndarray:
-    """Scores (groups, items) of the model for what each group leaves of the history,
-    float64.
-    """
-    scores = np.asarray(
-        model.score([history[mask] for mask in masks], items=items), dtype=np.float64
-    )
-    if scores.shape != (len(masks), len(items)):
+    """Scores (groups, items), float64, for what each group leaves of the history."""
+    shortened = [history[mask] for mask in masks]
+    answer = model.score(shortened, items=items)
+    scores = np.asarray(answer, dtype=np.float64)
+    expected = (len(masks), len(items))
+    if scores.shape != expected:
         raise ValueError(
-            f"{model.name}.score must give one row per history and one column per entry of items, "
-            f"{(len(masks), len(items))}, got {scores.shape}"
+            f"{model.name}.score must give one row per history and one column per "
+            f"entry of items, {expected}, got {scores.shape}"
         )
     if not np.isfinite(scores).all():
         raise ValueError(
-            f"{model.name}.score gave NaN or infinite scores: check its weights, or train it again"
+            f"{model.name}.score gave NaN or infinite scores: "
+            "check its weights, or train it again"
         )
     return scores
 
@@ -231,45 +333,92 @@ def feature_game(
     """The columns of a row play for the prediction.
 
     Absent means replaced by that column of every background row, and the predictions
-    averaged (the interventional value function of Janzing et al. 2020). predict: (n,
-    columns) -> (n,). row: (columns,). background: (b, columns). rows: most rows given
-    to `predict` at once. Raises ValueError when the shapes do not fit.
+    averaged: the interventional value function (Janzing et al. 2020, "Feature relevance
+    quantification in explainable AI", AISTATS).
+
+    Args:
+        predict: turns (n, columns) into (n,) predictions.
+        row: (columns,), the row explained.
+        background: (b, columns), rows that absent columns are taken from.
+        names: one per column.
+        target: what is predicted, in words.
+        rows: most rows given to `predict` at once.
+
+    Returns:
+        A game with one player per column, in the unit of the prediction.
+
+    Raises:
+        ValueError: shapes do not fit; when the game is played, `predict` gives another
+            shape than (n,).
+
+    Example:
+        Without its second column (2) the row takes the mean of 0 and 1 there:
+
+        >>> background = np.array([[0.0, 0.0], [0.0, 1.0]])
+        >>> predict = lambda x: x.sum(axis=1)
+        >>> game = feature_game(predict, np.array([5.0, 2.0]), background, ["a", "b"])
+        >>> game(np.array([[True, True], [True, False]])).tolist()
+        [7.0, 5.5]
     """
-    row, background = np.asarray(row), np.asarray(background)
-    if (
-        row.ndim != 1
-        or background.ndim != 2
-        or not len(background)
-        or background.shape[1] != len(row)
-    ):
+    row = np.asarray(row)
+    background = np.asarray(background)
+    _check_columns(row, background, names)
+    n_rows, n_columns = background.shape
+
+    def value(masks: Masks) -> np.ndarray:
+        # (groups, background rows, columns), then all rows below each other
+        mixed = np.where(masks[:, None, :], row, background)
+        scores = np.asarray(predict(mixed.reshape(-1, n_columns)))
+        if scores.shape != (len(masks) * n_rows,):
+            raise ValueError(
+                f"predict must turn (n, {n_columns}) into (n,), "
+                f"got {scores.shape}: pick one output column"
+            )
+        by_group = scores.reshape(len(masks), n_rows)
+        return by_group.mean(axis=1, dtype=np.float64)
+
+    players = tuple(map(str, names))
+    return Game(players, target, value, max(1, rows // n_rows))
+
+
+def _check_columns(
+    row: np.ndarray, background: np.ndarray, names: Sequence[str]
+) -> None:
+    """Raise ValueError unless row, background rows and names have the same length."""
+    flat = row.ndim == 1 and background.ndim == 2
+    if not flat or not len(background) or background.shape[1] != len(row):
         raise ValueError(
-            f"row (d,) and background (b, d) do not fit: {row.shape} and {background.shape}"
+            "row (d,) and background (b, d) do not fit: "
+            f"{row.shape} and {background.shape}"
         )
     if len(names) != len(row):
         raise ValueError(f"names has {len(names)} entries for {len(row)} columns")
-
-    def value(masks: Masks) -> np.ndarray:
-        mixed = np.where(masks[:, None, :], row, background)
-        scores = np.asarray(predict(mixed.reshape(-1, len(row))))
-        if scores.shape != (len(masks) * len(background),):
-            raise ValueError(
-                f"predict must turn (n, {len(row)}) into (n,), got {scores.shape}: pick one output column"
-            )
-        return scores.reshape(len(masks), len(background)).mean(
-            axis=1, dtype=np.float64
-        )
-
-    return Game(tuple(map(str, names)), target, value, max(1, rows // len(background)))
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """How much each player counts for the target, by one method.
 
-    players, target: as in the game. values (players,): in the unit of the score. base:
-    score without players. score: score with all. method: in words. seconds: time it
-    took. error: standard error of each value, or None. Raises ValueError when the
-    lengths differ or a value is not finite.
+    Attributes:
+        players, target: as in the game.
+        values: (players,), in the unit of the score.
+        base: score without players.
+        score: score with all players.
+        method: in words.
+        seconds: time it took.
+        error: (players,) standard errors of the values, or None.
+
+    Raises:
+        ValueError: lengths differ, or a value or error is not finite.
+
+    Example:
+        >>> why = Explanation(("Heat", "Up"), "score of Alien", [2, -1], 0, 1, "hand")
+        >>> why.gap
+        0.0
+        >>> why.top(1).tolist()
+        [0]
+        >>> why.sentence(1)
+        'Score of Alien: 1, from a base of 0. Strongest reasons by hand: Heat (+2).'
     """
 
     players: tuple[str, ...]
@@ -282,56 +431,72 @@ class Explanation:
     error: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for name in ("values", "error"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, self._checked(name))
+        # a frozen dataclass is set through object, once, here
+        object.__setattr__(self, "values", self._checked("values"))
+        if self.error is not None:
+            object.__setattr__(self, "error", self._checked("error"))
         object.__setattr__(self, "players", tuple(self.players))
 
     def _checked(self, name: str) -> np.ndarray:
+        """A read-only copy of one field, a finite number for each player."""
         numbers = np.array(getattr(self, name), dtype=np.float64)
         if numbers.shape != (len(self.players),) or not np.isfinite(numbers).all():
             raise ValueError(
-                f"{name} must hold one finite number for each of {len(self.players)} players"
+                f"{name} must hold one finite number "
+                f"for each of {len(self.players)} players"
             )
         numbers.flags.writeable = False
         return numbers
 
     @property
     def gap(self) -> float:
-        """What the values leave unexplained: score - base - sum of values. Zero for
-        Shapley values (efficiency).
+        """What the values leave unexplained: score - base - sum of values.
+
+        Zero for Shapley values (efficiency).
         """
         return float(self.score - self.base - self.values.sum())
 
     def top(self, k: int | None = None) -> np.ndarray:
-        """Positions of the k players with the highest values (all for None), highest
-        first; ties keep their order.
+        """Positions of the k players with the highest values (all for None).
+
+        Highest first; ties keep their order.
         """
         return np.argsort(-self.values, kind="stable")[:k]
 
     def table(self, k: int | None = None) -> pd.DataFrame:
-        """Columns player, value, error: the k players (all for None) that count most
-        either way, by |value|.
+        """Tabulate the k players (all for None) that count most either way.
+
+        Columns player, value, error (NaN if not estimated), by |value|.
         """
         order = np.argsort(-np.abs(self.values), kind="stable")[:k]
-        error = np.full(len(self.players), np.nan) if self.error is None else self.error
-        columns = {
-            "player": np.array(self.players, dtype=object),
-            "value": self.values,
-            "error": error,
-        }
-        return pd.DataFrame({name: column[order] for name, column in columns.items()})
+        error = self.error
+        if error is None:
+            error = np.full(len(self.players), np.nan)
+        players = np.array(self.players, dtype=object)
+        return pd.DataFrame(
+            {
+                "player": players[order],
+                "value": self.values[order],
+                "error": error[order],
+            }
+        )
 
     def sentence(self, k: int = 3) -> str:
-        """The k strongest reasons in words."""
-        reasons = ", ".join(
-            f"{row.player} ({row.value:+.3g})" for row in self.table(k).itertuples()
+        """Say the k strongest reasons in words."""
+        rows = self.table(k).itertuples()
+        reasons = ", ".join(f"{row.player} ({row.value:+.3g})" for row in rows)
+        target = self.target[:1].upper() + self.target[1:]
+        return (
+            f"{target}: {self.score:.3g}, from a base of {self.base:.3g}. "
+            f"Strongest reasons by {self.method}: {reasons}."
         )
-        start = f"{self.target[:1].upper()}{self.target[1:]}: {self.score:.3g}, from a base of {self.base:.3g}."
-        return f"{start} Strongest reasons by {self.method}: {reasons}."
 
     def __repr__(self) -> str:
-        return f"Explanation({self.method} of {self.target!r}: {len(self.players)} players, {self.seconds:.2f} s)"
+        return (
+            f"Explanation({self.method} of {self.target!r}: "
+            f"{len(self.players)} players, {self.seconds:.2f} s)"
+        )
 
     def _repr_html_(self) -> str:
+        """The ten strongest reasons, as a notebook shows them."""
         return self.table(10).round(4).to_html(index=False, na_rep="")
