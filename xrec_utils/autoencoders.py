@@ -125,7 +125,7 @@ def vae(
         >>> model = vae(n_items=3, units=4, latent=2)
         >>> model.score([np.array([0, 2]), np.array([], dtype=int)]).shape
         (2, 3)
-        >>> model.model.get_layer("logits").kernel.shape  # from z to the catalogue
+        >>> tuple(model.decoder.kernel.shape)  # from z to the catalogue
         (2, 3)
     """
     seen = keras.Input((n_items,), name="seen")
