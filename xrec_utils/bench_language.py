@@ -1,5 +1,6 @@
-"""Ask the language model everything the course asks it, once: `python -m
-xrec_utils.bench_language [part ...]`.
+"""Ask the language model everything the course asks it, once.
+
+    python -m xrec_utils.bench_language [part ...]
 
 Parts: ranking, deletions, games, lines, closely, texts, encoder, agreement, table. Each
 writes into data/language, most only what is not there yet; `table` sums all up in
@@ -7,14 +8,16 @@ data/bench/language.csv. All but `table` need `make llm`.
 
 Written down before the first test user was asked:
   1. Popularity ranks better than the language model by NDCG@10 in each of the three
-  designs (200 users). 2. The history adds nothing that the titles alone do not give:
-  "no list" minus "no list, no history" holds zero. 3. Raw NDCG@10 depends on the
-  target's place in the list (100 users): largest minus smallest over five places is
-  above
-     2 points; after averaging over four turns of the list it is at most 2.
+     designs (200 users).
+  2. The history adds nothing that the titles alone do not give: "no list" minus
+     "no list, no history" holds zero.
+  3. Raw NDCG@10 depends on the target's place in the list (100 users): largest minus
+     smallest over five places is above 2 points; after averaging over four turns of the
+     list it is at most 2.
   4. Films that the model cites when asked why move its score, when deleted, no more
-  than its other films do. 5. By deletion, exact Shapley values beat integrated
-  gradients, LIME over words and attention, in this order.
+     than its other films do.
+  5. By deletion, exact Shapley values beat integrated gradients, LIME over words and
+     attention, in this order.
 """
 
 from __future__ import annotations
@@ -50,23 +53,20 @@ def note(key: str, name: str, value: object) -> None:
     """Put one fact into data/language/record.json."""
     known = stored("record.json")
     known.setdefault(key, {})[name] = value
-    known["weights"] = {
-        "file": model_file("smollm2").name,
-        "sha256": sha256(model_file("smollm2")),
-    }
+    weights = model_file("smollm2")
+    known["weights"] = {"file": weights.name, "sha256": sha256(weights)}
     known["versions"] = {package: version(package) for package in PACKAGES}
-    replace_text(
-        lang.FOLDER / "record.json", json.dumps(known, indent=1, sort_keys=True) + "\n"
-    )
+    text = json.dumps(known, indent=1, sort_keys=True)
+    replace_text(lang.FOLDER / "record.json", text + "\n")
 
 
 def keep(name: str, table: pd.DataFrame) -> None:
-    """Write a table into data/language, packed without a time stamp so that equal
-    tables are equal files.
-    """
+    """Write a table into data/language, packed."""
+    content = table.to_csv(index=False, float_format="%.4f").encode()
     packed = io.BytesIO()
+    # without a time stamp, so that equal tables are equal files
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as file:
-        file.write(table.to_csv(index=False, float_format="%.4f").encode())
+        file.write(content)
     replace_bytes(lang.FOLDER / name, packed.getvalue())
 
 
@@ -79,28 +79,36 @@ def kept(name: str) -> pd.DataFrame:
 def ranking() -> None:
     """Every question to every user of the panel."""
     for name, question in lang.QUESTIONS.items():
-        table, prompts = kept("ranking.csv.gz"), fingerprint(lang.words(question))
-        if len(table) and stored("record.json").get("prompts", {}).get(name) == prompts:
+        table = kept("ranking.csv.gz")
+        prompts = fingerprint(lang.words(question))
+        if len(table) and _noted("prompts", name) == prompts:
             continue
-        found = pd.DataFrame(lang.ask(question, lang.model())).add_prefix("c")
-        found.insert(0, "user", lang.panel().users[: question.users])
-        found.insert(0, "question", name)
-        rest = table[table["question"] != name] if len(table) else table
-        keep("ranking.csv.gz", pd.concat([rest, found]))
+        # (users, candidates)
+        scores = pd.DataFrame(lang.ask(question, lang.model())).add_prefix("c")
+        ndcg = lang.ndcg(scores.to_numpy()).mean()
+        scores.insert(0, "user", lang.panel().users[: question.users])
+        scores.insert(0, "question", name)
+        # an empty table has no columns to choose from
+        if len(table):
+            table = table[table["question"] != name]
+        keep("ranking.csv.gz", pd.concat([table, scores]))
         note("prompts", name, prompts)
-        print(
-            f"{name}: NDCG@10 {lang.ndcg(found.iloc[:, 2:].to_numpy()).mean():.3f}",
-            flush=True,
-        )
+        print(f"{name}: NDCG@10 {ndcg:.3f}", flush=True)
+
+
+def _noted(key: str, name: str) -> object:
+    """A fact of data/language/record.json, None if it is not there yet."""
+    return stored("record.json").get(key, {}).get(name)
 
 
 def explained(
     name: str, part: Callable[[int], list[dict[str, object]]], cases: int
 ) -> None:
-    """Make a table of rows for each of so many cases, unless it stands for the same
-    cases already.
+    """Make a table of rows for each of so many cases.
+
+    A table that stands for the same cases already is left alone.
     """
-    if stored("record.json").get("cases", {}).get(name) == lang.cases_fingerprint():
+    if _noted("cases", name) == lang.cases_fingerprint():
         return
     rows = []
     for n in range(cases):
@@ -112,15 +120,21 @@ def explained(
 
 def deletions(n: int) -> list[dict[str, object]]:
     """The candidates' scores with every line and without each one."""
-    history, films = lang.case(n).history, lang.names(lang.panel().candidates[n])
-    without = [history, *(history[:i] + history[i + 1 :] for i in range(len(history)))]
-    found = lang.model().likelihood(
-        [chat(message(lines)) for lines in without], [films] * len(without)
-    )
-    return [
-        {"case": n, "without": i - 1, **{f"c{k}": x for k, x in enumerate(row)}}
-        for i, row in enumerate(found)
-    ]
+    history = lang.case(n).history
+    films = lang.names(lang.panel().candidates[n])
+    # the full history first: its rows are marked as without line -1
+    histories = [history]
+    for line in range(len(history)):
+        histories.append(history[:line] + history[line + 1 :])
+    prompts = [chat(message(lines)) for lines in histories]
+    found = lang.model().likelihood(prompts, [films] * len(prompts))
+    rows = []
+    for place, scores in enumerate(found):
+        row = {"case": n, "without": place - 1}
+        for candidate, score in enumerate(scores):
+            row[f"c{candidate}"] = score
+        rows.append(row)
+    return rows
 
 
 def games(n: int) -> list[dict[str, object]]:
@@ -133,65 +147,77 @@ def games(n: int) -> list[dict[str, object]]:
 
 
 def lines(n: int) -> list[dict[str, object]]:
-    """What three explainers say of each line: LIME over words, integrated gradients,
-    attention.
+    """What three explainers say of each line.
+
+    They are LIME over words, integrated gradients, attention.
     """
     case = lang.case(n)
-    made = [
-        words.lime_words(case)[0],
-        words.line_gradients(case)[0],
-        words.line_attention(case)[0],
-    ]
-    return [
-        {
-            "case": n,
-            "method": e.method,
-            "line": i,
-            "value": value,
-            "base": e.base,
-            "score": e.score,
-            "seconds": e.seconds,
-        }
-        for e in made
-        for i, value in enumerate(e.values)
-    ]
+    rows = []
+    for explainer in (words.lime_words, words.line_gradients, words.line_attention):
+        said, _ = explainer(case)
+        for line, value in enumerate(said.values):
+            row = {
+                "case": n,
+                "method": said.method,
+                "line": line,
+                "value": value,
+                "base": said.base,
+                "score": said.score,
+                "seconds": said.seconds,
+            }
+            rows.append(row)
+    return rows
 
 
 def closely(n: int) -> list[dict[str, object]]:
-    """One case in full: LIME's weights under two seeds, gradients by token and in finer
-    steps, attention by block.
+    """One case in full, in rows of several kinds.
+
+    LIME's weights under two seeds, gradients by token and in finer steps, attention by
+    block.
     """
     case = lang.case(n)
-    explainers = (words.lime_words, words.line_gradients, words.line_attention)
-    spoken, credit, attention = (explainer(case)[1] for explainer in explainers)
-    again, reading = words.lime_words(case, seed=1)[1], words.Reading.of(case)
+    _, weights = words.lime_words(case)
+    _, credit = words.line_gradients(case)
+    _, attention = words.line_attention(case)
+    _, other_weights = words.lime_words(case, seed=1)
+    reading = words.Reading.of(case)
     tokens = [case.model.tokenizer.decode([token]) for token in reading.tree.tokens]
+    rows = _word_rows("word", weights)
+    rows += _word_rows("word, other seed", other_weights)
+    spoken = zip(reading.lines, tokens, credit, strict=True)
+    for place, (line, text, value) in enumerate(spoken):
+        row = {"what": "token", "place": place, "line": line, "text": text}
+        rows.append({**row, "value": value})
+    for block, row in enumerate(attention):
+        for line, value in enumerate(reading.by_line(row, len(case.history))):
+            place = {"what": "attention", "place": block, "line": line}
+            rows.append({**place, "value": value})
+    finer, _ = words.line_gradients(case, 64)
+    for line, value in enumerate(finer.values):
+        rows.append({"what": "line, 64 steps", "line": line, "value": value})
+    return rows
+
+
+def _word_rows(what: str, weights: list[tuple[str, float]]) -> list[dict[str, object]]:
     return [
-        *({"what": what, "place": k, "text": word, "value": weight}
-          for what, found in (("word", spoken), ("word, other seed", again)) for k, (word, weight) in enumerate(found)),
-        *({"what": "token", "place": k, "line": line, "text": text, "value": value}
-          for k, (line, text, value) in enumerate(zip(reading.lines, tokens, credit, strict=True))),
-        *({"what": "attention", "place": block, "line": line, "value": value} for block, row in enumerate(attention)
-          for line, value in enumerate(reading.by_line(row, len(case.history)))),
-        *({"what": "line, 64 steps", "line": line, "value": value}
-          for line, value in enumerate(words.line_gradients(case, 64)[0].values)),
-    ]  # fmt: skip
+        {"what": what, "place": place, "text": word, "value": weight}
+        for place, (word, weight) in enumerate(weights)
+    ]
 
 
 def texts() -> None:
     """Let llama.cpp write: lists and choices for thirty users, reasons for sixty."""
     from xrec_utils.llm_text import LocalLM
 
-    model, known = None, stored("texts.json")
-    for kind, users in (
-        ("why", lang.CITED),
-        ("list", lang.CITED // 2),
-        ("choice", lang.CITED // 2),
-    ):
+    model = None
+    known = stored("texts.json")
+    half = lang.CITED // 2
+    for kind, users in (("why", lang.CITED), ("list", half), ("choice", half)):
         asked = [lang.conversation(kind, n) for n in range(users)]
         prompts = fingerprint([json.dumps(each) for each in asked])
         if known.get(kind, {}).get("prompts") == prompts:
             continue
+        # loaded only where something is missing
         model = model or LocalLM()
         replies = [model.generate(each, max_tokens=160) for each in asked]
         known[kind] = {
@@ -200,30 +226,38 @@ def texts() -> None:
             "xllamacpp": version("xllamacpp"),
             "replies": replies,
         }
-        replace_text(
-            lang.FOLDER / "texts.json",
-            json.dumps(known, indent=1, ensure_ascii=False) + "\n",
-        )
+        text = json.dumps(known, indent=1, ensure_ascii=False)
+        replace_text(lang.FOLDER / "texts.json", text + "\n")
         print(f"{kind}: {users} texts", flush=True)
 
 
 def encoder() -> None:
-    """How alike MiniLM finds each candidate's title and those of the user's last films."""
+    """How alike MiniLM finds each candidate's title and those of the last films."""
     from xrec_utils.llm_encoder import SentenceEncoder
 
-    model, said = SentenceEncoder(), lang.titles_compared()
-    found = [model.score(*texts).astype(float).round(4).tolist() for texts in said]
-    kept_as = {"texts": fingerprint([repr(texts) for texts in said]), "model": model.name,
-               "onnxruntime": version("onnxruntime"), "scores": found}  # fmt: skip
-    replace_text(lang.FOLDER / "encoder.json", json.dumps(kept_as) + "\n")
+    model = SentenceEncoder()
+    compared = lang.titles_compared()
+    scores = []
+    for titles in compared:
+        # rounded as float64: a float32 would be stored with all its digits
+        likeness = model.score(*titles).astype(float)
+        scores.append(likeness.round(4).tolist())
+    content = {
+        "texts": fingerprint([repr(titles) for titles in compared]),
+        "model": model.name,
+        "onnxruntime": version("onnxruntime"),
+        "scores": scores,
+    }
+    replace_text(lang.FOLDER / "encoder.json", json.dumps(content) + "\n")
 
 
 def agreement() -> None:
-    """How far the Keras model lies from NumPy (logits) and llama.cpp (nats of
-    log-probability), into record.json.
+    """How far the Keras model lies from NumPy and llama.cpp, into record.json.
+
+    From NumPy in logits, from llama.cpp in nats of log-probability.
     """
     weights = model_file("smollm2").name
-    if weights in stored("record.json").get("agreement", {}):
+    if _noted("agreement", weights):
         return
     gaps, same = bench_llama.to_llama_cpp(lang.model())
     found = {
@@ -233,11 +267,8 @@ def agreement() -> None:
         "llama.cpp, same top token": same.mean(),
         "llama.cpp, tokens asked about": len(same),
     }
-    note(
-        "agreement",
-        weights,
-        {name: round(float(value), 6) for name, value in found.items()},
-    )
+    rounded = {name: round(float(value), 6) for name, value in found.items()}
+    note("agreement", weights, rounded)
 
 
 PARTS: dict[str, Callable[[], None]] = {
