@@ -1,7 +1,6 @@
-"""The table of policies in the shop: `python -m xrec_utils.bench_policy` (`tune` tries
-the settings again).
+"""The table of policies in the shop: `python -m xrec_utils.bench_policy`.
 
-Each shop seed has items, a log and training customers of its own. What is chosen, is
+With `tune` the settings are tried again. Each shop seed has items, a log and training customers of its own. What is chosen, is
 chosen on validation customers of seed 0, once for all seeds. Test customers are met
 once, by every policy with the same noise.
 """
@@ -18,7 +17,7 @@ import pandas as pd
 
 from xrec_utils import set_seed
 from xrec_utils.files import replace_bytes, replace_text
-from xrec_utils.metrics import mean_interval, paired_interval
+from xrec_utils.metrics import Interval, mean_interval, paired_interval
 from xrec_utils.paths import DATA
 from xrec_utils.policy import (
     TEST,
@@ -40,21 +39,29 @@ from xrec_utils.policy_network import NetworkPolicy, policy_network, reinforce
 from xrec_utils.shop import Shop
 from xrec_utils.shop_log import simulate
 
-BENCH, WEIGHTS = DATA / "bench", DATA / "weights" / "policy.npz"
-TABLE, TUNING = BENCH / "policy.csv", BENCH / "policy_tuning.csv"
-SEEDS, CUSTOMERS, VALIDATED = (0, 1, 2), 1000, 500
+BENCH = DATA / "bench"
+WEIGHTS = DATA / "weights" / "policy.npz"
+TABLE = BENCH / "policy.csv"
+TUNING = BENCH / "policy_tuning.csv"
+SEEDS = (0, 1, 2)
+CUSTOMERS = 1000
+VALIDATED = 500
 CROWD = 100  # every learner meets 40 crowds of 100 customers, in two halves
-FIRST, SECOND = range(TRAINING, TRAINING + 20), range(TRAINING + 20, TRAINING + 40)
-ALPHA, RATE = 0.8, 1e-2  # chosen by `tune`
+FIRST = range(TRAINING, TRAINING + 20)
+SECOND = range(TRAINING + 20, TRAINING + 40)
+ALPHA = 0.8  # chosen by `tune`, as is the rate
+RATE = 1e-2
 
 
 class Workshop:
-    """A shop, what its log says about its items, and a way to train each learner on the
-    same number of customers.
+    """A shop, what its log says about its items, and the training of each learner.
+
+    Every learner meets the same number of customers.
     """
 
     def __init__(self, seed: int) -> None:
-        self.shop, self.seed = Shop(seed), seed
+        self.shop = Shop(seed)
+        self.seed = seed
         self.log = simulate(self.shop).shown
         self.rates = buy_rates(self.log, self.shop.n_items)
         self.attributes = item_attributes(self.shop, self.rates)
@@ -76,8 +83,9 @@ class Workshop:
         return bandit
 
     def network(self, teacher: LinUCB, rate: float = RATE) -> NetworkPolicy:
-        """The network after the second half of the customers, greedy; its teacher met
-        the first half.
+        """The network after the second half of the customers, greedy.
+
+        Its teacher met the first half.
         """
         set_seed(self.seed)
         teacher = deepcopy(teacher)
@@ -94,30 +102,32 @@ class Workshop:
 
 
 def reward(policy: Policy, shop: Shop, customers: int, seed: int) -> np.ndarray:
-    """Purchases per customer, (customers,); the oracle is given the crowd it must know."""
+    """Purchases per customer, (customers,)."""
     crowd = Crowd(shop, customers, seed)
-    return play(Oracle(crowd) if policy is ORACLE else policy, crowd)
+    # the oracle has to know the crowd
+    if policy is ORACLE:
+        policy = Oracle(crowd)
+    return play(policy, crowd)
 
 
-ORACLE = Fixed(np.zeros(1))  # stands for the oracle until there is a crowd
+# stands for the oracle until there is a crowd
+ORACLE = Fixed(np.zeros(1))
 
 
 def tune() -> pd.DataFrame:
-    """Try three settings of LinUCB and three of the network once, on shop 0 and its
-    validation customers.
+    """Try three settings of LinUCB and three of the network once, on shop 0.
+
+    They serve its validation customers.
     """
-    workshop, rows = Workshop(0), []
+    workshop = Workshop(0)
+    rows = []
 
     def note(name: str, setting: str, policy: Policy) -> None:
         mean = reward(policy, workshop.shop, VALIDATED, VALIDATION).mean()
-        rows.append(
-            {
-                "policy": name,
-                "setting": setting,
-                "validation_reward": round(float(mean), 3),
-            }
-        )
-        print(rows[-1], flush=True)
+        row = {"policy": name, "setting": setting}
+        row["validation_reward"] = round(float(mean), 3)
+        rows.append(row)
+        print(row, flush=True)
 
     for alpha in (0.05, 0.2, 0.8):
         teacher = workshop.teacher(alpha)
@@ -130,10 +140,13 @@ def tune() -> pd.DataFrame:
 
 
 def one_shop(seed: int) -> pd.DataFrame:
-    """Train every policy for one shop and let it serve the test customers; returns the
-    rows of the table.
+    """Train every policy for one shop and let it serve the test customers.
+
+    Returns the rows of the table.
     """
-    workshop, rewards, seconds = Workshop(seed), {}, {}
+    workshop = Workshop(seed)
+    rewards: dict[str, np.ndarray] = {}
+    seconds: dict[str, float] = {}
     started = time.process_time()
     teacher = workshop.teacher()
     first_half = time.process_time() - started
@@ -149,14 +162,14 @@ def one_shop(seed: int) -> pd.DataFrame:
     for name, build in builders.items():
         started = time.process_time()
         policy = build()
-        seconds[name] = (
-            time.process_time() - started + first_half * (name in ("linucb", "network"))
-        )
+        seconds[name] = time.process_time() - started
+        # both go on from the teacher, whose lessons count for each
+        if name in ("linucb", "network"):
+            seconds[name] += first_half
         rewards[name] = reward(policy, workshop.shop, CUSTOMERS, TEST)
-        print(
-            f"  shop {seed}, {name}: {rewards[name].mean():.2f}, {seconds[name]:.0f} s",
-            flush=True,
-        )
+        mean = rewards[name].mean()
+        print(f"  shop {seed}, {name}: {mean:.2f}, {seconds[name]:.0f} s", flush=True)
+        # the weights of shop 0 are those that the course ships
         if name == "network" and seed == 0:
             save(policy)
     return table(seed, rewards, seconds)
@@ -165,44 +178,42 @@ def one_shop(seed: int) -> pd.DataFrame:
 def table(
     seed: int, rewards: dict[str, np.ndarray], seconds: dict[str, float]
 ) -> pd.DataFrame:
-    """Means with 95% intervals over customers, and the paired differences of the
-    network to its two rivals.
+    """Means with 95% intervals over customers, and what the network is ahead.
+
+    The latter are its paired differences to its two rivals.
     """
     base = rewards["popularity"].mean()
-    rows = [
-        (name, mean_interval(each), each.mean() / base, seconds[name])
-        for name, each in rewards.items()
-    ]
+    rows = []
+    for name, each in rewards.items():
+        ratio = each.mean() / base
+        rows.append(_row(seed, name, mean_interval(each), ratio, seconds[name]))
     for rival in ("linucb", "oracle"):
-        rows.append(
-            (
-                f"network minus {rival}",
-                paired_interval(rewards["network"], rewards[rival]),
-                np.nan,
-                np.nan,
-            )
-        )
-    return pd.DataFrame(
-        [
-            {
-                "shop_seed": seed,
-                "policy": name,
-                "mean": i.mean,
-                "low": i.low,
-                "high": i.high,
-                "ratio_to_popularity": ratio,
-                "train_seconds": spent,
-            }
-            for name, i, ratio, spent in rows
-        ]
-    ).round(
-        {"mean": 3, "low": 3, "high": 3, "ratio_to_popularity": 2, "train_seconds": 1}
-    )
+        interval = paired_interval(rewards["network"], rewards[rival])
+        # a difference has no ratio and costs no training
+        rows.append(_row(seed, f"network minus {rival}", interval, np.nan, np.nan))
+    digits = {"mean": 3, "low": 3, "high": 3}
+    digits |= {"ratio_to_popularity": 2, "train_seconds": 1}
+    return pd.DataFrame(rows).round(digits)
+
+
+def _row(
+    seed: int, name: str, interval: Interval, ratio: float, seconds: float
+) -> dict[str, object]:
+    return {
+        "shop_seed": seed,
+        "policy": name,
+        "mean": interval.mean,
+        "low": interval.low,
+        "high": interval.high,
+        "ratio_to_popularity": ratio,
+        "train_seconds": seconds,
+    }
 
 
 def save(policy: NetworkPolicy) -> None:
-    """Ship the weights of the teacher and, in the order of `network.get_weights()`, of
-    the network.
+    """Ship the weights of the teacher, then those of the network.
+
+    The latter stand in the order of `network.get_weights()`.
     """
     content = io.BytesIO()
     np.savez_compressed(content, policy.teacher.weights, *policy.network.get_weights())
@@ -211,7 +222,8 @@ def save(policy: NetworkPolicy) -> None:
 
 def shipped(shop: Shop, attributes: np.ndarray) -> NetworkPolicy:
     """The policy trained for shop 0."""
-    teacher, network = LinUCB(shop, attributes, alpha=0.0), policy_network(attributes)
+    teacher = LinUCB(shop, attributes, alpha=0.0)
+    network = policy_network(attributes)
     with np.load(WEIGHTS) as stored:
         teacher.weights, *weights = (stored[name] for name in stored.files)
     network.set_weights(weights)
@@ -224,11 +236,9 @@ def main() -> None:
     parser.add_argument("what", nargs="?", default="run", choices=["run", "tune"])
     if parser.parse_args().what == "tune":
         return replace_text(TUNING, tune().to_csv(index=False))
-    rows = (
-        pd.read_csv(TABLE)
-        if TABLE.exists()
-        else pd.DataFrame({"shop_seed": pd.Series(dtype=int)})
-    )
+    rows = pd.DataFrame({"shop_seed": pd.Series(dtype=int)})
+    if TABLE.exists():
+        rows = pd.read_csv(TABLE)
     for seed in set(SEEDS) - set(rows["shop_seed"]):
         rows = pd.concat([rows, one_shop(seed)], ignore_index=True)
         replace_text(TABLE, rows.to_csv(index=False))
