@@ -76,8 +76,11 @@ COMMA = re.compile(
 )
 # words that a title may write small
 SMALL = frozenset(
-    (*ARTICLES, "of", "and", "in", "to", "for", "with", "on", "at", "from", "by")
-    + ("or", "vs", "de", "du")
+    (
+        *ARTICLES,
+        *("of", "in", "to", "for", "with", "on", "at", "from", "by", "de", "du"),
+        *("and", "or", "vs"),
+    )
 )
 
 
