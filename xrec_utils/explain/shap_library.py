@@ -26,21 +26,34 @@ from xrec_utils.keras_start import keras, tf
 Predict = Callable[[np.ndarray], np.ndarray]
 
 _KNOWN_WARNING = (
-    "Your TensorFlow version is newer than 2.4.0 and so graph support has been removed in eager mode and some "
-    "static graphs may not be supported. See PR #1483 for discussion."
+    "Your TensorFlow version is newer than 2.4.0 and so graph support has been removed "
+    "in eager mode and some static graphs may not be supported. See PR #1483 for "
+    "discussion."
 )
-_BATCH = 16_384
+_BATCH = 16_384  # rows that a model predicts at once
 
 
 class ExplainerError(RuntimeError):
-    """A shap explainer cannot explain this model; the message names the obstacle and
-    the way out.
+    """A shap explainer cannot explain this model.
+
+    The message names the obstacle and a method that can.
+
+    Example:
+        Deep SHAP has to see the layers: a plain function has none.
+
+        >>> rows = np.zeros((1, 2))
+        >>> try:
+        ...     shap_values(lambda rows: rows[:, 0], rows, rows, method="deep")
+        ... except ExplainerError as error:
+        ...     print(str(error).partition(". ")[2])
+        Use method='permutation', which only needs predictions.
     """
 
 
 class _Found(NamedTuple):
-    """Raw result for n rows: values (n, ...), base value, standard errors like values
-    or None.
+    """Raw result for n rows.
+
+    values (n, ...), the base value, and standard errors like values or None.
     """
 
     values: np.ndarray
@@ -59,81 +72,120 @@ def shap_values(
     budget: int | None = None,
     target: str = "P(like)",
 ) -> list[Explanation]:
-    """Explain each of `rows` (n, d) against `background` (m, d): n Explanations in the
-    unit of the model's output.
+    """SHAP values of some rows against a background, through the shap library.
 
-    `method` is "deep" or "gradient" (Keras functional or sequential models with one
-    float input), "permutation" or "kernel" (also any function (n, d) -> (n,) or (n,
-    k)). `output` is the column explained when the model has several; the last is
-    P(like) in this course. Rows of embedded vectors (n, L, d) work with deep and
-    gradient; the credit of a position is the sum over its d numbers. `budget` is the
-    number of draws (gradient, 1000 unless told), antithetic permutations (permutation,
-    10) or coalitions (kernel, 2 d + 2048); deep has no such setting.
+    Lundberg and Lee (2017), arXiv:1705.07874; the methods' sources stand in the module.
+    NumPy's global random state and TensorFlow's gradient registry are afterwards what
+    they were before.
 
-    Standard errors: gradient's own; for permutation they ignore the antithetic pairing,
-    which makes them too large rather than too small; none for deep and kernel. `gap` is
-    what the values fail to add up to.
+    Args:
+        model_or_predict: a Keras functional or sequential model with one float input;
+            for "permutation" and "kernel" also any function (n, d) -> (n,) or (n, k).
+        rows: (n, d) what is explained. Rows of embedded vectors (n, L, d) work with
+            deep and gradient; the credit of a position is the sum over its d numbers.
+        background: (m, d) rows that stand for an absent column.
+        method: "deep", "gradient", "permutation" or "kernel".
+        names: of the d columns (or L positions); None for x0, x1, ...
+        seed: of the draws.
+        output: the column explained when the model has several; the last is P(like) in
+            this course.
+        budget: number of draws (gradient, 1000 for None), antithetic permutations
+            (permutation, 10) or coalitions (kernel, 2 d + 2048); deep has no such
+            setting.
+        target: what is predicted, in words.
 
-    Raises ExplainerError if the method cannot explain this model, ValueError for an
-    unknown method or wrong shapes. NumPy's global random state and TensorFlow's
-    gradient registry are afterwards what they were before.
+    Returns:
+        n Explanations with values (d,) in the unit of the model's output. Standard
+        errors: gradient's own; for permutation they ignore the antithetic pairing,
+        which makes them too large rather than too small; none for deep and kernel.
+        `base` is the mean prediction of the background, `gap` what the values fail to
+        add up to.
+
+    Raises:
+        ExplainerError: the method cannot explain this model.
+        ValueError: an unknown method or wrong shapes.
+
+    Example:
+        A straight line: each column adds its weight times its distance from the mean.
+
+        >>> def predict(rows):
+        ...     return 2.0 * rows[:, 0] - rows[:, 1]
+        >>> rows = np.array([[3.0, 1.0]])
+        >>> background = np.zeros((1, 2))
+        >>> (explanation,) = shap_values(predict, rows, background, "permutation")
+        >>> explanation.values.round(6).tolist(), explanation.score
+        ([6.0, -1.0], 5.0)
     """
-    rows, background = np.asarray(rows), np.asarray(background)
+    rows = np.asarray(rows)
+    background = np.asarray(background)
     names = _checked_names(rows, background, names)
     if method not in _METHODS:
-        raise ValueError(
-            f"method {method!r} is unknown; choose one of {', '.join(sorted(_METHODS))}."
-        )
+        known = ", ".join(sorted(_METHODS))
+        raise ValueError(f"method {method!r} is unknown; choose one of {known}.")
     started = time.perf_counter()
     predict = _predictor(model_or_predict, output)
     with _numpy_seed(seed):
-        found = _METHODS[method](
+        raw = _METHODS[method](
             model_or_predict, predict, rows, background, output, budget
         )
-    values, errors = _per_player(found, len(rows))
-    scores, seconds = predict(rows), (time.perf_counter() - started) / len(rows)
+    values, errors = _per_player(raw, len(rows))
+    scores = predict(rows)
+    seconds = (time.perf_counter() - started) / len(rows)
+    method = f"SHAP {method}"
     return [
         Explanation(
-            names,
-            target,
-            value,
-            found.base,
-            float(score),
-            f"SHAP {method}",
-            seconds,
-            error,
+            names, target, value, raw.base, float(score), method, seconds, error
         )
         for value, score, error in zip(values, scores, errors, strict=True)
     ]
 
 
 def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
-    """Mean |value| of each player over explanations of the same players: a table
-    [player, importance], sorted.
+    """Mean |value| of each player over several explanations, largest first.
+
+    The usual global summary of SHAP values (Lundberg et al. 2020,
+    doi:10.1038/s42256-019-0138-9).
+
+    Args:
+        explanations: at least one, all of the same players.
+
+    Returns:
+        Table [player, importance], importance in the unit of the values.
+
+    Raises:
+        ValueError: the explanations have different players.
+
+    Example:
+        >>> players = ("age", "year")
+        >>> first = Explanation(players, "score", [0.1, -2.0], 0.0, 0.0, "by hand")
+        >>> second = Explanation(players, "score", [0.3, 4.0], 0.0, 0.0, "by hand")
+        >>> global_importance([first, second]).round(6).values.tolist()
+        [['year', 3.0], ['age', 0.2]]
     """
     players = explanations[0].players
     if any(explanation.players != players for explanation in explanations):
         raise ValueError(
-            "The explanations have different players; a global mean needs the same columns in each."
+            "The explanations have different players; "
+            "a global mean needs the same columns in each."
         )
-    size = np.abs([explanation.values for explanation in explanations]).mean(axis=0)
-    table = pd.DataFrame({"player": players, "importance": size})
+    # (explanations, players)
+    values = np.array([explanation.values for explanation in explanations])
+    importance = np.abs(values).mean(axis=0)
+    table = pd.DataFrame({"player": players, "importance": importance})
     return table.sort_values(
         "importance", ascending=False, kind="stable", ignore_index=True
     )
 
 
-# -- the four methods
-# ---------------------------------------------------------------------------------------------
+# -- the four methods: all take the same six arguments
 
 
 def _deep(model, predict, rows, background, output, budget) -> _Found:
     inputs, column = _graph(model, output, "deep")
     with untouched_tensorflow(), _without_known_warning():
+        reference = background.astype(np.float32)
         try:
-            explainer = shap.DeepExplainer(
-                (inputs, column), background.astype(np.float32)
-            )
+            explainer = shap.DeepExplainer((inputs, column), reference)
             values = explainer.shap_values(rows.astype(np.float32))
         except Exception as error:
             raise _explained_failure(model, error) from error
@@ -149,32 +201,35 @@ def _gradient(model, predict, rows, background, output, budget) -> _Found:
         rows.astype(np.float32), nsamples=draws, rseed=seed, return_variances=True
     )
     # shap divides each variance by sqrt(draws); the variance of a mean has draws below
-    # the line.
+    # the line
     error = np.sqrt(np.asarray(variances[0]) / np.sqrt(draws))
-    return _Found(values[..., 0], float(predict(background).mean()), error)
+    base = float(predict(background).mean())
+    return _Found(values[..., 0], base, error)
 
 
 def _permutation(model, predict, rows, background, output, budget) -> _Found:
     permutations = budget or 10
     masker = shap.maskers.Independent(background, max_samples=len(background))
-    explainer = shap.PermutationExplainer(
-        predict, masker, seed=int(np.random.randint(2**31 - 1))
-    )
+    seed = int(np.random.randint(2**31 - 1))
+    explainer = shap.PermutationExplainer(predict, masker, seed=seed)
+    # each permutation is walked forwards and backwards
     evaluations = permutations * (2 * rows.shape[1] + 1)
-    found = explainer(rows, max_evals=evaluations, error_bounds=True, silent=True)
-    error = np.asarray(found.error_std) / np.sqrt(2 * permutations)
-    return _Found(found.values, float(np.mean(found.base_values)), error)
+    result = explainer(rows, max_evals=evaluations, error_bounds=True, silent=True)
+    error = np.asarray(result.error_std) / np.sqrt(2 * permutations)
+    base = float(np.mean(result.base_values))
+    return _Found(result.values, base, error)
 
 
 def _kernel(model, predict, rows, background, output, budget) -> _Found:
     if len(background) > 100:
         raise ValueError(
-            f"background has {len(background)} rows; kernel SHAP asks the model for every coalition times every "
-            "background row. Take at most 100, for instance background[:100]."
+            f"background has {len(background)} rows; kernel SHAP asks the model for "
+            "every coalition times every background row. Take at most 100, for "
+            "instance background[:100]."
         )
     explainer = shap.KernelExplainer(predict, background)
     # l1_reg would keep ten columns and call the rest zero; every column gets its value
-    # here.
+    # here
     values = explainer.shap_values(
         rows, nsamples=budget or "auto", l1_reg=False, silent=True
     )
@@ -190,7 +245,6 @@ _METHODS: dict[str, Callable[..., _Found]] = {
 
 
 # -- what keeps the process clean
-# ---------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -218,11 +272,10 @@ def untouched_tensorflow() -> Iterator[None]:
 
 @contextmanager
 def _without_known_warning() -> Iterator[None]:
-    """Drop shap's remark about TensorFlow 2.4, sent for every version since then; pass
-    on every other warning.
+    """Drop shap's remark about TensorFlow 2.4, sent for every version since then.
 
-    shap sends it unconditionally when a DeepExplainer is built, so nothing the caller
-    does can prevent it.
+    Every other warning is passed on. shap sends it unconditionally when a DeepExplainer
+    is built, so nothing the caller does can prevent it.
     """
     with warnings.catch_warnings(record=True, action="always") as caught:
         yield
@@ -235,8 +288,9 @@ def _without_known_warning() -> Iterator[None]:
 
 @contextmanager
 def _numpy_seed(seed: int) -> Iterator[None]:
-    """Seed NumPy's global generator, which shap draws from, and put its state back
-    afterwards.
+    """Seed NumPy's global generator, and put its state back afterwards.
+
+    shap draws from it.
     """
     state = np.random.get_state()
     np.random.seed(seed)
@@ -247,44 +301,50 @@ def _numpy_seed(seed: int) -> Iterator[None]:
 
 
 # -- models and shapes
-# --------------------------------------------------------------------------------------------
 
 
 def _graph(model, output: int, method: str) -> tuple[list, keras.KerasTensor]:
-    """Return the model's inputs and the one output column to explain, or say why Deep
-    and Gradient cannot read it.
+    """Return the model's inputs and the one output column to explain.
+
+    Or say why Deep and Gradient cannot read it.
     """
     way_out = "Use method='permutation', which only needs predictions"
-    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
+    inputs = getattr(model, "inputs", None)
+    outputs = getattr(model, "outputs", None)
     if not isinstance(model, keras.Model) or not inputs or not outputs:
         raise ExplainerError(
-            f"method {method!r} needs a functional or sequential Keras model, not {type(model).__name__}. {way_out}."
+            f"method {method!r} needs a functional or sequential Keras model, "
+            f"not {type(model).__name__}. {way_out}."
         )
     if len(inputs) > 1:
         raise ExplainerError(
-            f"The model has {len(inputs)} inputs; join them into one row first. {way_out}."
+            f"The model has {len(inputs)} inputs; join them into one row first. "
+            f"{way_out}."
         )
     if not str(inputs[0].dtype).startswith("float"):
         raise ExplainerError(
-            f"Input {inputs[0].name!r} holds {inputs[0].dtype} ids, which have no gradient. Split the model after its "
-            f"embedding layer and explain the embedded vectors. {way_out}."
+            f"Input {inputs[0].name!r} holds {inputs[0].dtype} ids, which have no "
+            "gradient. Split the model after its embedding layer and explain the "
+            f"embedded vectors. {way_out}."
         )
-    if outputs[0].shape[-1] == 1:
+    n_columns = outputs[0].shape[-1]
+    if n_columns == 1:
         return inputs, outputs[0]
-    column = range(outputs[0].shape[-1])[output]
+    column = range(n_columns)[output]  # from the end if negative
     return inputs, outputs[0][:, column : column + 1]
 
 
 def _predictor(model, output: int) -> Predict:
-    """Make (n, d) -> (n,) float64 out of a Keras model or a function, without the slow
-    `model.predict`.
+    """Make (n, d) -> (n,) float64 out of a Keras model or a function.
+
+    Without the slow `model.predict`.
     """
 
     def predict(rows: np.ndarray) -> np.ndarray:
-        parts = [
-            _answers(model, rows[start : start + _BATCH])
-            for start in range(0, len(rows), _BATCH)
-        ]
+        """Predictions (n,) of rows (n, d)."""
+        parts = []
+        for start in range(0, len(rows), _BATCH):
+            parts.append(_answers(model, rows[start : start + _BATCH]))
         answers = np.concatenate(parts).astype(np.float64)
         return answers if answers.ndim == 1 else answers[:, output]
 
@@ -292,55 +352,54 @@ def _predictor(model, output: int) -> Predict:
 
 
 def _answers(model, rows: np.ndarray) -> np.ndarray:
+    """What a model or a function says to a batch of rows, of any shape."""
     if not isinstance(model, keras.Model):
         return np.asarray(model(rows))
+    # a model that is neither functional nor sequential names no inputs
     inputs = getattr(model, "inputs", None)
-    return np.asarray(
-        model(rows.astype(inputs[0].dtype if inputs else "float32"), training=False)
-    )
+    dtype = inputs[0].dtype if inputs else "float32"
+    return np.asarray(model(rows.astype(dtype), training=False))
 
 
 def _per_player(
     found: _Found, n: int
 ) -> tuple[np.ndarray, Sequence[np.ndarray | None]]:
-    """Sum values (n, p, ...) over the trailing axes; errors are combined as if
-    independent.
+    """Sum values (n, p, ...) over the trailing axes.
+
+    Errors are combined as if independent.
     """
     values = np.asarray(found.values, dtype=np.float64)
     axes = tuple(range(2, values.ndim))
+    totals = values.sum(axis=axes)
     if found.error is None:
-        return values.sum(axis=axes), [None] * n
-    return values.sum(axis=axes), np.sqrt(
-        (np.asarray(found.error, dtype=np.float64) ** 2).sum(axis=axes)
-    )
+        return totals, [None] * n
+    squares = np.asarray(found.error, dtype=np.float64) ** 2
+    return totals, np.sqrt(squares.sum(axis=axes))
 
 
 def _checked_names(
     rows: np.ndarray, background: np.ndarray, names: Sequence[str] | None
 ) -> tuple[str, ...]:
-    if (
-        rows.ndim < 2
-        or rows.shape[1:] != background.shape[1:]
-        or not len(rows)
-        or not len(background)
-    ):
+    """One name per column, or ValueError if rows and background do not fit."""
+    same_columns = rows.ndim >= 2 and rows.shape[1:] == background.shape[1:]
+    if not same_columns or not len(rows) or not len(background):
         raise ValueError(
-            f"rows has shape {rows.shape} and background {background.shape}; they must be (n, d) and (m, d), "
-            "neither empty. One row alone is row[None]."
+            f"rows has shape {rows.shape} and background {background.shape}; "
+            "they must be (n, d) and (m, d), neither empty. "
+            "One row alone is row[None]."
         )
-    names = (
-        tuple(names)
-        if names is not None
-        else tuple(f"x{i}" for i in range(rows.shape[1]))
-    )
-    if len(names) != rows.shape[1]:
-        raise ValueError(f"There are {len(names)} names for {rows.shape[1]} columns.")
-    return names
+    columns = rows.shape[1]
+    if names is None:
+        return tuple(f"x{i}" for i in range(columns))
+    if len(names) != columns:
+        raise ValueError(f"There are {len(names)} names for {columns} columns.")
+    return tuple(names)
 
 
 def _explained_failure(model: keras.Model, error: Exception) -> ExplainerError:
-    """Turn what shap and TensorFlow raise into one sentence on the cause and one on the
-    way out.
+    """Turn what shap and TensorFlow raise into a cause and a method that works.
+
+    One sentence on each.
     """
     way_out = "Use method='gradient' or method='permutation'."
     operation = re.search(r"no entry for: shap_(\w+)", str(error))
@@ -351,9 +410,11 @@ def _explained_failure(model: keras.Model, error: Exception) -> ExplainerError:
         )
     gap = re.search(r"Max\. diff: ([\d.eE+-]+)", str(error))
     if gap:
+        miss = float(gap[1])
         return ExplainerError(
-            f"Deep SHAP's values miss the model's output by up to {float(gap[1]):.3g}: it has no rule for one of the "
-            f"activations, silu (swish) for instance, and does not notice. {way_out}"
+            f"Deep SHAP's values miss the model's output by up to {miss:.3g}: it has "
+            "no rule for one of the activations, silu (swish) for instance, and does "
+            f"not notice. {way_out}"
         )
     return ExplainerError(
         f"Deep SHAP failed with {type(error).__name__}: {error}. {way_out}"
@@ -361,30 +422,32 @@ def _explained_failure(model: keras.Model, error: Exception) -> ExplainerError:
 
 
 def _layer_with(model: keras.Model, operation: str) -> str:
-    """Name the layer, nested ones included, that first runs a TensorFlow operation: '
-    (layer ...)', or '' if unknown.
+    """Name the layer that first runs a TensorFlow operation, nested ones included.
 
-    TensorFlow names an operation by the layers it was traced in, with '_1' where a
-    layer is called a second time.
+    As ' (layer ...)', or '' if unknown. TensorFlow names an operation by the layers it
+    was traced in, with '_1' where a layer is called a second time.
     """
-    rows = tf.TensorSpec((None, *model.inputs[0].shape[1:]))
-    steps = (
-        tf.function(model)
-        .get_concrete_function(rows, training=False)
-        .graph.get_operations()
-    )
-    scope = next(
-        (step.name.split("/")[:-1] for step in steps if step.type == operation), []
-    )
     known = set(_layer_names(model))
-    for part in reversed(scope):
-        for name in (part, part.rpartition("_")[0]):
+    for part in reversed(_scope_of(model, operation)):
+        called_again = part.rpartition("_")[0]
+        for name in (part, called_again):
             if name in known:
                 return f" (layer {name!r})"
     return ""
 
 
+def _scope_of(model: keras.Model, operation: str) -> list[str]:
+    """The names, outermost first, under which an operation is first traced."""
+    rows = tf.TensorSpec((None, *model.inputs[0].shape[1:]))
+    traced = tf.function(model).get_concrete_function(rows, training=False)
+    for step in traced.graph.get_operations():
+        if step.type == operation:
+            return step.name.split("/")[:-1]
+    return []
+
+
 def _layer_names(model: keras.Model) -> Iterator[str]:
+    """The names of all layers, those of nested models after their model's."""
     for layer in model.layers:
         yield layer.name
         if isinstance(layer, keras.Model):
