@@ -1,8 +1,8 @@
-"""The map of the course in one place: README's table and the foot of every notebook are
-made from it.
+"""The map of the course in one place.
 
-`python -m xrec_utils.course` rewrites README's tables, of the notebooks and of the
-benchmark; `make execute` rewrites the notebooks' titles and feet.
+README's table and the foot of every notebook are made from it. `python -m
+xrec_utils.course` rewrites README's tables, of the notebooks and of the benchmark;
+`make execute` rewrites the notebooks' titles and feet.
 """
 
 from __future__ import annotations
@@ -14,25 +14,29 @@ from pathlib import Path
 from xrec_utils.files import replace_text
 from xrec_utils.paths import DATA, ROOT
 
-MAP, RESULTS, COMPARISON, EXPLAINERS, SPEED, LANGUAGE, SERVICE = (
-    (f"<!-- {name}: begin (python -m xrec_utils.course) -->", f"<!-- {name}: end -->")
-    for name in (
-        "map",
-        "results",
-        "comparison",
-        "explainers",
-        "speed",
-        "language",
-        "service",
-    )
-)
+
+def _marks(name: str) -> tuple[str, str]:
+    """The comments in README before and after a table."""
+    begin = f"<!-- {name}: begin (python -m xrec_utils.course) -->"
+    return begin, f"<!-- {name}: end -->"
+
+
+MAP = _marks("map")
+RESULTS = _marks("results")
+COMPARISON = _marks("comparison")
+EXPLAINERS = _marks("explainers")
+SPEED = _marks("speed")
+LANGUAGE = _marks("language")
+SERVICE = _marks("service")
 FOOT = "**Previous:**"
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A notebook: number in reading order, file, title, what it teaches, topics
-    covered, reading minutes.
+    """A notebook in its place in the course.
+
+    number: in reading order. line: what it teaches. rows: topics covered. minutes: of
+    reading.
     """
 
     number: str
@@ -58,7 +62,8 @@ LESSONS = (
         "00",
         "00_start_here.ipynb",
         "Start here",
-        "The whole story in five minutes: data, model, recommendation, reason, is it true? And the map",
+        "The whole story in five minutes: data, model, recommendation, reason, "
+        "is it true? And the map",
         "",
         10,
     ),
@@ -66,7 +71,8 @@ LESSONS = (
         "01",
         "01_data_preparation.ipynb",
         "Data preparation",
-        "Load, check, clean, split and look at ratings, and what these ratings forbid you to claim",
+        "Load, check, clean, split and look at ratings, and what these ratings "
+        "forbid you to claim",
         "1",
         45,
     ),
@@ -74,7 +80,8 @@ LESSONS = (
         "02",
         "02_classic_recommenders.ipynb",
         "Classic recommenders",
-        "Content, neighbours, factors, EASE and a hybrid: their reasons for free, and what sampled metrics hide",
+        "Content, neighbours, factors, EASE and a hybrid: their reasons for "
+        "free, and what sampled metrics hide",
         "2, 3, 15",
         60,
     ),
@@ -82,7 +89,8 @@ LESSONS = (
         "03",
         "03_interpretable_models.ipynb",
         "Interpretable models",
-        "Line, LASSO, tree, forest, boosting machine and Bayes: what their numbers say, and whether a deep model wins",
+        "Line, LASSO, tree, forest, boosting machine and Bayes: what their "
+        "numbers say, and whether a deep model wins",
         "4, 17",
         60,
     ),
@@ -90,7 +98,8 @@ LESSONS = (
         "04",
         "04_mlp_recommenders.ipynb",
         "MLP recommenders",
-        "Two-branch MLP, feature MLP and embedding MLP, next to popularity and EASE in one table",
+        "Two-branch MLP, feature MLP and embedding MLP, next to popularity and "
+        "EASE in one table",
         "5, 6, 7, 30",
         60,
     ),
@@ -106,7 +115,8 @@ LESSONS = (
         "06",
         "06_recurrent_and_variational.ipynb",
         "Recurrent and variational recommenders",
-        "RNN and GRU by hand, the ELBO of one user, what a latent space holds, and who beats EASE",
+        "RNN and GRU by hand, the ELBO of one user, what a latent space holds, "
+        "and who beats EASE",
         "9, 10",
         60,
     ),
@@ -114,7 +124,8 @@ LESSONS = (
         "07",
         "07_context_and_policy.ipynb",
         "Context and policy",
-        "Does the hour help? Then a shop to decide in: bandits, REINFORCE, and what an old log says of a new policy",
+        "Does the hour help? Then a shop to decide in: bandits, REINFORCE, and "
+        "what an old log says of a new policy",
         "11, 12",
         60,
     ),
@@ -122,7 +133,8 @@ LESSONS = (
         "08",
         "08_language_model_recommender.ipynb",
         "Language-model recommender",
-        "Behaviour as text, three prompts, a small language model as ranker: its bias, its cure, and who beats it",
+        "Behaviour as text, three prompts, a small language model as ranker: "
+        "its bias, its cure, and who beats it",
         "13",
         60,
     ),
@@ -130,7 +142,8 @@ LESSONS = (
         "09",
         "09_weight_heatmaps.ipynb",
         "Weight heatmaps",
-        "Weights, neurons, structure and decision paths: what they show and what they cannot",
+        "Weights, neurons, structure and decision paths: what they show and "
+        "what they cannot",
         "16, 18, 23",
         60,
     ),
@@ -138,7 +151,8 @@ LESSONS = (
         "10",
         "10_lime_and_shap.ipynb",
         "LIME and SHAP",
-        "Both methods from scratch, then by the libraries; one row, all rows, and a leak they find",
+        "Both methods from scratch, then by the libraries; one row, all rows, "
+        "and a leak they find",
         "17, 19, 20",
         75,
     ),
@@ -146,7 +160,8 @@ LESSONS = (
         "11",
         "11_why_this_film.ipynb",
         "Why this film?",
-        "Shapley values of your own history: exact where a formula exists, fast elsewhere, each with its error",
+        "Shapley values of your own history: exact where a formula exists, "
+        "fast elsewhere, each with its error",
         "20",
         60,
     ),
@@ -154,7 +169,8 @@ LESSONS = (
         "12",
         "12_attention_on_trial.ipynb",
         "Attention on trial",
-        "Attention maps beside gradients and exact Shapley values: permuted, replaced, and asked to confess",
+        "Attention maps beside gradients and exact Shapley values: permuted, "
+        "replaced, and asked to confess",
         "21",
         60,
     ),
@@ -162,7 +178,8 @@ LESSONS = (
         "13",
         "13_contrast_and_counterfactual.ipynb",
         "Contrast and counterfactual",
-        "Why this and not that, what would have changed it, and which rating taught it to the model",
+        "Why this and not that, what would have changed it, and which rating "
+        "taught it to the model",
         "22",
         60,
     ),
@@ -170,7 +187,8 @@ LESSONS = (
         "14",
         "14_explaining_language_models.ipynb",
         "Explaining language models",
-        "Words, lines, gradients and attention of one prompt, and whether the model's own reason holds",
+        "Words, lines, gradients and attention of one prompt, and whether the "
+        "model's own reason holds",
         "19, 20",
         60,
     ),
@@ -178,7 +196,8 @@ LESSONS = (
         "15",
         "15_judging_explanations.ipynb",
         "Judging explanations",
-        "Truth, faithfulness, stability, agreement and cost; the leaderboard, a failure gallery, and asking people",
+        "Truth, faithfulness, stability, agreement and cost; the leaderboard, "
+        "a failure gallery, and asking people",
         "26",
         75,
     ),
@@ -186,7 +205,8 @@ LESSONS = (
         "19",
         "19_serving_explanations.ipynb",
         "Serving explanations",
-        "A web service that answers with reasons: its latency budget, what to cache and what to compute beforehand",
+        "A web service that answers with reasons: its latency budget, what to "
+        "cache and what to compute beforehand",
         "14, 18, 31",
         45,
     ),
@@ -203,142 +223,141 @@ def lesson_of(file: str) -> Lesson:
         if lesson.file == Path(file).name:
             return lesson
     raise KeyError(
-        f"{Path(file).name} is not in the map of xrec_utils/course.py: add a Lesson for it"
+        f"{Path(file).name} is not in the map of xrec_utils/course.py: "
+        "add a Lesson for it"
     )
 
 
 def foot(lesson: Lesson) -> str:
     """The last cell of a notebook: the way back, the map, the way on."""
     place = LESSONS.index(lesson)
-    before = LESSONS[place - 1].link if place else "none, this is the first"
-    after = (
-        LESSONS[place + 1].link
-        if place + 1 < len(LESSONS)
-        else "none yet, this is the last"
-    )
-    return f"{FOOT} {before} · **Map:** [README](../README.md#the-notebooks) · **Next:** {after}"
+    before = "none, this is the first"
+    if place > 0:
+        before = LESSONS[place - 1].link
+    after = "none yet, this is the last"
+    if place + 1 < len(LESSONS):
+        after = LESSONS[place + 1].link
+    home = "[README](../README.md#the-notebooks)"
+    return f"{FOOT} {before} · **Map:** {home} · **Next:** {after}"
 
 
 def table() -> str:
     """README's table of the notebooks, as markdown."""
-    rows = [
-        f"| [{lesson.number} · {lesson.title}](notebooks/{lesson.file}) | {lesson.line} | {lesson.minutes} |"
-        for lesson in LESSONS
-    ]
-    return "\n".join(
-        ["| Notebook | What you learn | Minutes |", "|---|---|---:|", *rows]
-    )
+    lines = ["| Notebook | What you learn | Minutes |", "|---|---|---:|"]
+    for lesson in LESSONS:
+        link = f"[{lesson.number} · {lesson.title}](notebooks/{lesson.file})"
+        lines.append(f"| {link} | {lesson.line} | {lesson.minutes} |")
+    return "\n".join(lines)
 
 
 def results() -> str:
-    """README's tables of the benchmark, as markdown: NDCG@10 of each model, from
-    data/bench.
-    """
-    small = _ranked("movielens-small", "leave-last-out")
+    """README's table of the benchmark, as markdown: NDCG@10 of each model."""
     wanted = ("movielens-small", "leave-last-out", "ease")
-    lead = {
-        row["model"]: row
-        for row in _ndcg("paired")
-        if (row["dataset"], row["protocol"], row["minus"]) == wanted
-    }
+    lead = {}
+    for row in _ndcg("paired"):
+        if (row["dataset"], row["protocol"], row["minus"]) == wanted:
+            lead[row["model"]] = row
     lines = [
-        "| Model | NDCG@10 [95% interval] | Minus EASE, paired by user | Fit, seconds |",
+        "| Model | NDCG@10 [95% interval] | Minus EASE, paired by user | Fit, "
+        "seconds |",
         "|---|---|---|---:|",
     ]
-    for row in small:
-        ahead = _interval(lead[row["model"]]) if row["model"] in lead else ""
-        lines.append(
-            f"| {row['model']} | {_interval(row)} | {ahead} | {_seconds(row)} |"
-        )
+    for row in _ranked("movielens-small", "leave-last-out"):
+        name = row["model"]
+        # EASE is not ahead of itself
+        ahead = _interval(lead[name]) if name in lead else ""
+        lines.append(f"| {name} | {_interval(row)} | {ahead} | {_seconds(row)} |")
     return "\n".join(lines)
 
 
 def comparison() -> str:
-    """README's table of ML-100K under the recommenders team's protocol: ours and
-    theirs, best first.
+    """README's table of ML-100K under the recommenders team's protocol, best first.
+
+    It holds ours and theirs.
     """
-    ours = [
-        (float(row["mean"]), f"{row['model']} | {_interval(row)} | {_seconds(row)}")
-        for row in _ranked("ml-100k", "recommenders")
-    ]
-    theirs = [
-        (
-            float(row["ndcg@10"]),
-            f"{row['model']} (published) | {float(row['ndcg@10']):.3f} | ",
-        )
-        for row in _rows("published")
-        if row["protocol"] == "recommenders"
-    ]
+    rows = []
+    for row in _ranked("ml-100k", "recommenders"):
+        cells = f"{row['model']} | {_interval(row)} | {_seconds(row)}"
+        rows.append((float(row["mean"]), cells))
+    for row in _rows("published"):
+        if row["protocol"] == "recommenders":
+            ndcg = float(row["ndcg@10"])
+            rows.append((ndcg, f"{row['model']} (published) | {ndcg:.3f} | "))
     lines = ["| Model | NDCG@10 [95% interval] | Fit, seconds |", "|---|---|---:|"]
-    return "\n".join(
-        [*lines, *(f"| {cells} |" for _, cells in sorted(ours + theirs, reverse=True))]
-    )
-
-
-MARKS = (
-    "deletion",
-    "films until gone",
-    "Shapley error",
-    "stability",
-)  # columns of README's leaderboard
-
-
-def explainers() -> str:
-    """README's leaderboard: mean over the models of the zoo, and the share of the
-    shop's own reasons that was found.
-    """
-    rows, marks = _rows("leaderboard"), {}
-    for row in rows:
-        measure = (
-            row["measure"]
-            if not row["model"].startswith("shop")
-            else f"{row['model']} {row['measure']}"
-        )
-        marks.setdefault(row["explainer"], {}).setdefault(measure, []).append(
-            float(row["mean"])
-        )
-    wanted = (*MARKS, "shop: itself planted found")
-    board = {
-        name: [sum(found[m]) / len(found[m]) if m in found else None for m in wanted]
-        for name, found in marks.items()
-        if "deletion" in found
-    }
-    lines = [
-        "| Explainer | Deletion, share of possible | Films until gone, share of history | Error against Shapley "
-        "| Top ten kept under another seed | Shop's true reasons found |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    for name, values in sorted(board.items(), key=lambda pair: -pair[1][0]):
-        lines.append(
-            f"| {name} | {' | '.join('–' if v is None else f'{v:.2f}' for v in values)} |"
-        )
+    for _, cells in sorted(rows, reverse=True):
+        lines.append(f"| {cells} |")
     return "\n".join(lines)
 
 
-def speed() -> str:
-    """README's table of cost at 100 films on dae: each library's best method for a few
-    errors.
+# columns of README's leaderboard
+MARKS = ("deletion", "films until gone", "Shapley error", "stability")
+
+
+def explainers() -> str:
+    """README's leaderboard: mean over the models of the zoo, best first.
+
+    The last column is the share of the shop's own reasons that was found.
     """
-    rows = [
-        row
-        for row in _rows("shapley")
-        if (row["model"], row["players"]) == ("dae", "100")
+    lines = [
+        "| Explainer | Deletion, share of possible "
+        "| Films until gone, share of history | Error against Shapley "
+        "| Top ten kept under another seed "
+        "| Shop's true reasons found |",
+        "|---|--:|--:|--:|--:|--:|",
     ]
-    rows = [
-        row for row in rows if row["method"] != "Fourier series"
-    ]  # the truth of the others
+    board = []
+    for name, marks in _marks_by_explainer().items():
+        # some explainers were only tried in the shop
+        if "deletion" in marks:
+            wanted = (*MARKS, "shop: itself planted found")
+            board.append((name, [_mean(marks.get(measure)) for measure in wanted]))
+    for name, means in sorted(board, key=lambda line: -line[1][0]):
+        cells = ["–" if mean is None else f"{mean:.2f}" for mean in means]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _marks_by_explainer() -> dict[str, dict[str, list[float]]]:
+    """Explainer -> measure -> its mean on each model; the shop's measures are apart."""
+    marks: dict[str, dict[str, list[float]]] = {}
+    for row in _rows("leaderboard"):
+        measure = row["measure"]
+        if row["model"].startswith("shop"):
+            measure = f"{row['model']} {measure}"
+        of_explainer = marks.setdefault(row["explainer"], {})
+        of_explainer.setdefault(measure, []).append(float(row["mean"]))
+    return marks
+
+
+def _mean(values: list[float] | None) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def speed() -> str:
+    """README's table of cost at 100 films on dae: each method's best setting."""
     lines = [
         "| Library, method | Scores asked | Seconds | Error |",
         "|---|--:|--:|--:|",
     ]
-    best = {}
-    for row in sorted(rows, key=lambda row: float(row["error"])):
-        best.setdefault((row["library"], row["method"]), row)
-    for (library, method), row in best.items():
+    rows = []
+    for row in _rows("shapley"):
+        # the Fourier series is the truth of the others
+        if row["method"] == "Fourier series":
+            continue
+        if (row["model"], row["players"]) == ("dae", "100"):
+            rows.append(row)
+    rows.sort(key=lambda row: float(row["error"]))
+    shown = set()
+    for row in rows:
+        name = f"{row['library']}, {row['method']}"
+        # rows come best first: a method's later ones are worse
+        if name in shown:
+            continue
+        shown.add(name)
         asked = f"{int(row['calls']):,}" if int(row["calls"]) else "–"
-        lines.append(
-            f"| {library}, {method} | {asked} | {float(row['seconds']):.3g} | {float(row['error']):.1e} |"
-        )
+        seconds = float(row["seconds"])
+        error = float(row["error"])
+        lines.append(f"| {name} | {asked} | {seconds:.3g} | {error:.1e} |")
     return "\n".join(lines)
 
 
@@ -347,19 +366,22 @@ def language() -> str:
     rows = [row for row in _rows("language") if row["figure"] == "NDCG@10"]
     lines = ["| Ranks 20 films for 200 people | NDCG@10 [95% interval] |", "|---|---|"]
     for row in sorted(rows, key=lambda row: -float(row["value"])):
-        lines.append(f"| {row['of']} | {_interval({'mean': row['value'], **row})} |")
+        interval = _interval({**row, "mean": row["value"]})
+        lines.append(f"| {row['of']} | {interval} |")
     return "\n".join(lines)
 
 
 def service() -> str:
-    """README's table of the service: milliseconds of an answer with ten films and all
-    their reasons.
+    """README's table of the service: milliseconds of an answer of ten films.
+
+    The answer holds all their reasons.
     """
-    found = {
-        (row["model"], row["measure"]): float(row["value"]) for row in _rows("service")
-    }
+    found = {}
+    for row in _rows("service"):
+        found[row["model"], row["measure"]] = float(row["value"])
     lines = [
-        "| Clients, model | Median, ms | 99th percentile, ms | Answers a second | Errors |",
+        "| Clients, model | Median, ms | 99th percentile, ms | Answers a "
+        "second | Errors |",
         "|---|--:|--:|--:|--:|",
     ]
     for model, who in (
@@ -367,16 +389,18 @@ def service() -> str:
         ("dae", "one client"),
         ("ease and dae", "50 clients"),
     ):
-        wanted = ("median ms", "99th percentile ms", "errors")
-        median, late, errors = (found[model, f"{who}: {what}"] for what in wanted)
-        each = found.get((model, f"{who}: answers per second"), 1e3 / median)
-        lines.append(
-            f"| {who}, {model} | {median:,.0f} | {late:,.0f} | {each:.0f} | {errors:.0f} |"
-        )
+        median = found[model, f"{who}: median ms"]
+        late = found[model, f"{who}: 99th percentile ms"]
+        errors = found[model, f"{who}: errors"]
+        # one client waits for each answer before it asks again
+        rate = found.get((model, f"{who}: answers per second"), 1e3 / median)
+        cells = f"{median:,.0f} | {late:,.0f} | {rate:.0f} | {errors:.0f}"
+        lines.append(f"| {who}, {model} | {cells} |")
     return "\n".join(lines)
 
 
 def _rows(name: str) -> list[dict[str, str]]:
+    """The rows of a file of data/bench."""
     with (DATA / "bench" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -387,22 +411,22 @@ def _ndcg(name: str) -> list[dict[str, str]]:
 
 def _ranked(dataset: str, protocol: str) -> list[dict[str, str]]:
     """The measured models of a data set and protocol, best first."""
-    rows = [
-        row
-        for row in _ndcg("quality")
-        if (row["dataset"], row["protocol"]) == (dataset, protocol)
-    ]
+    rows = [row for row in _ndcg("quality") if row["dataset"] == dataset]
+    rows = [row for row in rows if row["protocol"] == protocol]
     return sorted(rows, key=lambda row: -float(row["mean"]))
 
 
 def _interval(row: dict[str, str]) -> str:
-    return "{:.3f} [{:.3f}, {:.3f}]".format(
-        *(float(row[end]) for end in ("mean", "low", "high"))
-    )
+    mean = float(row["mean"])
+    low = float(row["low"])
+    high = float(row["high"])
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _seconds(row: dict[str, str]) -> str:
-    return f"{float(row['fit_seconds']):.1f}" if row["fit_seconds"] else "not measured"
+    if not row["fit_seconds"]:
+        return "not measured"
+    return f"{float(row['fit_seconds']):.1f}"
 
 
 def with_tables(readme: str) -> str:
@@ -411,22 +435,22 @@ def with_tables(readme: str) -> str:
     Raises:
         ValueError: the marks are missing.
     """
-    texts = (
-        table(),
-        results(),
-        comparison(),
-        explainers(),
-        speed(),
-        language(),
-        service(),
-    )
-    marked = (MAP, RESULTS, COMPARISON, EXPLAINERS, SPEED, LANGUAGE, SERVICE)
-    for marks, text in zip(marked, texts, strict=True):
-        readme = _between(readme, marks, text)
+    tables = {
+        MAP: table,
+        RESULTS: results,
+        COMPARISON: comparison,
+        EXPLAINERS: explainers,
+        SPEED: speed,
+        LANGUAGE: language,
+        SERVICE: service,
+    }
+    for marks, make in tables.items():
+        readme = _between(readme, marks, make())
     return readme
 
 
 def _between(readme: str, marks: tuple[str, str], text: str) -> str:
+    """README's text with what stands between two marks replaced."""
     begin, end = marks
     head, found, rest = readme.partition(begin)
     _, closed, tail = rest.partition(end)
