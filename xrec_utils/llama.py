@@ -1,5 +1,4 @@
-"""A small language model with its lid off: SmolLM2-135M-Instruct as a plain Keras
-model.
+"""A small language model with its lid off: SmolLM2-135M-Instruct in plain Keras.
 
 Llama's architecture (Touvron et al. 2023, arXiv:2302.13971) in the size of SmolLM2
 (Allal et al. 2025, arXiv:2502.02737): 30 blocks of grouped attention and a gated layer.
@@ -23,8 +22,10 @@ FAR = -1e9  # added to the attention score of a token that may not be seen
 
 @dataclass(frozen=True)
 class Size:
-    """Shape of the network: `groups` heads hold keys and values, each shared by heads /
-    groups heads of queries.
+    """Shape of the network, by default that of SmolLM2-135M.
+
+    `groups` heads hold keys and values, each shared by heads / groups heads of queries.
+    wavelength: of the rotary embedding's slowest turn. epsilon: of the norms.
     """
 
     vocabulary: int = 49_152
@@ -38,6 +39,7 @@ class Size:
 
     @property
     def head(self) -> int:
+        """Numbers in one head's query, key or value."""
         return self.width // self.heads
 
 
@@ -45,98 +47,109 @@ SMOLLM2 = Size()
 
 
 def rotate(x: Any, positions: Any, wavelength: float) -> Any:
-    """Rotary position embedding (Su et al. 2021, arXiv:2104.09864): pair i of x (n, t,
-    heads, d) turns by an angle.
+    """Rotary position embedding (Su et al. 2021, arXiv:2104.09864).
 
-    The angle is position * wavelength**(-2i/d), so that the product of a query and a
-    key depends on their distance alone. Neighbouring columns form a pair, as GGUF files
-    store them. positions: (n, t).
+    Pair i of x (n, t, heads, d) turns by an angle. The angle is position *
+    wavelength**(-2i/d), so that the product of a query and a key depends on their
+    distance alone. Neighbouring columns form a pair, as GGUF files store them.
+    positions: (n, t).
     """
     half = x.shape[-1] // 2
     speed = wavelength ** (-np.arange(half, dtype=np.float32) / half)
     angle = ops.cast(positions, "float32")[:, :, None, None] * speed
-    even, odd = x[..., 0::2], x[..., 1::2]
+    even = x[..., 0::2]
+    odd = x[..., 1::2]
     turned = [
         even * ops.cos(angle) - odd * ops.sin(angle),
         even * ops.sin(angle) + odd * ops.cos(angle),
     ]
+    # (n, t, heads, d / 2, 2) back to (n, t, heads, d)
     return ops.reshape(ops.stack(turned, axis=-1), ops.shape(x))
 
 
 class Block(keras.layers.Layer):
-    """One block: x += attention(norm(x)), then x += down(silu(gate(norm(x))) *
-    up(norm(x))).
+    """One block of the network: grouped attention, then a gated layer.
+
+    x += attention(norm(x)), then x += down(silu(gate(norm(x))) * up(norm(x))).
     """
 
     def __init__(self, size: Size, **named: Any) -> None:
         super().__init__(**named)
         self.size = size
-        self.attention_norm = keras.layers.RMSNormalization(
-            epsilon=size.epsilon, name="attention_norm"
-        )
-        self.hidden_norm = keras.layers.RMSNormalization(
-            epsilon=size.epsilon, name="hidden_norm"
-        )
-        both = size.groups * size.head
-        widths = {"query": size.width, "key": both, "value": both, "out": size.width}
-        widths |= {"gate": size.hidden, "up": size.hidden, "down": size.width}
-        for name, width in widths.items():
-            setattr(
-                self,
-                name,
-                keras.layers.Dense(
-                    width, use_bias=False, kernel_initializer="zeros", name=name
-                ),
-            )
+        self.attention_norm = _norm(size, "attention_norm")
+        self.hidden_norm = _norm(size, "hidden_norm")
+        shared = size.groups * size.head
+        self.query = _dense(size.width, "query")
+        self.key = _dense(shared, "key")
+        self.value = _dense(shared, "value")
+        self.out = _dense(size.width, "out")
+        self.gate = _dense(size.hidden, "gate")
+        self.up = _dense(size.hidden, "up")
+        self.down = _dense(size.width, "down")
 
     def build(self, shape: Any) -> None:
+        """Make all weights; `shape` is Keras' and not needed."""
         width = (None, None, self.size.width)
-        for name in (
-            "attention_norm",
-            "hidden_norm",
-            "query",
-            "key",
-            "value",
-            "out",
-            "gate",
-            "up",
-        ):
-            getattr(self, name).build(width)
+        for layer in (self.attention_norm, self.hidden_norm):
+            layer.build(width)
+        for layer in (self.query, self.key, self.value, self.out):
+            layer.build(width)
+        for layer in (self.gate, self.up):
+            layer.build(width)
         self.down.build((None, None, self.size.hidden))
         self.built = True
 
     def call(self, x: Any, positions: Any, mask: Any) -> tuple[Any, Any]:
-        """x (n, t, width), positions (n, t), mask (n, t, t) with 1 = sees -> x and
-        attention (n, heads, t, t).
+        """x (n, t, width) -> x of the same shape and attention (n, heads, t, t).
+
+        positions (n, t); mask (n, t, t) with 1 = sees.
         """
         mixed, weights = self.attend(self.attention_norm(x), positions, mask)
         x = x + mixed
         inside = self.hidden_norm(x)
-        return x + self.down(ops.silu(self.gate(inside)) * self.up(inside)), weights
+        gated = ops.silu(self.gate(inside)) * self.up(inside)
+        return x + self.down(gated), weights
 
     def attend(self, x: Any, positions: Any, mask: Any) -> tuple[Any, Any]:
-        n, t = ops.shape(x)[0], ops.shape(x)[1]
+        """Normed x (n, t, width) -> mixed values (n, t, width) and weights.
+
+        The weights are (n, heads, t, t); row i says where token i looks.
+        """
+        n, t = ops.shape(x)[:2]
         size = self.size
-        split = {
-            name: ops.reshape(getattr(self, name)(x), (n, t, -1, size.head))
-            for name in ("query", "key", "value")
-        }
-        query = rotate(split["query"], positions, size.wavelength)
-        query = ops.reshape(
-            query, (n, t, size.groups, size.heads // size.groups, size.head)
-        )
-        key = rotate(split["key"], positions, size.wavelength)
+        in_heads = (n, t, -1, size.head)
+        query = ops.reshape(self.query(x), in_heads)
+        key = ops.reshape(self.key(x), in_heads)
+        value = ops.reshape(self.value(x), in_heads)
+        key = rotate(key, positions, size.wavelength)
+        query = rotate(query, positions, size.wavelength)
+        # (n, t, groups, heads of the group, head): a group shares its key and value
+        grouped = (n, t, size.groups, size.heads // size.groups, size.head)
+        query = ops.reshape(query, grouped)
         scores = ops.einsum("ntgrd,nsgd->ngrts", query, key) / size.head**0.5
-        weights = ops.softmax(scores + FAR * (1.0 - mask[:, None, None]), axis=-1)
-        mixed = ops.einsum("ngrts,nsgd->ntgrd", weights, split["value"])
-        return self.out(ops.reshape(mixed, (n, t, size.width))), ops.reshape(
-            weights, (n, size.heads, t, t)
-        )
+        unseen = FAR * (1.0 - mask[:, None, None])
+        weights = ops.softmax(scores + unseen, axis=-1)
+        mixed = ops.einsum("ngrts,nsgd->ntgrd", weights, value)
+        mixed = self.out(ops.reshape(mixed, (n, t, size.width)))
+        return mixed, ops.reshape(weights, (n, size.heads, t, t))
+
+
+def _norm(size: Size, name: str) -> keras.layers.Layer:
+    """A layer that brings each vector to one length."""
+    return keras.layers.RMSNormalization(epsilon=size.epsilon, name=name)
+
+
+def _dense(width: int, name: str) -> keras.layers.Layer:
+    """A matrix of weights, zero until a file fills it."""
+    return keras.layers.Dense(
+        width, use_bias=False, kernel_initializer="zeros", name=name
+    )
 
 
 class Llama(keras.Model):
-    """The network from token vectors to the last hidden state; `embed` and `logits`
-    share one matrix of words.
+    """The network from token vectors to the last hidden state.
+
+    `embed` and `logits` share one matrix of words.
     """
 
     def __init__(self, size: Size = SMOLLM2, **named: Any) -> None:
@@ -146,9 +159,10 @@ class Llama(keras.Model):
             size.vocabulary, size.width, embeddings_initializer="zeros", name="words"
         )
         self.blocks = [Block(size, name=f"block_{n}") for n in range(size.blocks)]
-        self.norm = keras.layers.RMSNormalization(epsilon=size.epsilon, name="norm")
+        self.norm = _norm(size, "norm")
 
     def build(self, shape: Any = None) -> None:
+        """Make all weights; `shape` is Keras' and not needed."""
         self.words.build(())
         for block in self.blocks:
             block.build(None)
@@ -160,36 +174,48 @@ class Llama(keras.Model):
         return self.words(tokens)
 
     def call(self, vectors: Any, positions: Any, mask: Any) -> Any:
-        """Vectors (n, t, width), positions (n, t), mask (n, t, t) -> hidden states (n,
-        t, width).
+        """Vectors (n, t, width) -> hidden states (n, t, width).
+
+        positions (n, t); mask (n, t, t) with 1 = sees.
         """
         for block in self.blocks:
             vectors, _ = block(vectors, positions, mask)
         return self.norm(vectors)
 
     def attention(self, vectors: Any, positions: Any, mask: Any) -> list[Any]:
-        """The attention weights (n, heads, t, t) of every block, first to last; row i
-        says where token i looks.
+        """The attention weights (n, heads, t, t) of every block, first to last.
+
+        Row i says where token i looks.
         """
-        seen = []
+        by_block = []
         for block in self.blocks:
             vectors, weights = block(vectors, positions, mask)
-            seen.append(weights)
-        return seen
+            by_block.append(weights)
+        return by_block
 
     def logits(self, hidden: Any) -> Any:
-        """Hidden states (..., width) -> scores of every next token (..., vocabulary)."""
+        """Hidden states (..., width) -> scores (..., vocabulary) of next tokens."""
         return ops.matmul(hidden, ops.transpose(self.words.embeddings))
 
 
-NAMES = {"query": "attn_q", "key": "attn_k", "value": "attn_v", "out": "attn_output",
-         "gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down",
-         "attention_norm": "attn_norm", "hidden_norm": "ffn_norm"}  # fmt: skip
+# our name of a layer: the name of its weights in a GGUF file
+NAMES = {
+    "query": "attn_q",
+    "key": "attn_k",
+    "value": "attn_v",
+    "out": "attn_output",
+    "gate": "ffn_gate",
+    "up": "ffn_up",
+    "down": "ffn_down",
+    "attention_norm": "attn_norm",
+    "hidden_norm": "ffn_norm",
+}
 
 
 def tensors(path: Path) -> dict[str, Any]:
-    """The tensors of a GGUF file by name, still packed; `unpack` makes a float32 array
-    (out, in) of one.
+    """The tensors of a GGUF file by name, still packed.
+
+    `unpack` makes a float32 array (out, in) of one. Needs the package gguf.
     """
     from gguf import GGUFReader
 
@@ -204,72 +230,73 @@ def unpack(tensor: Any) -> np.ndarray:
 
 
 def load_llama(path: Path, size: Size = SMOLLM2) -> Llama:
-    """Build the network and fill it from a GGUF file, one tensor at a time: at most one
-    is held twice.
+    """Build the network and fill it from a GGUF file.
+
+    One tensor at a time: at most one is held twice. Needs the package gguf. Raises
+    KeyError when the file lacks a tensor, ValueError when one has another shape.
     """
-    packed, model = tensors(path), Llama(size)
+    packed = tensors(path)
+    model = Llama(size)
     model.build()
     model.words.embeddings.assign(unpack(packed["token_embd.weight"]))
     model.norm.scale.assign(unpack(packed["output_norm.weight"]))
     for n, block in enumerate(model.blocks):
         for ours, theirs in NAMES.items():
-            found, layer = (
-                unpack(packed[f"blk.{n}.{theirs}.weight"]),
-                getattr(block, ours),
-            )
-            if found.ndim == 1:
-                layer.scale.assign(found)
+            layer = getattr(block, ours)
+            weight = unpack(packed[f"blk.{n}.{theirs}.weight"])
+            if weight.ndim == 1:
+                layer.scale.assign(weight)
             else:
-                layer.kernel.assign(found.T)
+                # GGUF holds (out, in), Keras (in, out)
+                layer.kernel.assign(weight.T)
     model.trainable = False
     return model
 
 
 def load_tokenizer(path: Path) -> Any:
-    """SmolLM2's tokeniser out of the GGUF file: digits one by one, then byte pairs (a
-    `tokenizers.Tokenizer`).
+    """SmolLM2's tokeniser out of the GGUF file, a `tokenizers.Tokenizer`.
+
+    Digits one by one, then byte pairs. Needs the packages gguf and tokenizers.
     """
     from gguf import GGUFReader
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     fields = GGUFReader(path).fields
-    words, pairs, kinds = (
-        fields[f"tokenizer.ggml.{name}"].contents()
-        for name in ("tokens", "merges", "token_type")
-    )
-    model = models.BPE(
-        {word: n for n, word in enumerate(words)},
-        [tuple(pair.split(" ")) for pair in pairs],
-    )
-    tokenizer = Tokenizer(model)
-    digits, letters = (
-        pre_tokenizers.Digits(individual_digits=True),
-        pre_tokenizers.ByteLevel(add_prefix_space=False),
-    )
+    words = fields["tokenizer.ggml.tokens"].contents()
+    pairs = fields["tokenizer.ggml.merges"].contents()
+    kinds = fields["tokenizer.ggml.token_type"].contents()
+    vocabulary = {word: n for n, word in enumerate(words)}
+    merges = [tuple(pair.split(" ")) for pair in pairs]
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges))
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    letters = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, letters])
     tokenizer.decoder = decoders.ByteLevel()
     control = 3  # GGUF's number for tokens that are not text
-    tokenizer.add_special_tokens([AddedToken(w, special=True) for w, kind in zip(words, kinds, strict=True)
-                                  if kind == control])  # fmt: skip
+    special = []
+    for word, kind in zip(words, kinds, strict=True):
+        if kind == control:
+            special.append(AddedToken(word, special=True))
+    tokenizer.add_special_tokens(special)
     return tokenizer
 
 
 def compiled(model: Llama) -> Any:
-    """`model` as one TensorFlow graph for every length: (tokens, positions, mask, rows)
-    -> log-probabilities.
+    """`model` as one TensorFlow graph for every length.
 
-    tokens, positions (n, t) int32; mask (n, t, t) float32; rows (r, 2) int32 of
-    (sequence, place) pairs whose next token is asked about. Returns (r, vocabulary)
-    float32. Only those rows are ever turned into words.
+    The graph takes (tokens, positions, mask, rows) and gives log-probabilities. tokens,
+    positions (n, t) int32; mask (n, t, t) float32; rows (r, 2) int32 of (sequence,
+    place) pairs whose next token is asked about. Returns (r, vocabulary) float32. Only
+    those rows are ever turned into words.
     """
-    ids, square = (
-        tf.TensorSpec((None, None), tf.int32),
-        tf.TensorSpec((None, None, None), tf.float32),
-    )
+    ids = tf.TensorSpec((None, None), tf.int32)
+    square = tf.TensorSpec((None, None, None), tf.float32)
 
     @tf.function(input_signature=(ids, ids, square, ids))
     def log_probabilities(tokens: Any, positions: Any, mask: Any, rows: Any) -> Any:
         hidden = model(model.embed(tokens), positions, mask)
-        return tf.nn.log_softmax(model.logits(tf.gather_nd(hidden, rows)))
+        # the matrix of words is the largest step: only for the rows asked about
+        followed = tf.gather_nd(hidden, rows)
+        return tf.nn.log_softmax(model.logits(followed))
 
     return log_probabilities

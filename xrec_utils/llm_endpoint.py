@@ -1,10 +1,10 @@
-"""Any language model behind OpenAI's protocol: a hosted one, or a server such as
-llama.cpp's, vLLM's or Ollama's.
+"""Any language model behind OpenAI's protocol.
 
-Named by the environment alone, so that no notebook holds an address or a key:
-XREC_LLM_MODEL (the model), OPENAI_API_KEY (a server that asks for none takes any) and
-OPENAI_BASE_URL (such as http://127.0.0.1:8080/v1; left out, it is OpenAI's own). Needs
-what `make llm` installs.
+A hosted one, or a server such as llama.cpp's, vLLM's or Ollama's. Named by the
+environment alone, so that no notebook holds an address or a key: XREC_LLM_MODEL (the
+model), OPENAI_API_KEY (a server that asks for none takes any) and OPENAI_BASE_URL (such
+as http://127.0.0.1:8080/v1; left out, it is OpenAI's own). Needs what `make llm`
+installs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from xrec_utils.llm_text import LanguageModelError, Prompt, chat_request, packag
 REFUSALS = (  # the client's exceptions, special ones first, and what to do
     (
         "APITimeoutError",
-        "did not answer within {timeout:g} s, asked {times} times: raise EndpointLM(timeout=...)",
+        "did not answer within {timeout:g} s, asked {times} times: "
+        "raise EndpointLM(timeout=...)",
     ),
     (
         "APIConnectionError",
@@ -34,41 +35,48 @@ REFUSALS = (  # the client's exceptions, special ones first, and what to do
     ),
     (
         "NotFoundError",
-        "knows no such model or address: check XREC_LLM_MODEL and OPENAI_BASE_URL (which ends in /v1)",
+        "knows no such model or address: "
+        "check XREC_LLM_MODEL and OPENAI_BASE_URL (which ends in /v1)",
     ),
     (
         "RateLimitError",
-        "has had too many requests or the account is used up, asked {times} times: wait, then ask less",
+        "has had too many requests or the account is used up, asked {times} times: "
+        "wait, then ask less",
     ),
     ("OpenAIError", "failed"),
 )
 
 
 class EndpointLM:
-    """The model that the environment names; same interface as `llm_text.LocalLM`."""
+    """The model that the environment names; same interface as `llm_text.LocalLM`.
+
+    Args:
+        timeout: seconds one request may take.
+        retries: how often a request is sent again that met a time-out, a lost
+            connection, 408, 409, 429 or 5xx: after 0.5, 1, 2 ... s, at most 8 s, or as
+            long as the server asks.
+
+    Raises:
+        LanguageModelError: a variable is not set, or `make llm` has not been run.
+
+    Example:
+        >>> model = EndpointLM(timeout=10)  # doctest: +SKIP
+        >>> model.generate("Name a film by Kurosawa.", max_tokens=8)  # doctest: +SKIP
+        'Ran (1985)'
+    """
 
     def __init__(self, timeout: float = 60.0, retries: int = 3) -> None:
-        """`timeout`: seconds one request may take. `retries`: how often a request is
-        sent again that met a time-out, a lost connection, 408, 409, 429 or 5xx: after
-        0.5, 1, 2 ... s, at most 8 s, or as long as the server asks.
-
-        Raises:
-            LanguageModelError: a variable is not set, or `make llm` has not been run.
-        """
-        if missing := [
-            name
-            for name in ("XREC_LLM_MODEL", "OPENAI_API_KEY")
-            if not os.environ.get(name)
-        ]:
+        needed = ("XREC_LLM_MODEL", "OPENAI_API_KEY")
+        missing = [name for name in needed if not os.environ.get(name)]
+        if missing:
             raise LanguageModelError(
                 f"no language model is configured: set {' and '.join(missing)}, and "
-                "OPENAI_BASE_URL unless it is OpenAI's own; or use LocalLM, which needs none"
+                "OPENAI_BASE_URL unless it is OpenAI's own; "
+                "or use LocalLM, which needs none"
             )
-        self.model, self.timeout, self.retries = (
-            os.environ["XREC_LLM_MODEL"],
-            timeout,
-            retries,
-        )
+        self.model = os.environ["XREC_LLM_MODEL"]
+        self.timeout = timeout
+        self.retries = retries
         self._openai = package("openai")
         self._client = self._openai.OpenAI(timeout=timeout, max_retries=retries)
         self.name = f"{self.model} at {self._client.base_url}"
@@ -80,8 +88,9 @@ class EndpointLM:
         stop: Sequence[str] = (),
         schema: dict[str, Any] | None = None,
     ) -> str:
-        """See `llm_text.LanguageModel`; how far a server keeps to temperature 0 and the
-        schema is its own affair.
+        """See `llm_text.LanguageModel`.
+
+        How far a server keeps to temperature 0 and the schema is its own affair.
 
         Raises:
             LanguageModelError: the server cannot be reached, is too slow, or refuses;
@@ -92,6 +101,7 @@ class EndpointLM:
             answer = self._client.chat.completions.create(model=self.model, **body)
         except self._openai.OpenAIError as fault:
             raise LanguageModelError(self._reason(fault)) from fault
+        # some servers answer without any choice, or with tool calls only
         if not answer.choices or answer.choices[0].message.content is None:
             raise LanguageModelError(
                 f"{self.name} sent an answer without text: is it a chat model?"
@@ -100,9 +110,9 @@ class EndpointLM:
 
     def _reason(self, fault: Exception) -> str:
         """What went wrong and the way out, then the server's own words."""
-        reason = next(
-            text
-            for kind, text in REFUSALS
-            if isinstance(fault, getattr(self._openai, kind))
-        )
-        return f"{self.name} {reason.format(timeout=self.timeout, times=self.retries + 1)} ({fault})"
+        times = self.retries + 1
+        for kind, text in REFUSALS:
+            if isinstance(fault, getattr(self._openai, kind)):
+                reason = text.format(timeout=self.timeout, times=times)
+                break
+        return f"{self.name} {reason} ({fault})"
