@@ -1,7 +1,7 @@
-"""Models of other libraries, measured beside ours: the same splits, the same number of
-settings to try.
+"""Models of other libraries, measured beside ours.
 
-`implicit` (ALS, BPR, item-kNN) and `cornac` (EASE) are installed for the bench only
+They get the same splits and the same number of settings to try. `implicit` (ALS, BPR,
+item-kNN) and `cornac` (EASE) are installed for the bench only
 (requirements-bench.lock). Each function fits one model on the training part of a split
 and returns it behind the course's contract.
 """
@@ -24,8 +24,9 @@ from xrec_utils.zoo import grid
 
 @dataclass(frozen=True)
 class Peer:
-    """A fitted model that scores histories; `from_rows` takes them as a 0/1 matrix (n,
-    n_items).
+    """A fitted model that scores histories.
+
+    from_rows: scores of histories given as a matrix (n, n_items) of zeros and ones.
     """
 
     name: str
@@ -36,9 +37,8 @@ class Peer:
         self, histories: Sequence[History], items: np.ndarray | None = None
     ) -> np.ndarray:
         """Scores of shape (n histories, n items or len(items))."""
-        scores = np.asarray(
-            self.from_rows(as_rows(histories, self.n_items)), dtype=np.float32
-        )
+        rows = as_rows(histories, self.n_items)
+        scores = np.asarray(self.from_rows(rows), dtype=np.float32)
         return item_columns(scores, items)
 
 
@@ -57,65 +57,64 @@ class UserPeer:
 
 def as_rows(histories: Sequence[History], n_items: int) -> sparse.csr_matrix:
     """Histories as a sparse float32 matrix of ones, (n, n_items)."""
+    # row r holds items[ends[r]:ends[r + 1]]
     ends = np.cumsum([0, *map(len, histories)])
+    # an empty array in front: there may be no history at all
     items = np.concatenate([np.empty(0, dtype=np.int32), *histories])
-    return sparse.csr_matrix(
-        (np.ones(len(items), np.float32), items, ends), shape=(len(histories), n_items)
-    )
+    ones = np.ones(len(items), np.float32)
+    shape = (len(histories), n_items)
+    return sparse.csr_matrix((ones, items, ends), shape=shape)
 
 
 def implicit_als(split: Split, seed: int, **settings: Any) -> Peer:
-    """Matrix factorisation for implicit feedback (Hu et al. 2008); a history is folded
-    in by one least-squares step.
+    """Matrix factorisation for implicit feedback (Hu et al. 2008).
+
+    A history is folded in by one least-squares step.
     """
     from implicit.als import AlternatingLeastSquares
 
-    with threadpool_limits(
-        1, "blas"
-    ):  # the library runs threads of its own and asks for this
+    # the library runs threads of its own and asks for this
+    with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(**settings, random_state=seed, use_gpu=False)
         model.fit(as_rows(split.train_histories(), split.n_items), show_progress=False)
-    return Peer(
-        "implicit_als",
-        split.n_items,
-        lambda rows: (
-            model.recalculate_user(np.arange(rows.shape[0]), rows)
-            @ model.item_factors.T
-        ),
-    )
+
+    def from_rows(rows: sparse.csr_matrix) -> np.ndarray:
+        users = model.recalculate_user(np.arange(rows.shape[0]), rows)
+        return users @ model.item_factors.T
+
+    return Peer("implicit_als", split.n_items, from_rows)
 
 
 def implicit_bpr(split: Split, seed: int, **settings: Any) -> UserPeer:
-    """Matrix factorisation trained on pairs (Rendle et al. 2009); one thread, so that a
-    run can be repeated.
-    """
+    """Matrix factorisation trained on pairs of items (Rendle et al. 2009)."""
     from implicit.bpr import BayesianPersonalizedRanking
 
+    # one thread, so that a run can be repeated
     model = BayesianPersonalizedRanking(
         **settings, random_state=seed, use_gpu=False, num_threads=1
     )
     model.fit(as_rows(split.train_histories(), split.n_items), show_progress=False)
-    return UserPeer(
-        "implicit_bpr",
-        split.n_items,
-        lambda users: model.user_factors[users] @ model.item_factors.T,
-    )
+
+    def of_users(users: np.ndarray) -> np.ndarray:
+        return model.user_factors[users] @ model.item_factors.T
+
+    return UserPeer("implicit_bpr", split.n_items, of_users)
 
 
 def implicit_item_knn(split: Split, seed: int, neighbours: int, b: float) -> Peer:
-    """Item neighbours by the cosine of BM25-weighted columns; k1 = 100, as the library
-    has it.
-    """
+    """Item neighbours by the cosine of BM25-weighted columns."""
     from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight
 
     seen = as_rows(split.train_histories(), split.n_items)
+    # the library weighs rows of items; K1 is its default
+    weighted = bm25_weight(seen.T, K1=100, B=b).T.tocsr()
     model = ItemItemRecommender(K=neighbours)
-    model.fit(bm25_weight(seen.T, K1=100, B=b).T.tocsr(), show_progress=False)
-    return Peer(
-        "implicit_item_knn",
-        split.n_items,
-        lambda rows: (rows @ model.similarity).toarray(),
-    )
+    model.fit(weighted, show_progress=False)
+
+    def from_rows(rows: sparse.csr_matrix) -> np.ndarray:
+        return (rows @ model.similarity).toarray()
+
+    return Peer("implicit_item_knn", split.n_items, from_rows)
 
 
 def cornac_ease(split: Split, seed: int, **settings: Any) -> Peer:
@@ -123,15 +122,15 @@ def cornac_ease(split: Split, seed: int, **settings: Any) -> Peer:
     from cornac.data import Dataset
     from cornac.models import EASE
 
-    triples = [
-        (user, item, 1.0)
-        for user, items in enumerate(split.train_histories())
-        for item in items.tolist()
-    ]
+    triples = []
+    for user, items in enumerate(split.train_histories()):
+        triples += [(user, item, 1.0) for item in items.tolist()]
+    data = Dataset.build(triples)
     model = EASE(**settings, verbose=False)
-    model.fit(data := Dataset.build(triples))
+    model.fit(data)
     weights = np.zeros((split.n_items, split.n_items), dtype=np.float32)
-    items = np.array(list(data.iid_map))  # the item codes in the library's order
+    # the library knows only items that were seen, in an order of its own
+    items = np.array(list(data.iid_map))
     weights[np.ix_(items, items)] = model.B
     return Peer("cornac_ease", split.n_items, lambda rows: rows @ weights)
 
@@ -163,15 +162,10 @@ PEERS: dict[str, PeerSpec] = {
 
 def missing() -> list[str]:
     """The peers' packages that are not installed here."""
-    return [
-        package
-        for package in sorted({spec.package for spec in PEERS.values()})
-        if not find_spec(package)
-    ]
+    packages = sorted({spec.package for spec in PEERS.values()})
+    return [package for package in packages if not find_spec(package)]
 
 
 def installed(name: str) -> bool:
-    """Whether a model can be run here: one of ours, or a peer whose package is
-    installed.
-    """
+    """Whether a model can be run here: ours, or a peer whose package is installed."""
     return name not in PEERS or PEERS[name].package not in missing()

@@ -1,8 +1,8 @@
 """The table of policies in the shop: `python -m xrec_utils.bench_policy`.
 
-With `tune` the settings are tried again. Each shop seed has items, a log and training customers of its own. What is chosen, is
-chosen on validation customers of seed 0, once for all seeds. Test customers are met
-once, by every policy with the same noise.
+With `tune` the settings are tried again. Each shop seed has items, a log and training
+customers of its own. What is chosen, is chosen on validation customers of seed 0, once
+for all seeds. Test customers are met once, by every policy with the same noise.
 """
 
 import argparse
@@ -231,7 +231,7 @@ def shipped(shop: Shop, attributes: np.ndarray) -> NetworkPolicy:
 
 
 def main() -> None:
-    """Run what is missing from the table, a shop at a time; with `tune`, the settings."""
+    """Run what the table lacks, a shop at a time; with `tune`, the settings."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="?", default="run", choices=["run", "tune"])
     if parser.parse_args().what == "tune":

@@ -1,7 +1,8 @@
-"""Does the stated error of sampled Shapley values tell the truth? Compare them with the
-exact ones.
+"""Does the stated error of sampled Shapley values tell the truth?
 
-Run as `python -m xrec_utils.calibrate_shapley --model attention --pairs 200`.
+They are compared with the exact ones:
+
+    python -m xrec_utils.calibrate_shapley --model attention --pairs 200
 """
 
 from __future__ import annotations
@@ -51,39 +52,43 @@ class Calibration:
 def calibrate(
     games: Iterable[Game], permutations: int = 100, seed: int = 0
 ) -> Calibration:
-    """Explain each game (up to 20 players) exactly and by sampling, each with its own
-    seed, and compare every value.
+    """Explain each game exactly and by sampling, and compare every value.
 
-    Raises ValueError when there is no game.
+    Games have up to 20 players; each is sampled with a seed of its own.
+
+    Raises:
+        ValueError: there is no game.
     """
     compared = [compare(game, permutations, seed + i) for i, game in enumerate(games)]
     if not compared:
         raise ValueError("games is empty: nothing to calibrate")
-    wrong, stated, rounding = (
-        np.concatenate(column) for column in zip(*compared, strict=True)
-    )
+    columns = zip(*compared, strict=True)
+    wrong, stated, rounding = (np.concatenate(column) for column in columns)
+    # where all orders agree the stated error is nil: only rounding is allowed
     settled = stated <= rounding
     inside = np.abs(wrong) <= np.where(settled, rounding, 2 * stated)
     z = wrong[~settled] / stated[~settled]
-    rms_z = float(np.sqrt(np.mean(z**2))) if len(z) else float("nan")
+    rms_z = float("nan")
+    if len(z):
+        rms_z = float(np.sqrt(np.mean(z**2)))
     return Calibration(
-        len(compared), len(wrong), int(settled.sum()), float(inside.mean()), rms_z
+        pairs=len(compared),
+        values=len(wrong),
+        settled=int(settled.sum()),
+        inside=float(inside.mean()),
+        rms_z=rms_z,
     )
 
 
 def compare(
     game: Game, permutations: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per player: sampled minus exact value, stated standard error, and what rounding
-    alone may do.
-    """
-    exact, sampled = brute_force(game), permutation_sampling(game, permutations, seed)
+    """Per player: sampled minus exact value, stated error, and what rounding may do."""
+    exact = brute_force(game)
+    sampled = permutation_sampling(game, permutations, seed)
+    wrong = sampled.values - exact.values
     rounding = ROUNDING * max(abs(exact.score), abs(exact.base))
-    return (
-        sampled.values - exact.values,
-        sampled.error,
-        np.full(game.n_players, rounding),
-    )
+    return wrong, sampled.error, np.full(game.n_players, rounding)
 
 
 def recommendation_games(
@@ -93,51 +98,49 @@ def recommendation_games(
     length: int = 12,
     seed: int = 0,
 ) -> Iterator[Game]:
-    """For `pairs` users drawn without repeat: their last `length` films play for the
-    film recommended first.
+    """Games of random users: their last films play for the film recommended first.
 
-    The recommendation is made from these films, among all films outside the full
-    history. Raises ValueError when there are fewer than `pairs` users with a history.
+    `pairs` users are drawn without repeat, and their last `length` films count. The
+    recommendation is made from these films, among all films outside the full history.
+
+    Raises:
+        ValueError: there are fewer than `pairs` users with a history.
     """
     users = [user for user, history in enumerate(histories) if len(history)]
     if not 1 <= pairs <= len(users):
         raise ValueError(
-            f"pairs={pairs} must lie between 1 and the number of users with a history, {len(users)}"
+            f"pairs={pairs} must lie between 1 and the number of users with a history, "
+            f"{len(users)}"
         )
-    for user in np.random.default_rng(seed).choice(users, pairs, replace=False):
+    drawn = np.random.default_rng(seed).choice(users, pairs, replace=False)
+    for user in drawn:
         recent = histories[user][-length:]
         item = top_k(model.score([recent]), 1, [histories[user]])[0, 0]
         yield history_game(model, recent, int(item))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Calibrate on a trained model of the course, print the result, and return 0 when
-    the stated error is honest.
-    """
+    """Calibrate on a trained model and print the result; 0 if the error is honest."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--model", default="attention", help="a history model of the zoo"
-    )
-    for name, default in {
-        "pairs": 200,
-        "length": 12,
-        "permutations": 100,
-        "seed": 0,
-    }.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
+    option = parser.add_argument
+    option("--model", default="attention", help="a history model of the zoo")
+    option("--pairs", type=int, default=200)
+    option("--length", type=int, default=12)
+    option("--permutations", type=int, default=100)
+    option("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)
-    from xrec_utils import (
-        zoo,
-    )  # loads TensorFlow: only when a trained model is asked for
+    # loads TensorFlow: only when a trained model is asked for
+    from xrec_utils import zoo
 
-    model, histories = zoo.load(chosen.model), zoo.split().train_histories()
+    model = zoo.load(chosen.model)
+    histories = zoo.split().train_histories()
     games = recommendation_games(
         model, histories, chosen.pairs, chosen.length, chosen.seed
     )
-    result = calibrate(
-        tqdm(games, total=chosen.pairs, disable=None), chosen.permutations, chosen.seed
-    )
-    print(f"{chosen.model}: {result}\n{'honest' if result.honest else 'NOT honest'}")
+    games = tqdm(games, total=chosen.pairs, disable=None)
+    result = calibrate(games, chosen.permutations, chosen.seed)
+    print(f"{chosen.model}: {result}")
+    print("honest" if result.honest else "NOT honest")
     return 0 if result.honest else 1
 
 

@@ -1,5 +1,6 @@
-"""Re-execute notebooks and store their outputs: `python -m xrec_utils.publish [04]`
-(`make execute NB=04`).
+"""Re-execute notebooks and store their outputs (`make execute NB=04`).
+
+    python -m xrec_utils.publish [04]
 
 A notebook is written only if its whole run left no error and nothing on stderr. Its
 heading and foot come from the course map, its cost line from the measurement; ids,
@@ -12,6 +13,7 @@ import argparse
 import copy
 import datetime
 import hashlib
+import math
 import re
 import sys
 from pathlib import Path
@@ -65,35 +67,41 @@ def publish(path: Path, today: datetime.date | None = None) -> str:
 
 
 def cost_line(seconds: float, peak_mb: float, today: datetime.date) -> str:
-    """The cost of a notebook as its readers see it: seconds rounded up, memory to 10
-    MB.
-    """
-    return f"**Cost:** {-(-seconds // 1):.0f} s and {round(peak_mb, -1):.0f} MB on 2 cores (measured {today})"
+    """A notebook's cost as its readers see it: seconds rounded up, memory to 10 MB."""
+    whole_seconds = math.ceil(seconds)
+    tens_of_mb = round(peak_mb, -1)
+    return (
+        f"**Cost:** {whole_seconds} s and {tens_of_mb:.0f} MB on 2 cores "
+        f"(measured {today})"
+    )
 
 
 def refuse_noise(notebook: nbformat.NotebookNode, name: str) -> None:
     """Raise Refused if a cell wrote to stderr or raised."""
     for place, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
+            where = f"{name}: cell {place}"
             if output.output_type == "error":
-                raise Refused(
-                    f"{name}: cell {place} stores the error {output.ename}: {output.evalue}"
-                )
+                fault = f"{output.ename}: {output.evalue}"
+                raise Refused(f"{where} stores the error {fault}")
             if output.get("name") == "stderr":
-                raise Refused(
-                    f"{name}: cell {place} writes to stderr: {output.text.strip()[:200]}"
-                )
+                text = output.text.strip()[:200]
+                raise Refused(f"{where} writes to stderr: {text}")
 
 
 def tidy(
     notebook: nbformat.NotebookNode, lesson: Lesson, cost: str
 ) -> nbformat.NotebookNode:
-    """The notebook as it is stored: heading, cost and foot written in, everything that
-    varies by machine taken out.
+    """The notebook as it is stored.
+
+    Heading, cost and foot are written in, everything that varies by machine is taken
+    out.
     """
     tidied = copy.deepcopy(notebook)
     tidied.metadata = nbformat.from_dict(METADATA)
-    tidied.nbformat, tidied.nbformat_minor = 4, 5
+    # cells have ids since format 4.5
+    tidied.nbformat = 4
+    tidied.nbformat_minor = 5
     _write_heading(tidied, lesson)
     for cell in tidied.cells:
         if cell.cell_type == "markdown":
@@ -122,16 +130,16 @@ def _write_foot(notebook: nbformat.NotebookNode, lesson: Lesson) -> None:
 
 
 def merge_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """Join neighbouring pieces of stdout, and keep of overwritten progress lines what a
-    terminal would still show.
+    """Join neighbouring pieces of a stream, and keep what a terminal would show.
+
+    Overwritten progress lines go, and so do streams that hold nothing else.
     """
+    # nbclient's `coalesce_streams` also joins pieces across a picture, which moves text
+    # in front of it, and (0.11) leaves backspaces in
     merged: list[nbformat.NotebookNode] = []
     for output in outputs:
-        if (
-            output.output_type == "stream"
-            and merged
-            and merged[-1].get("name") == output.name
-        ):
+        is_stream = output.output_type == "stream"
+        if is_stream and merged and merged[-1].get("name") == output.name:
             merged[-1].text += output.text
         else:
             merged.append(output)
@@ -143,26 +151,33 @@ def merge_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.Noteboo
 
 def as_terminal(text: str) -> str:
     """The text without what a carriage return or a backspace has overwritten."""
+    # \r\n is the end of a line, not a return to its start
     text = re.sub(r"[^\n]*\r(?!\n)", "", text)
+    # a backspace takes one character, so several in a row take several rounds
     while (shorter := re.sub(r"[^\n\x08]\x08", "", text)) != text:
         text = shorter
     return text.replace("\x08", "")
 
 
 def give_ids(notebook: nbformat.NotebookNode) -> None:
-    """Name each cell by its content (the measured cost aside), so that ids change only
-    where cells do.
+    """Name each cell by its content, so that ids change only where cells do.
+
+    The measured cost does not count.
     """
     taken: set[str] = set()
     for cell in notebook.cells:
-        content = f"{cell.cell_type}\n{COST.sub('', cell.source)}"
+        source = COST.sub("", cell.source)
+        content = f"{cell.cell_type}\n{source}"
+        # equal cells are numbered
         repeat = 0
-        while (
-            name := hashlib.sha256(f"{content}\n{repeat}".encode()).hexdigest()[:8]
-        ) in taken:
+        while (name := _short_hash(f"{content}\n{repeat}")) in taken:
             repeat += 1
         taken.add(name)
         cell.id = name
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def main(arguments: list[str] | None = None, folder: Path = NOTEBOOKS) -> int:
