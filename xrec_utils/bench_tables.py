@@ -51,7 +51,7 @@ def over_runs(values: pd.Series) -> Interval:
     """
     mean = float(values.mean())
     n = len(values)
-    if n == 1:
+    if n < 2:
         return Interval(mean, np.nan, np.nan)
     half = stats.t.ppf(0.975, n - 1) * values.std() / n**0.5
     return Interval(mean, mean - half, mean + half)
