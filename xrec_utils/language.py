@@ -1,5 +1,6 @@
-"""The language model's experiments: who is asked, in which words, and what it answered,
-stored with the words' hash.
+"""The language model's experiments: who is asked, in which words, with what answer.
+
+Answers are stored with the words' hash.
 
 Two hundred users of movielens-small, each with the film they rated last (the target)
 and nineteen others drawn from the films they never rated. A `Question` says how the
@@ -32,12 +33,13 @@ from xrec_utils.prompts import ANSWER, SYSTEM, chat, fingerprint, message, spoke
 from xrec_utils.replies import Catalogue, Citations, cited
 
 FOLDER = DATA / "language"
-USERS, HALF, CANDIDATES, LENGTH = 200, 100, 20, 10
-CITED, EXPLAINED, LINES = (
-    60,
-    16,
-    8,
-)  # users asked why; users whose games are played in full; films in these prompts
+USERS = 200  # asked most questions
+HALF = 100  # asked the others
+CANDIDATES = 20  # films to choose from
+LENGTH = 10  # films of history told
+CITED = 60  # users asked why
+EXPLAINED = 16  # users whose games are played in full
+LINES = 8  # films in these prompts
 STARTS = (0, 5, 10, 15, 19)  # places of the target where the bias is measured
 TURNS = (0, 5, 10, 15)  # how far a list is turned for an average over four orders
 ASKED_LIVE = 20  # users asked anew with RUN_LLM=1
@@ -48,11 +50,19 @@ CLOSE = 0.02  # nats per token by which a score may differ on another machine
 
 @dataclass(frozen=True)
 class Question:
-    """How a prompt is written: its design, whether it lists the candidates, films of
-    history, the target's place.
+    """How a prompt is written.
 
-    place: None shuffles the list, a number puts the target there and the others behind
-    it, round a circle. users: how many of the panel are asked, from the first.
+    Args:
+        design: a name in `prompts.DESIGNS`.
+        listed: whether the prompt lists the candidates.
+        length: films of history told, the last ones.
+        place: of the target in the list. None shuffles the list; a number puts the
+            target there and the others behind it, round a circle.
+        users: how many of the panel are asked, from the first.
+
+    Example:
+        >>> Question(place=5).length
+        10
     """
 
     design: str = "sequential"
@@ -60,6 +70,15 @@ class Question:
     length: int = LENGTH
     place: int | None = None
     users: int = USERS
+
+
+def _turned() -> dict[str, Question]:
+    """Each start of the target, turned: the same place may come from two of them."""
+    places = {(start + turn) % CANDIDATES for start in STARTS for turn in TURNS}
+    return {
+        f"target at {place}": Question(place=place, users=HALF)
+        for place in sorted(places)
+    }
 
 
 QUESTIONS = {
@@ -70,16 +89,17 @@ QUESTIONS = {
     "no list, no history": Question(listed=False, length=0),
     "5 films": Question(length=5, users=HALF),
     "20 films": Question(length=20, users=HALF),
-    **{f"target at {place}": Question(place=place, users=HALF)
-       for place in sorted({(start + turn) % CANDIDATES for start in STARTS for turn in TURNS})},
+    **_turned(),
     "no list, 8 films": Question(listed=False, length=LINES, users=CITED),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """users (n,): who is asked; histories: all their earlier films, oldest first;
-    candidates (n, 20), target first.
+    """Who is asked, and about which films.
+
+    users (n,): codes. histories: all their earlier films, oldest first. candidates (n,
+    20): item codes, target first.
     """
 
     users: np.ndarray
@@ -89,27 +109,60 @@ class Panel:
 
 @cache
 def panel() -> Panel:
-    """Two hundred users drawn by a seed from the test cases of the shared split, the
-    same for every model.
+    """Two hundred users drawn by a seed from the test cases of the shared split.
+
+    Returns:
+        The same panel for every model: users (200,), their histories, and candidates
+        (200, 20) with the target first.
+
+    Example:
+        >>> panel().candidates.shape
+        (200, 20)
     """
-    cases, items = zoo.split().cases("test"), np.arange(zoo.split().n_items)
+    cases = zoo.split().cases("test")
+    items = np.arange(zoo.split().n_items)
     rng = np.random.default_rng(5)
     drawn = np.sort(rng.choice(len(cases.users), USERS, replace=False))
     histories = [cases.histories[n] for n in drawn]
-    targets = [int(cases.targets[n][0]) for n in drawn]
-    rows = [np.append(target, rng.choice(np.setdiff1d(items, [*history, target]), CANDIDATES - 1, replace=False))
-            for history, target in zip(histories, targets, strict=True)]  # fmt: skip
+    rows = []
+    for n, history in zip(drawn, histories, strict=True):
+        target = int(cases.targets[n][0])
+        unrated = np.setdiff1d(items, [*history, target])
+        others = rng.choice(unrated, CANDIDATES - 1, replace=False)
+        rows.append(np.append(target, others))
     return Panel(cases.users[drawn], histories, np.array(rows))
 
 
 def names(codes: Sequence[int]) -> list[str]:
-    """Titles as people say them."""
+    """Titles as people say them.
+
+    Args:
+        codes: of items of the shared split.
+
+    Returns:
+        One title a code, without year.
+
+    Example:
+        >>> [title] = names([0])
+        >>> title in zoo.split().titles[0]
+        True
+    """
     return [spoken(zoo.split().titles[code]) for code in codes]
 
 
 def shown(question: Question, row: int) -> np.ndarray:
-    """Positions of the candidates in the order in which user number `row` of the panel
-    is shown them.
+    """The order in which a user is shown the candidates.
+
+    Args:
+        question: how the prompt is written; its `place` decides.
+        row: number of the user in the panel, the seed of a shuffled list.
+
+    Returns:
+        (20,) positions of the candidates, the first shown first; 0 is the target.
+
+    Example:
+        >>> shown(Question(place=5), 0).tolist()[3:8]
+        [18, 19, 0, 1, 2]
     """
     if question.place is None:
         return np.random.default_rng([7, row]).permutation(CANDIDATES)
@@ -117,314 +170,540 @@ def shown(question: Question, row: int) -> np.ndarray:
 
 
 def words(question: Question, rows: int | None = None) -> list[str]:
-    """The prompts of the first `rows` users of the panel, or of all who are asked the
-    question.
+    """The prompts of a question, one a user.
+
+    Args:
+        question: how they are written.
+        rows: users from the first of the panel; None asks all of the question.
+
+    Returns:
+        Raw prompts, see `prompts.chat`.
+
+    Raises:
+        KeyError: no prompt design has the question's name.
+
+    Example:
+        >>> [prompt] = words(Question(length=0, listed=False), rows=1)
+        >>> "I have watched no film." in prompt
+        True
     """
-    texts = []
+    prompts = []
     for row in range(rows or question.users):
-        history = panel().histories[row][-question.length :] if question.length else []
-        films = panel().candidates[row][shown(question, row)] if question.listed else ()
-        texts.append(chat(message(names(history), names(films), question.design)))
-    return texts
+        history: Sequence[int] = ()
+        films: Sequence[int] = ()
+        if question.length:
+            history = panel().histories[row][-question.length :]
+        if question.listed:
+            films = panel().candidates[row][shown(question, row)]
+        said = message(names(history), names(films), question.design)
+        prompts.append(chat(said))
+    return prompts
 
 
 def ask(question: Question, model: KerasLM, rows: int | None = None) -> np.ndarray:
     """Scores (rows, 20) of every candidate, target first, in nats per token."""
     prompts = words(question, rows)
-    return np.array(
-        model.likelihood(
-            prompts, [names(codes) for codes in panel().candidates[: len(prompts)]]
-        )
-    )
+    films = [names(codes) for codes in panel().candidates[: len(prompts)]]
+    return np.array(model.likelihood(prompts, films))
 
 
 def live() -> bool:
-    """Whether RUN_LLM=1 asks for the model itself instead of its stored answers."""
+    """Whether the environment asks for the model itself instead of its stored answers.
+
+    Returns:
+        True with RUN_LLM=1.
+
+    Example:
+        >>> live() == (os.environ.get("RUN_LLM") == "1")
+        True
+    """
     return os.environ.get("RUN_LLM") == "1"
 
 
 @cache
 def model() -> KerasLM:
-    """The one language model of a process."""
+    """The one language model of a process.
+
+    Returns:
+        SmolLM2 in Keras; it loads its weights when it is first asked, which needs
+        `make llm`.
+
+    Example:
+        >>> model().name
+        'SmolLM2-135M'
+    """
     return KerasLM()
 
 
 @cache
 def record() -> dict[str, Any]:
-    """How the stored answers were made: hash of the prompts of each question, of the
-    weights, and versions.
+    """How the stored answers were made.
+
+    Hash of the prompts of each question, of the weights, and versions.
     """
     return json.loads((FOLDER / "record.json").read_text(encoding="utf-8"))
 
 
 @cache
 def _stored() -> pd.DataFrame:
+    """Columns question, user, and one a candidate."""
     return pd.read_csv(FOLDER / "ranking.csv.gz")
 
 
 @cache
 def scores(name: str) -> np.ndarray:
-    """Scores (users, 20) of the question of that name, target first: stored ones,
-    checked against the model if `live`.
+    """What the model answered to the question of that name, as stored.
 
-    Raises KeyError for an unknown name, and ValueError when the stored answers belong
-    to other words, or the model now answers otherwise.
+    Checked against the model itself for the first users if `live`.
+
+    Args:
+        name: a key of QUESTIONS.
+
+    Returns:
+        (users, 20) mean log-probabilities, in nats per token, target first.
+
+    Raises:
+        KeyError: an unknown name.
+        ValueError: the stored answers belong to other words, or the model now answers
+            otherwise.
+
+    Example:
+        >>> scores("sequential").shape
+        (200, 20)
     """
     question = QUESTIONS[name]
     if fingerprint(words(question)) != record()["prompts"][name]:
         raise ValueError(
-            f"data/language answers other prompts than {name!r}: run python -m xrec_utils.bench_language"
+            f"data/language answers other prompts than {name!r}: "
+            "run python -m xrec_utils.bench_language"
         )
-    found = _stored()
-    stored = (
-        found[found["question"] == name].drop(columns=["question", "user"]).to_numpy()
-    )
+    table = _stored()
+    answers = table[table["question"] == name]
+    stored = answers.drop(columns=["question", "user"]).to_numpy()
     if live():
         compare(ask(question, model(), ASKED_LIVE), stored[:ASKED_LIVE], name)
     return stored
 
 
 def compare(now: np.ndarray, stored: np.ndarray, what: str) -> None:
-    """Raise ValueError unless what the model says now is within `CLOSE` of what is
-    stored.
-    """
+    """Raise ValueError unless the model's answer is `CLOSE` to the stored one."""
     if not np.allclose(now, stored, atol=CLOSE):
         far = np.abs(now - stored).max()
         raise ValueError(
-            f"{what}: the model's answer and the stored one differ by {far:.3f}, more than {CLOSE} nats"
+            f"{what}: the model's answer and the stored one differ by {far:.3f}, "
+            f"more than {CLOSE} nats"
         )
 
 
 def averaged(start: int) -> np.ndarray:
-    """Scores (100, 20) averaged over four turns of the list that has the target at
-    `start`.
+    """Scores averaged over four turns of the list that has the target at `start`.
+
+    Args:
+        start: place of the target, one of STARTS.
+
+    Returns:
+        (100, 20) scores in nats per token, target first.
+
+    Raises:
+        KeyError: that place was not asked about.
+
+    Example:
+        The turns by 0, 5, 10 and 15 end at the same four places:
+
+        >>> bool(np.allclose(averaged(0), averaged(5)))
+        True
     """
-    return np.mean(
-        [scores(f"target at {(start + turn) % CANDIDATES}") for turn in TURNS], axis=0
-    )
+    places = [(start + turn) % CANDIDATES for turn in TURNS]
+    return np.mean([scores(f"target at {place}") for place in places], axis=0)
 
 
 def ndcg(scores: np.ndarray, k: int = 10) -> np.ndarray:
-    """NDCG@k of each user (n,) from scores (n, 20) with the target in the first column."""
-    return ranking_table(places(scores, [[0]] * len(scores)), k)["ndcg"].to_numpy()
+    """NDCG@k of each user, whose target is the first candidate.
+
+    Args:
+        scores: (n, candidates), target in the first column.
+        k: length of the list.
+
+    Returns:
+        (n,) in [0, 1].
+
+    Example:
+        First place counts 1, second 1 / log2(3):
+
+        >>> ndcg(np.array([[3.0, 1.0], [1.0, 3.0]])).round(3).tolist()
+        [1.0, 0.631]
+    """
+    targets = [[0]] * len(scores)
+    return ranking_table(places(scores, targets), k)["ndcg"].to_numpy()
 
 
 def baseline(name: str, length: int = 0) -> np.ndarray:
-    """Scores (200, 20) of a model of the zoo for the same candidates, from the last
-    `length` films or (0) from all.
+    """Scores of a model of the zoo for the same candidates.
+
+    Args:
+        name: of a trained model of the zoo.
+        length: films of history that it sees, the last ones; 0 shows all.
+
+    Returns:
+        (200, 20) scores, target first, in the model's unit.
+
+    Raises:
+        KeyError: the zoo has no such model.
+
+    Example:
+        >>> baseline("popularity").shape
+        (200, 20)
     """
-    every = zoo.load(name).score([history[-length:] for history in panel().histories])
+    # history[-0:] is the whole history
+    histories = [history[-length:] for history in panel().histories]
+    every = zoo.load(name).score(histories)
     return np.take_along_axis(every, panel().candidates, axis=1)
 
 
 def titles_compared() -> list[tuple[list[str], list[str]]]:
-    """What a sentence encoder compares for each user: titles of the last films, and of
-    the candidates.
+    """What a sentence encoder compares for each user.
+
+    Titles of the last films, and of the candidates.
     """
-    asked = panel()
-    return [
-        (names(history[-LENGTH:]), names(codes))
-        for history, codes in zip(asked.histories, asked.candidates, strict=True)
-    ]
+    pairs = zip(panel().histories, panel().candidates, strict=True)
+    return [(names(history[-LENGTH:]), names(codes)) for history, codes in pairs]
 
 
 @cache
 def similarity() -> np.ndarray:
-    """Scores (200, 20), target first: mean cosine of each candidate's title to the last
-    films' by MiniLM, as stored.
+    """Mean cosine of each candidate's title to the last films' by MiniLM, as stored.
 
-    Raises ValueError when other titles were compared.
+    (200, 20), target first. Raises ValueError when other titles were compared.
     """
-    found = json.loads((FOLDER / "encoder.json").read_text(encoding="utf-8"))
-    if found["texts"] != fingerprint([repr(texts) for texts in titles_compared()]):
+    stored = json.loads((FOLDER / "encoder.json").read_text(encoding="utf-8"))
+    compared = [repr(texts) for texts in titles_compared()]
+    if stored["texts"] != fingerprint(compared):
         raise ValueError(
-            "data/language/encoder.json compares other titles: run python -m xrec_utils.bench_language"
+            "data/language/encoder.json compares other titles: "
+            "run python -m xrec_utils.bench_language"
         )
-    return np.array(found["scores"])
+    return np.array(stored["scores"])
 
 
 def chosen(n: int) -> np.ndarray:
-    """Places among the candidates of the film that the model puts first for case n, and
-    of its second.
+    """The film that the model puts first for case n, and its second.
+
+    Args:
+        n: case, from 0.
+
+    Returns:
+        (2,) places among the candidates.
+
+    Example:
+        >>> answered = scores("no list, 8 films")[0]
+        >>> bool(answered[chosen(0)[0]] == answered.max())
+        True
     """
     return np.argsort(-scores("no list, 8 films")[n], kind="stable")[:2]
 
 
 @cache
 def case(n: int) -> Preference:
-    """Case n of the prompts explained: why the model's first of twenty films, and not
-    its second?
+    """Case n of the prompts explained: why the model's first film, and not its second?
+
+    Args:
+        n: case, from 0 to 59.
+
+    Returns:
+        The last eight films of the user's history, and the two titles.
+
+    Example:
+        >>> len(case(0).history)
+        8
     """
-    first, second = chosen(n)
     films = names(panel().candidates[n])
-    return Preference(
-        model(),
-        tuple(names(panel().histories[n][-LINES:])),
-        films[first],
-        films[second],
-    )
+    first, second = chosen(n)
+    history = tuple(names(panel().histories[n][-LINES:]))
+    return Preference(model(), history, films[first], films[second])
 
 
 def stars(n: int) -> np.ndarray:
-    """The user's own stars (8,) for the films in the lines of case n, which the prompt
-    does not tell.
+    """The user's own stars for the films in the lines of case n.
+
+    The prompt does not tell them.
+
+    Args:
+        n: case, from 0.
+
+    Returns:
+        (8,) stars, from 0.5 to 5.
+
+    Example:
+        >>> stars(0).shape
+        (8,)
     """
     known = pd.concat([zoo.split().train, zoo.split().validation])
-    mine = known[known["user"] == panel().users[n]].set_index("item")["value"]
-    return mine.loc[panel().histories[n][-LINES:]].to_numpy()
+    mine = known[known["user"] == panel().users[n]]
+    by_item = mine.set_index("item")["value"]
+    return by_item.loc[panel().histories[n][-LINES:]].to_numpy()
 
 
 def groups() -> Masks:
-    """All groups of lines as masks, group g holding line i where bit i of g is set."""
-    return (np.arange(2**LINES)[:, None] >> np.arange(LINES)) % 2 == 1
+    """All groups of lines as masks, group g holding line i where bit i of g is set.
+
+    Returns:
+        (256, 8) bool, True = present.
+
+    Example:
+        >>> groups()[5].tolist()[:4]  # 5 = 1 + 4
+        [True, False, True, False]
+    """
+    numbers = np.arange(2**LINES)[:, None]
+    return (numbers >> np.arange(LINES)) % 2 == 1
 
 
 def cases_fingerprint() -> str:
-    """sha256 over the cases explained, which stored explanations must have been made
-    for.
+    """sha256 over the cases explained.
+
+    Stored explanations must have been made for these.
     """
-    return fingerprint(
-        [repr((case(n).history, case(n).film, case(n).other)) for n in range(CITED)]
-    )
+    cases = [case(n) for n in range(CITED)]
+    return fingerprint([repr((each.history, each.film, each.other)) for each in cases])
 
 
 @cache
 def _table(name: str) -> pd.DataFrame:
-    """A table of data/language. Raises ValueError if it answers other cases than `case`
-    gives now.
+    """A table of data/language.
+
+    Raises ValueError if it answers other cases than `case` gives now.
     """
     if record()["cases"][name] != cases_fingerprint():
         raise ValueError(
-            f"data/language/{name} explains other cases: run python -m xrec_utils.bench_language"
+            f"data/language/{name} explains other cases: "
+            "run python -m xrec_utils.bench_language"
         )
     return pd.read_csv(FOLDER / name)
 
 
 def game(n: int) -> Game:
-    """The game of case n with its 256 stored scores: every group of lines, so that
-    anything can be computed exactly.
+    """The game of case n with its 256 stored scores.
+
+    Every group of lines is there, so that anything can be computed exactly.
+
+    Args:
+        n: case, from 0 to 15.
+
+    Returns:
+        A game of eight lines whose scores are preferences, in nats per token.
+
+    Raises:
+        ValueError: the stored scores belong to other cases, or the model now answers
+            otherwise (`live`, case 0).
+
+    Example:
+        >>> game(0).n_players, len(game(0)(groups()))
+        (8, 256)
     """
-    found = _table("games.csv.gz")
-    stored = found.loc[found["case"] == n, "score"].to_numpy()
+    table = _table("games.csv.gz")
+    stored = table.loc[table["case"] == n, "score"].to_numpy()
     if live() and n == 0:
         few = groups()[::16]
         compare(case(n).game()(few), stored[::16], "game 0")
     bits = 2 ** np.arange(LINES)
-    return Game(case(n).history, case(n).target, lambda masks: stored[masks @ bits])
+
+    def value(masks: Masks) -> np.ndarray:
+        # a group's number has a bit for each of its lines, see `groups`
+        return stored[masks @ bits]
+
+    return Game(case(n).history, case(n).target, value)
 
 
 def explanation(n: int, method: str) -> Explanation:
-    """What "attention", "integrated gradients" or "LIME over words" said about the
-    lines of case n, as stored.
+    """What a method said about the lines of case n, as stored.
+
+    Args:
+        n: case, from 0 to 15.
+        method: "attention", "integrated gradients" or "LIME over words".
+
+    Returns:
+        Values (8,), in the unit of the method.
+
+    Raises:
+        ValueError: the stored values belong to other cases.
+        IndexError: that method was not stored for case n.
+
+    Example:
+        >>> len(explanation(0, "attention").values)
+        8
     """
-    found = _table("lines.csv.gz")
-    rows = found[(found["case"] == n) & found["method"].str.startswith(method)]
+    table = _table("lines.csv.gz")
+    rows = table[(table["case"] == n) & table["method"].str.startswith(method)]
     first = rows.iloc[0]
-    return Explanation(case(n).history, case(n).target, rows["value"].to_numpy(), first["base"], first["score"],
-                       first["method"], first["seconds"])  # fmt: skip
+    return Explanation(
+        case(n).history,
+        case(n).target,
+        values=rows["value"].to_numpy(),
+        base=first["base"],
+        score=first["score"],
+        method=first["method"],
+        seconds=first["seconds"],
+    )
 
 
 def deletions(n: int) -> np.ndarray:
-    """Scores (9, 20) of the candidates of case n: with all lines, then without each of
-    them in turn.
+    """Scores (9, 20) of the candidates of case n after deletions.
+
+    With all lines, then without each of them in turn; in nats per token.
     """
-    found = _table("deletions.csv.gz")
-    return found[found["case"] == n].drop(columns=["case", "without"]).to_numpy()
+    table = _table("deletions.csv.gz")
+    rows = table[table["case"] == n]
+    return rows.drop(columns=["case", "without"]).to_numpy()
 
 
 def closely(what: str) -> pd.DataFrame:
-    """Rows on case 0: LIME's "word" and "word, other seed"; gradients by "token" and
-    "line, 64 steps"; "attention".
+    """Rows on case 0 in more detail.
+
+    Args:
+        what: LIME's "word" and "word, other seed"; gradients by "token" and "line, 64
+            steps"; "attention".
+
+    Returns:
+        The stored rows; none for another name.
+
+    Raises:
+        ValueError: the stored rows belong to other cases.
+
+    Example:
+        >>> len(closely("word")) > 0
+        True
     """
-    found = _table("closely.csv.gz")
-    return found[found["what"] == what].drop(columns="what").reset_index(drop=True)
+    table = _table("closely.csv.gz")
+    rows = table[table["what"] == what]
+    return rows.drop(columns="what").reset_index(drop=True)
 
 
 def falls(n: int) -> np.ndarray:
-    """What deleting each line of case n costs its film (2, 8): nats of preference, and
-    places among the twenty.
+    """What deleting each line of case n costs its film.
+
+    Args:
+        n: case, from 0 to 59.
+
+    Returns:
+        (2, 8): nats of preference, and places among the twenty candidates.
+
+    Raises:
+        ValueError: the stored deletions belong to other cases.
+
+    Example:
+        >>> falls(0).shape
+        (2, 8)
     """
-    found, (first, second) = deletions(n), chosen(n)
-    preference, place = (
-        found[:, first] - found[:, second],
-        (found > found[:, [first]]).sum(axis=1),
-    )
+    scored = deletions(n)
+    first, second = chosen(n)
+    # (9,): with all lines, then without each
+    preference = scored[:, first] - scored[:, second]
+    place = (scored > scored[:, [first]]).sum(axis=1)
     return np.array([preference[0] - preference[1:], place[1:] - place[0]])
 
 
 @cache
 def texts(kind: str) -> list[str]:
-    """What the model wrote: "list" (ten films of its own), "choice" (ten of the
-    candidates), "why" (its reason).
+    """What the model wrote, as stored.
+
+    Args:
+        kind: "list" (ten films of its own), "choice" (ten of the candidates) or "why"
+            (its reason).
+
+    Returns:
+        One text a case, from case 0.
+
+    Raises:
+        KeyError: another kind.
+        ValueError: the stored texts answer other messages.
+
+    Example:
+        >>> len(texts("why"))
+        60
     """
-    found = json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))[kind]
-    if found["prompts"] != fingerprint(
-        [json.dumps(conversation(kind, n)) for n in range(len(found["replies"]))]
-    ):
+    stored = json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))[kind]
+    cases = range(len(stored["replies"]))
+    conversations = [json.dumps(conversation(kind, n)) for n in cases]
+    if stored["prompts"] != fingerprint(conversations):
         raise ValueError(
-            f"data/language/texts.json answers other {kind!r}: run python -m xrec_utils.bench_language"
+            f"data/language/texts.json answers other {kind!r}: "
+            "run python -m xrec_utils.bench_language"
         )
-    return found["replies"]
+    return stored["replies"]
 
 
 def conversation(kind: str, n: int) -> list[dict[str, str]]:
-    """The messages that make the model write about case n."""
-    asked, history = case(n), case(n).history
-    start = [
-        {"role": "system", "content": SYSTEM},
-        {"role": "user", "content": message(history)},
-    ]
+    """The messages that make the model write about case n; kinds as in `texts`."""
+    history = case(n).history
     if kind == "why":
-        answer = {"role": "assistant", "content": f"{ANSWER} {asked.film}"}
-        return [*start, answer, {"role": "user", "content": WHY}]
-    films = (
-        names(panel().candidates[n][shown(Question(), n)]) if kind == "choice" else ()
-    )
-    return [
-        {
-            "role": "user",
-            "content": f"{message(history, films)}\n{LIST if films else TEN}",
-        }
-    ]
+        return [
+            {"role": "system", "content": SYSTEM},
+            {"role": "user", "content": message(history)},
+            {"role": "assistant", "content": f"{ANSWER} {case(n).film}"},
+            {"role": "user", "content": WHY},
+        ]
+    films: list[str] = []
+    wanted = TEN
+    if kind == "choice":
+        films = names(panel().candidates[n][shown(Question(), n)])
+        wanted = LIST
+    content = f"{message(history, films)}\n{wanted}"
+    return [{"role": "user", "content": content}]
 
 
 @cache
 def _catalogues() -> tuple[Catalogue, Catalogue]:
-    """The films of the course by code, and all of movielens-small, by the titles that
-    people say.
+    """The films of the course by code, and all of movielens-small.
+
+    By the titles that people say.
     """
+    course = names(range(zoo.split().n_items))
     every = load_movielens("movielens-small").items["title"]
-    return Catalogue(names(range(zoo.split().n_items))), Catalogue(
-        list(map(spoken, every))
-    )
+    return Catalogue(course), Catalogue([spoken(title) for title in every])
 
 
 def named_in(n: int, text: str) -> Citations:
-    """What a text about case n names.
+    """The films that a text about case n mentions.
 
     cited: lines (0, 1, ...) of the history; others: codes of further films, the
     recommended one left out; invented: titles of no film in all of movielens-small,
-    without a last one that only begins another title named.
+    without a last one that only begins another title mentioned.
     """
-    catalogue, every = _catalogues()
-    past, film = (
-        panel().histories[n][-LINES:].tolist(),
-        int(panel().candidates[n][chosen(n)[0]]),
-    )
-    told = cited(re.sub(r"\s*\([^)]*$", "", text), catalogue, [*past, film])
-    named = [*told.invented[:-1], *names([*told.cited, *told.others])]
-    cut = any(title.startswith(last) for last in told.invented[-1:] for title in named)
-    invented = [
-        title
-        for title in told.invented[: len(told.invented) - cut]
-        if every.match([title]).invented
-    ]
-    return Citations(
-        [past.index(code) for code in told.cited if code != film], told.others, invented
-    )
+    course, every = _catalogues()
+    past = panel().histories[n][-LINES:].tolist()
+    first, _ = chosen(n)
+    film = int(panel().candidates[n][first])
+    # a text that was cut short may end amid a bracket
+    whole = re.sub(r"\s*\([^)]*$", "", text)
+    mentions = cited(whole, course, [*past, film])
+    unknown = _without_cut(mentions)
+    invented = [title for title in unknown if every.match([title]).invented]
+    lines = [past.index(code) for code in mentions.cited if code != film]
+    return Citations(lines, mentions.others, invented)
+
+
+def _without_cut(mentions: Citations) -> list[str]:
+    """The invented titles without a last one that only begins another title."""
+    if not mentions.invented:
+        return []
+    *others, last = mentions.invented
+    known = names([*mentions.cited, *mentions.others])
+    cut = any(title.startswith(last) for title in [*others, *known])
+    return others if cut else mentions.invented
 
 
 @cache
 def stated() -> list[Citations]:
-    """What the model's reasons name, one for each of the texts on "why"."""
+    """The films that the model's reasons mention.
+
+    Returns:
+        One for each of the texts on "why": lines of the history, codes of further
+        films, titles of no film.
+
+    Raises:
+        ValueError: the stored texts answer other messages.
+
+    Example:
+        >>> len(stated())
+        60
+    """
     return [named_in(n, text) for n, text in enumerate(texts("why"))]

@@ -1,5 +1,4 @@
-"""A prompt as a game: which lines, and which words, make a language model prefer one
-film to another.
+"""A prompt as a game: what makes a language model prefer one film to another.
 
 Every explanation here is about one number, the *preference*: the mean log-probability
 of a film's title after the prompt minus that of another's, in nats per token. Its
@@ -13,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from lime.lime_text import LimeTextExplainer
@@ -29,8 +28,9 @@ WORD = r"[^\w]+"  # what lies between two words for LIME
 
 @dataclass(frozen=True, eq=False)
 class Preference:
-    """A case to explain: why `film` rather than `other`, given the titles in `history`
-    (oldest first).
+    """A case to explain: why `film` rather than `other`, after the films of `history`.
+
+    model: the language model. history: titles, oldest first.
     """
 
     model: KerasLM
@@ -40,61 +40,53 @@ class Preference:
 
     @property
     def target(self) -> str:
+        """What is explained, in words."""
         return f"preference for {self.film} over {self.other}"
 
     def of(self, histories: Sequence[Sequence[str]]) -> np.ndarray:
         """The preference (n,) after each of these histories, float64."""
         prompts = [chat(message(films)) for films in histories]
-        pairs = self.model.likelihood(prompts, [[self.film, self.other]] * len(prompts))
-        return np.array([film - other for film, other in pairs])
+        titles = [[self.film, self.other]] * len(prompts)
+        likelihoods = self.model.likelihood(prompts, titles)
+        return np.array([film - other for film, other in likelihoods])
 
     def game(self) -> Game:
-        """The lines of the prompt as players; an absent film's line is deleted and the
-        rest counted anew.
+        """The lines of the prompt as players.
+
+        An absent film's line is deleted and the rest counted anew.
         """
 
         def value(masks: Masks) -> np.ndarray:
-            return self.of(
-                [
-                    [
-                        film
-                        for film, here in zip(self.history, mask, strict=True)
-                        if here
-                    ]
-                    for mask in masks
-                ]
-            )
+            films = np.array(self.history, dtype=object)
+            return self.of([films[mask].tolist() for mask in masks])
 
         return Game(self.history, self.target, value)
 
     def explanation(
         self, values: np.ndarray, method: str, started: float, base: float | None = None
     ) -> Explanation:
-        """The values of the lines as an `Explanation`; base: the preference without
-        history, unless given.
+        """The values (films,) of the lines as an `Explanation`.
+
+        started: of `time.perf_counter`. base: the preference without history, unless
+        given.
         """
         empty, full = self.of([(), self.history])
+        if base is None:
+            base = empty
         seconds = time.perf_counter() - started
         return Explanation(
-            self.history,
-            self.target,
-            values,
-            empty if base is None else base,
-            full,
-            method,
-            seconds,
+            self.history, self.target, values, base, full, method, seconds
         )
 
 
 def probabilities(
     preference: Callable[[list[list[str]]], np.ndarray],
 ) -> Callable[[list[str]], np.ndarray]:
-    """What LIME asks for: a function from texts to an (n, 2) array, P(other) and
-    P(film), each row adding up to 1.
+    """What LIME asks for: a function from texts to (n, 2) probabilities.
 
-    preference: from lists of titles to numbers (n,), such as `Preference.of`; P(film) =
-    1 / (1 + exp(-preference)). A text holds one film a line; a line with no word left
-    is no film.
+    P(other) and P(film), each row adding up to 1. preference: from lists of titles to
+    numbers (n,), such as `Preference.of`; P(film) = 1 / (1 + exp(-preference)). A text
+    holds one film a line; a line with no word left is no film.
     """
 
     def predict(texts: list[str]) -> np.ndarray:
@@ -111,67 +103,68 @@ def probabilities(
 def lime_words(
     case: Preference, samples: int = 128, seed: int = 0
 ) -> tuple[Explanation, list[tuple[str, float]]]:
-    """LIME over the words of the history (Ribeiro et al. 2016,
-    doi:10.1145/2939672.2939778), by the lime library.
+    """LIME over the words of the history, by the lime library.
 
-    samples: texts with random words taken away, each read by the model. Returns the
-    weights added up by line, as an explanation of P(film), and the weight of every word
-    in the order of the text.
+    Ribeiro et al. 2016, doi:10.1145/2939672.2939778. samples: texts with random words
+    taken away, each read by the model. Returns the weights added up by line, as an
+    explanation of P(film), and the weight of every word in the order of the text.
     """
-    started, text = time.perf_counter(), "\n".join(case.history)
+    started = time.perf_counter()
+    text = "\n".join(case.history)
     explainer = LimeTextExplainer(
         split_expression=WORD, bow=False, mask_string="", random_state=seed
     )
-    found = explainer.explain_instance(
+    fitted = explainer.explain_instance(
         text, probabilities(case.of), num_features=len(text), num_samples=samples
     )
-    weights, (places, texts) = (
-        dict(found.as_map()[1]),
-        _words(text, found.domain_mapper.indexed_string),
-    )
+    weights = dict(fitted.as_map()[1])  # words without a weight are missing
+    places, spelled = _words(text, fitted.domain_mapper.indexed_string)
+    by_word = [weights.get(n, 0.0) for n in range(len(spelled))]
     lines = np.array([text.count("\n", 0, place) for place in places])
-    order = range(len(texts))
-    values = np.bincount(lines, [weights.get(n, 0.0) for n in order], len(case.history))
-    method = f"LIME over words ({samples} samples, local R2 {found.score:.2f})"
     explained = Explanation(
         case.history,
         f"P({case.film} over {case.other})",
-        values,
-        float(found.intercept[1]),
-        float(found.predict_proba[1]),
-        method,
-        time.perf_counter() - started,
+        values=np.bincount(lines, by_word, len(case.history)),
+        base=float(fitted.intercept[1]),
+        score=float(fitted.predict_proba[1]),
+        method=f"LIME over words ({samples} samples, local R2 {fitted.score:.2f})",
+        seconds=time.perf_counter() - started,
     )
-    return explained, [(texts[n], float(weights.get(n, 0.0))) for n in order]
+    return explained, list(zip(spelled, map(float, by_word), strict=True))
 
 
 def _words(text: str, indexed: object) -> tuple[list[int], list[str]]:
     """Place in the text and spelling of each of LIME's words."""
-    spelled = [str(indexed.word(n)) for n in range(indexed.num_words())]
-    return [
-        int(indexed.string_position(n)[0]) for n in range(indexed.num_words())
-    ], spelled
+    count = indexed.num_words()
+    places = [int(indexed.string_position(n)[0]) for n in range(count)]
+    spelled = [str(indexed.word(n)) for n in range(count)]
+    return places, spelled
 
 
 def line_of_tokens(case: Preference) -> tuple[list[int], np.ndarray]:
-    """The prompt's tokens and, for each, the history line (0, 1, ...) it belongs to, or
-    -1.
+    """The prompt's tokens and, for each, the history line it belongs to.
+
+    Lines are 0, 1, ...; -1 for tokens of no line.
     """
     prompt = chat(message(case.history))
-    start = prompt.index(numbered(case.history))
-    ends = start + np.cumsum(
-        [len(line) + 1 for line in numbered(case.history).split("\n")]
-    )
-    found = case.model.tokenizer.encode(prompt)
-    begins = np.array([begin for begin, _ in found.offsets])
+    films = numbered(case.history)
+    start = prompt.index(films)
+    # each line ends with the character that breaks it
+    lengths = [len(line) + 1 for line in films.split("\n")]
+    ends = start + np.cumsum(lengths)
+    encoding = case.model.tokenizer.encode(prompt)
+    begins = np.array([begin for begin, _ in encoding.offsets])
     line = np.searchsorted(ends, begins, side="right")
-    return found.ids, np.where((begins < start) | (line >= len(ends)), -1, line)
+    outside = (begins < start) | (line >= len(ends))
+    return encoding.ids, np.where(outside, -1, line)
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Prompt, film and other as one tree of tokens, with what a gradient or an
-    attention map needs of it.
+    """Prompt, film and other as one tree of tokens.
+
+    With what a gradient or an attention map needs of it. lines (tokens,): the history
+    line of each, or -1. paths: the nodes of film and of other.
     """
 
     tree: Tree
@@ -180,15 +173,16 @@ class Reading:
 
     @classmethod
     def of(cls, case: Preference) -> Reading:
+        """The reading of a case."""
         prompt, lines = line_of_tokens(case)
         tree = Tree()
-        ends = [case.model.tokens(f" {title}") for title in (case.film, case.other)]
-        film, other = (tree.add(prompt + end)[-len(end) :] for end in ends)
-        return cls(
-            tree,
-            np.append(lines, np.full(len(tree.tokens) - len(lines), -1)),
-            (film, other),
-        )
+        film_end = case.model.tokens(f" {case.film}")
+        film = tree.add(prompt + film_end)[-len(film_end) :]
+        other_end = case.model.tokens(f" {case.other}")
+        other = tree.add(prompt + other_end)[-len(other_end) :]
+        # the two titles come after the prompt, in no line
+        titles = np.full(len(tree.tokens) - len(lines), -1)
+        return cls(tree, np.append(lines, titles), (film, other))
 
     @cached_property
     def network(self) -> tuple[np.ndarray, np.ndarray]:
@@ -199,18 +193,22 @@ class Reading:
         """The preference (1,) from token vectors (1, tokens, width), differentiable."""
         network = case.model.model
         hidden = network(vectors, *self.network)
-        means = []
-        for path in self.paths:
-            spoken = tf.nn.log_softmax(
-                network.logits(
-                    tf.gather(hidden, [self.tree.parents[n] for n in path], axis=1)
-                )
-            )
-            means.append(
-                sum(spoken[:, k, self.tree.tokens[n]] for k, n in enumerate(path))
-                / len(path)
-            )
-        return means[0] - means[1]
+        film, other = self.paths
+        likely = self._likelihood(network, hidden, film)
+        return likely - self._likelihood(network, hidden, other)
+
+    def _likelihood(
+        self, network: Any, hidden: tf.Tensor, path: list[int]
+    ) -> tf.Tensor:
+        """Mean log-probability (1,) of the tokens of a path."""
+        before = [self.tree.parents[node] for node in path]
+        # (1, path, vocabulary)
+        logits = network.logits(tf.gather(hidden, before, axis=1))
+        spoken = tf.nn.log_softmax(logits)
+        steps = []
+        for place, node in enumerate(path):
+            steps.append(spoken[:, place, self.tree.tokens[node]])
+        return sum(steps) / len(path)
 
     def by_line(self, credit: np.ndarray, count: int) -> np.ndarray:
         """Sum credit (tokens,) over the tokens of each of `count` lines."""
@@ -219,56 +217,65 @@ class Reading:
 
 
 def line_gradients(case: Preference, steps: int = 16) -> tuple[Explanation, np.ndarray]:
-    """Integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365) from the mean
-    word to the words of each line.
+    """Integrated gradients from the mean word to the words of each line.
 
-    The straight line starts where every token of the history has the mean vector of all
-    words: from zero vectors it could not start, because the network brings each vector
-    to one length first. `steps` points of the midpoint rule. Returns the explanation,
-    whose base is the preference at the start and whose `gap` is the integral's error,
-    and the credit of every token of the prompt.
+    Sundararajan et al. 2017, arXiv:1703.01365. The straight line starts where every
+    token of the history has the mean vector of all words: from zero vectors it could
+    not start, because the network brings each vector to one length first. `steps`
+    points of the midpoint rule. Returns the explanation, whose base is the preference
+    at the start and whose `gap` is the integral's error, and the credit of every token
+    of the prompt.
     """
-    started, reading = time.perf_counter(), Reading.of(case)
+    started = time.perf_counter()
+    reading = Reading.of(case)
     words = case.model.model.words.embeddings
     end = tf.gather(words, reading.tree.tokens).numpy()
-    begin = np.where(
-        (reading.lines >= 0)[:, None], tf.reduce_mean(words, axis=0).numpy(), end
-    )
+    mean_word = tf.reduce_mean(words, axis=0).numpy()
+    # (tokens, width): all other tokens stay what they are
+    inside = (reading.lines >= 0)[:, None]
+    begin = np.where(inside, mean_word, end)
     slopes = np.zeros_like(end)
     for step in (np.arange(steps) + 0.5) / steps:
-        point = tf.constant((begin + step * (end - begin))[None])
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(point)
-            score = reading.preference(case, point)
-        slopes += tape.gradient(score, point)[0].numpy() / steps
+        point = begin + step * (end - begin)
+        slopes += _slope(reading, case, point) / steps
     credit = ((end - begin) * slopes).sum(axis=1)
     base = float(reading.preference(case, tf.constant(begin[None]))[0])
     values = reading.by_line(credit, len(case.history))
-    return case.explanation(
-        values, f"integrated gradients ({steps} steps)", started, base
-    ), credit
+    method = f"integrated gradients ({steps} steps)"
+    return case.explanation(values, method, started, base), credit
+
+
+def _slope(reading: Reading, case: Preference, vectors: np.ndarray) -> np.ndarray:
+    """Gradient (tokens, width) of the preference at these token vectors."""
+    point = tf.constant(vectors[None])
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(point)
+        score = reading.preference(case, point)
+    return tape.gradient(score, point)[0].numpy()
 
 
 def line_attention(case: Preference) -> tuple[Explanation, np.ndarray]:
-    """How much the tokens that predict the film's title look at each line, over all
-    blocks and heads.
+    """How much the tokens that predict the film's title look at each line.
 
-    Returns shares of attention as an explanation, although nothing says that they add
-    up to the preference, and the weights (blocks, tokens) averaged over heads and over
-    the tokens that predict the title.
+    Over all blocks and heads. Returns shares of attention as an explanation, although
+    nothing says that they add up to the preference, and the weights (blocks, tokens)
+    averaged over heads and over the tokens that predict the title.
     """
-    started, reading = time.perf_counter(), Reading.of(case)
-    vectors = case.model.model.embed(np.array([reading.tree.tokens], np.int32))
-    rows = [reading.tree.parents[n] for n in reading.paths[0]]
-    seen = [
-        w[0].numpy()[:, rows].mean(axis=(0, 1))
-        for w in case.model.model.attention(vectors, *reading.network)
-    ]
-    weights = np.stack(seen)
+    started = time.perf_counter()
+    reading = Reading.of(case)
+    network = case.model.model
+    vectors = network.embed(np.array([reading.tree.tokens], np.int32))
+    film, _ = reading.paths
+    rows = [reading.tree.parents[node] for node in film]
+    by_block = []
+    for weights in network.attention(vectors, *reading.network):
+        # (heads, rows, tokens) -> (tokens,)
+        looks = weights[0].numpy()[:, rows]
+        by_block.append(looks.mean(axis=(0, 1)))
+    weights = np.stack(by_block)
     values = reading.by_line(weights.mean(axis=0), len(case.history))
-    return case.explanation(
-        values, "attention (mean of blocks and heads)", started
-    ), weights
+    method = "attention (mean of blocks and heads)"
+    return case.explanation(values, method, started), weights
 
 
 class Reason(NamedTuple):
@@ -279,36 +286,52 @@ class Reason(NamedTuple):
 
 
 def template_reason(explanation: Explanation, k: int = 3) -> Reason:
-    """The films that surely raise the score, strongest first: values above twice their
-    standard error, at most k.
+    """A sentence that gives the films which surely raise the score, strongest first.
 
-    Names nothing but players, so it cannot invent a title; where no film is sure it
-    says so. Raises ValueError on an explanation without errors, which cannot tell what
-    is sure.
+    Sure are values above twice their standard error. The sentence holds nothing but
+    players, so it cannot invent a title; where no film is sure it says so.
+
+    Args:
+        explanation: values and standard errors (players,).
+        k: films at most.
+
+    Returns:
+        The sentence, and the positions of its films.
+
+    Raises:
+        ValueError: an explanation without errors, which cannot tell what is sure.
+
+    Example:
+        >>> said = Explanation(
+        ...     ("Heat", "Ran", "Big"), "score of Alien", [0.5, 0.9, 0.1], 0.0, 1.5,
+        ...     "sampling", error=[0.1, 0.1, 0.1],
+        ... )
+        >>> print(template_reason(said).sentence)
+        “Ran” and “Heat” raise the model's score of Alien.
+        >>> template_reason(said).cited
+        [1, 0]
     """
     if explanation.error is None:
         raise ValueError(
-            f"{explanation.method} comes without standard errors: estimate it with leverage_regression"
+            f"{explanation.method} comes without standard errors: "
+            "estimate it with leverage_regression"
         )
+    target = f"the model's {explanation.target}"
     sure = explanation.values > 2 * explanation.error
     cited = [int(player) for player in explanation.top() if sure[player]][:k]
-    names = [f"“{explanation.players[player]}”" for player in cited]
-    if not names:
-        return Reason(
-            f"No single film of your list clearly raises the model's {explanation.target}.",
-            [],
-        )
-    start = (
-        f"{', '.join(names[:-1])} and {names[-1]} raise"
-        if len(names) > 1
-        else f"{names[0]} raises"
-    )
-    return Reason(f"{start} the model's {explanation.target}.", cited)
+    if not cited:
+        return Reason(f"No single film of your list clearly raises {target}.", [])
+    films = [f"“{explanation.players[player]}”" for player in cited]
+    *others, last = films
+    if others:
+        return Reason(f"{', '.join(others)} and {last} raise {target}.", cited)
+    return Reason(f"{last} raises {target}.", cited)
 
 
 class Precision(NamedTuple):
-    """How many of the cited films are right. low, high: 95% interval (Wilson 1927), as
-    if films were independent.
+    """How many of the cited films are right.
+
+    low, high: 95% interval of the share (Wilson 1927), as if films were independent.
     """
 
     right: int
@@ -318,22 +341,35 @@ class Precision(NamedTuple):
 
     @property
     def share(self) -> float:
+        """Right films by cited films, in [0, 1]."""
         return self.right / self.cited
 
 
 def citation_precision(
     cited: Sequence[Sequence[int]], effects: Sequence[np.ndarray]
 ) -> Precision:
-    """Over several cases: how many of the films cited (positions) have an effect
-    (players,) above zero?
+    """Over several cases: how many of the films cited have an effect above zero?
 
-    Raises ValueError when nothing is cited: then there is nothing to be right about.
+    Args:
+        cited: positions of the films cited in each case.
+        effects: (players,) of each case.
+
+    Returns:
+        Counts and a 95% interval of the share.
+
+    Raises:
+        ValueError: nothing is cited, so there is nothing to be right about; or there
+            are not as many cases in both.
+
+    Example:
+        >>> effects = [np.array([1, -1, 0]), np.array([1, 1, 1])]
+        >>> found = citation_precision([[0, 1], [2]], effects)
+        >>> found.right, found.cited
+        (2, 3)
     """
-    hits = [
-        effect[player] > 0
-        for films, effect in zip(cited, effects, strict=True)
-        for player in films
-    ]
+    hits = []
+    for films, effect in zip(cited, effects, strict=True):
+        hits += [effect[player] > 0 for player in films]
     if not hits:
         raise ValueError(
             "no film is cited in any of the cases, so no share of them is right"
