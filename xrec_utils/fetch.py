@@ -1,5 +1,4 @@
-"""Getting what the course uses but does not ship: an edition of MovieLens, the files of
-the language models.
+"""Getting what the course uses but does not ship: MovieLens 100K, language models.
 
 ML-100K's terms allow its use and forbid passing it on, so it is fetched when first
 asked for: from GroupLens, or, if that address does not answer (its certificate has
@@ -52,9 +51,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """The one file wanted out of a wheel: its path in there, its SHA-256, its size in
-    MB, and its name in the cache.
-    """
+    """The one file wanted out of a wheel: path, SHA-256, MB, and name in the cache."""
 
     wheel: Wheel
     member: str
@@ -102,9 +99,7 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Edition:
-    """A published edition. content_sha256: see `data.content_sha256`; None where nobody
-    here could measure it.
-    """
+    """A published edition; its `data.content_sha256`, or None where not measured."""
 
     content_sha256: str | None = None
 
@@ -113,18 +108,14 @@ EDITIONS = {
     "ml-100k": Edition(
         "2e410ef216ca4e1a4e6ac05148fac2ca2972f450c1523d5225dd913d2a1fa58c"
     ),
-    **{
-        name: Edition()
-        for name in (
-            "ml-1m",
-            "ml-10m",
-            "ml-20m",
-            "ml-25m",
-            "ml-32m",
-            "ml-latest-small",
-            "ml-latest",
-        )
-    },
+    # fetched by hand
+    "ml-1m": Edition(),
+    "ml-10m": Edition(),
+    "ml-20m": Edition(),
+    "ml-25m": Edition(),
+    "ml-32m": Edition(),
+    "ml-latest-small": Edition(),
+    "ml-latest": Edition(),
 }
 
 
@@ -140,19 +131,14 @@ def fetch(name: str, check: Check) -> Path:
     """
     if EDITIONS[name].content_sha256 is None:
         raise DataError(
-            f"{name} is not fetched for you, for want of a digest to check it by. Download {address(name)} "
-            f"and call load_movielens('path/to/{name}.zip')"
+            f"{name} is not fetched for you, for want of a digest to check it by. "
+            f"Download {address(name)} and call load_movielens('path/to/{name}.zip')"
         )
     cache = cache_folder()
-    kept = next(
-        (
-            place
-            for place in (cache / f"{name}.zip", cache / name)
-            if _passes(place, check)
-        ),
-        None,
-    )
-    return kept or _get(name, cache, check)
+    for place in (cache / f"{name}.zip", cache / name):
+        if _passes(place, check):
+            return place
+    return _get(name, cache, check)
 
 
 def address(name: str) -> str:
@@ -162,17 +148,14 @@ def address(name: str) -> str:
 
 def cache_folder() -> Path:
     """The folder for fetched data, made if need be: $XREC_CACHE or ~/.cache/xrec."""
-    folder = Path(
-        os.environ.get("XREC_CACHE") or Path.home() / ".cache" / "xrec"
-    ).expanduser()
+    chosen = os.environ.get("XREC_CACHE") or Path.home() / ".cache" / "xrec"
+    folder = Path(chosen).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def _passes(place: Path, check: Check) -> bool:
-    """Whether a cached copy is there and whole; one that is damaged will be fetched
-    again.
-    """
+    """Whether a cached copy is there and whole; a damaged one is fetched again."""
     try:
         return place.exists() and check(place) is None
     except DataError:
@@ -180,24 +163,23 @@ def _passes(place: Path, check: Check) -> bool:
 
 
 def _get(name: str, cache: Path, check: Check) -> Path:
-    """Try the official address, then PyPI; put the first that passes the check into the
-    cache in one step.
-    """
+    """Cache the first that passes the check: the official address, then PyPI."""
     failures = []
-    for source, target in (
-        (from_grouplens, cache / f"{name}.zip"),
-        (from_recbole, cache / name),
-    ):
+    targets = {from_grouplens: cache / f"{name}.zip", from_recbole: cache / name}
+    for source, target in targets.items():
+        # a failed try leaves nothing behind
         with _scratch(cache) as folder:
             try:
                 found = source(name, folder)
                 check(found)
                 return _move(found, target)
             except (OSError, DataError) as fault:
-                failures.append(f"{source.__name__.replace('_', ' ')}: {fault}")
+                label = source.__name__.replace("_", " ")
+                failures.append(f"{label}: {fault}")
     raise DataError(
-        f"{name} could not be fetched ({'; '.join(failures)}). Download {address(name)} on a machine that "
-        f"has a connection and call load_movielens('path/to/{name}.zip')"
+        f"{name} could not be fetched ({'; '.join(failures)}). "
+        f"Download {address(name)} on a machine that has a connection "
+        f"and call load_movielens('path/to/{name}.zip')"
     )
 
 
@@ -214,18 +196,17 @@ def from_grouplens(name: str, folder: Path) -> Path:
             target.open("wb") as file,
             _bar(total=size or None, desc=name, unit="B", unit_scale=True) as bar,
         ):
-            for block in iter(lambda: answer.read(1 << 16), b""):
+            while block := answer.read(1 << 16):
                 bar.update(file.write(block))
-    if size and target.stat().st_size != size:
-        raise OSError(
-            f"{address(name)} ended after {target.stat().st_size:,} of {size:,} bytes"
-        )
+    # a lost connection is no error to urllib when it is read in blocks
+    arrived = target.stat().st_size
+    if size and arrived != size:
+        raise OSError(f"{address(name)} ended after {arrived:,} of {size:,} bytes")
     return target
 
 
 def from_recbole(name: str, folder: Path) -> Path:
-    """Get the RecBole wheel through pip and turn its copy of ML-100K into MovieLens'
-    csv layout.
+    """Get ML-100K out of the RecBole wheel, in MovieLens' csv layout.
 
     Raises:
         DataError: pip fails, or the wheel is not the pinned one.
@@ -239,8 +220,9 @@ def model_path(name: str) -> Path:
 
 
 def model_file(name: str) -> Path:
-    """The file of a model of `MODELS`, fetched if it is not in the cache; its SHA-256
-    is checked once per process.
+    """The file of a model of `MODELS`, fetched if it is not in the cache.
+
+    Its SHA-256 is checked once per process.
 
     Raises:
         DataError: it is not there and cannot be fetched, or what was fetched is not the
@@ -252,8 +234,8 @@ def model_file(name: str) -> Path:
             _get_model(MODELS[name], path)
     except (OSError, DataError) as fault:
         raise DataError(
-            f"the language model {name} is not in {path.parent}, and fetching it failed ({fault}). "
-            "Run `make llm` where there is a connection to PyPI"
+            f"the language model {name} is not in {path.parent}, and fetching it "
+            f"failed ({fault}). Run `make llm` where there is a connection to PyPI"
         ) from fault
     return path
 
@@ -275,44 +257,28 @@ def _get_model(model: ModelFile, target: Path) -> None:
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:
-    """Download a pinned wheel into a folder, without what it depends on; on a terminal
-    pip shows its own progress.
+    """Download a pinned wheel into a folder, without what it depends on.
 
     Raises:
         DataError: pip fails, or the wheel is not the pinned one.
     """
+    # the wheel alone, never built from source, never kept by pip as well
+    options = "--no-deps --no-cache-dir --only-binary=:all: --disable-pip-version-check"
+    command = [sys.executable, "-m", "pip", "download", *options.split()]
+    command += ["--dest", str(folder), wheel.requirement]
+    # on a terminal pip shows its own progress
     shown = sys.stdout.isatty() and not _quiet()
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--no-cache-dir",
-        "--only-binary=:all:",
-        "--disable-pip-version-check",
-        "--dest",
-        str(folder),
-        wheel.requirement,
-    ]
-    with (
-        nullcontext()
-        if shown
-        else _bar(total=1, desc=wheel.requirement, bar_format="{desc}: {elapsed}")
-    ):
-        try:
-            run = subprocess.run(
-                command,
-                stdout=None if shown else subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                check=False,
-                timeout=PIP_TIMEOUT,
-            )
-        except subprocess.TimeoutExpired as fault:
-            raise DataError(
-                f"pip download {wheel.requirement} took longer than {PIP_TIMEOUT} s"
-            ) from fault
+    clock = nullcontext()
+    if not shown:
+        clock = _bar(total=1, desc=wheel.requirement, bar_format="{desc}: {elapsed}")
+    with clock:
+        run = subprocess.run(
+            command,
+            stdout=None if shown else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
     if run.returncode:
         reason = (run.stderr.strip() or "no reason given").splitlines()[-1]
         raise DataError(f"pip download {wheel.requirement} failed: {reason}")
@@ -321,19 +287,19 @@ def _download(wheel: Wheel, folder: Path) -> Path:
 
 def _expect(path: Path, digest: str) -> Path:
     """The path of a file whose SHA-256 is as it should be."""
-    if (found := sha256(path)) != digest:
-        raise DataError(f"{path.name} has sha256 {found}, expected {digest}")
+    actual = sha256(path)
+    if actual != digest:
+        raise DataError(f"{path.name} has sha256 {actual}, expected {digest}")
     return path
 
 
 def _bar(**named: object) -> tqdm:
-    """A progress bar that leaves nothing behind; silent where XREC_QUIET=1, as in
-    stored outputs.
-    """
+    """A progress bar that leaves nothing behind."""
     return tqdm(leave=False, disable=_quiet(), **named)
 
 
 def _quiet() -> bool:
+    """Whether no progress is wanted, as in stored outputs."""
     return os.environ.get("XREC_QUIET") == "1"
 
 
@@ -342,29 +308,25 @@ def _convert(wheel: Path, target: Path) -> Path:
     target.mkdir()
     with zipfile.ZipFile(wheel) as archive:
         for suffix, (name, columns, change) in CONVERSIONS.items():
-            lines = (
-                archive.read(f"{RECBOLE_FOLDER}.{suffix}").decode("utf-8").splitlines()
-            )
-            rows = csv.reader(lines[1:], delimiter="\t", quoting=csv.QUOTE_NONE)
+            text = archive.read(f"{RECBOLE_FOLDER}.{suffix}").decode("utf-8")
+            lines = text.splitlines()[1:]  # the first names the columns
+            rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
             with (target / name).open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerows(
-                    [columns, *map(change, rows)]
-                )
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(columns)
+                writer.writerows(map(change, rows))
     return target
 
 
 def _film(row: list[str]) -> list[str]:
-    """A film as MovieLens writes it, from RecBole's id, title, year and genres
-    separated by blanks.
-    """
+    """A film as MovieLens writes it, from RecBole's id, title, year and genres."""
     item, title, year, genres = row
-    return [
-        item,
-        f"{title} ({year})" if year.isdigit() else title,
-        genres.replace(" ", "|"),
-    ]
+    if year.isdigit():
+        title = f"{title} ({year})"
+    return [item, title, genres.replace(" ", "|")]
 
 
+# RecBole's suffix -> our file, its columns, and what is done to a row
 CONVERSIONS: dict[str, tuple[str, list[str], Callable[[list[str]], list[str]]]] = {
     "inter": ("ratings.csv", ["userId", "movieId", "rating", "timestamp"], list),
     "item": ("movies.csv", ["movieId", "title", "genres"], _film),
@@ -382,9 +344,8 @@ def _move(found: Path, target: Path) -> Path:
 
 @contextmanager
 def _scratch(cache: Path) -> Iterator[Path]:
-    """A folder beside the final place (one file system, so that moving is one step),
-    removed afterwards.
-    """
+    """A folder beside the final place, removed afterwards."""
+    # on the same file system, so that moving is one step
     with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as folder:
         yield Path(folder)
 
@@ -392,10 +353,8 @@ def _scratch(cache: Path) -> Iterator[Path]:
 def main() -> None:
     """Fetch the files of all language models that are not in the cache."""
     for name, model in MODELS.items():
-        print(
-            f"- {name}: {model.size} MB out of {model.wheel.requirement} ...",
-            flush=True,
-        )
+        source = model.wheel.requirement
+        print(f"- {name}: {model.size} MB out of {source} ...", flush=True)
         try:
             model_file(name)
         except DataError as fault:
