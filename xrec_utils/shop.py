@@ -37,7 +37,8 @@ LIFESTYLES = ("office", "photography", "outdoors", "reading", "kitchen")
 # what a utility is the sum of
 PARTS = ("base", "appeal", "category", "brand", "price", "hour", "weekday", "earlier")
 BEHAVIOURS = ("browse", "purchase", "rate")
-DAY, HOUR = 86_400, 3_600
+DAY = 86_400  # seconds
+HOUR = 3_600
 START = 1_672_617_600  # Monday, 2 January 2023, 00:00 UTC
 
 
