@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from xrec_utils.files import replace_bytes  # noqa: E402
-from xrec_utils.shop import Shop  # noqa: E402
-from xrec_utils.shop_log import FOLDER, TABLES, simulate  # noqa: E402
+from xrec_utils.shop.log import FOLDER, TABLES, simulate  # noqa: E402
+from xrec_utils.shop.shop import Shop  # noqa: E402
 
 
 def files() -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Write data/study/answers.csv: SIMULATED answers, by xrec_utils.asking.simulate.
+"""Write data/study/answers.csv: SIMULATED answers, by xrec_utils.judge.asking.simulate.
 
 python data/build_study.py             write the table
 python data/build_study.py --verify    make it again and compare; write nothing
@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # the package need not be installed
 sys.path.insert(0, str(ROOT))
 
-from xrec_utils.asking import STUDY, simulate  # noqa: E402
 from xrec_utils.files import replace_bytes  # noqa: E402
+from xrec_utils.judge.asking import STUDY, simulate  # noqa: E402
 
 ORIGIN = (
     "# SIMULATED by data/build_study.py: nobody was asked. "

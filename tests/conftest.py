@@ -20,7 +20,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import settings
 
-from xrec_utils.fetch import MODELS, model_path
+from xrec_utils.language.weights import MODELS, model_path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 runpy.run_path(str(Path(__file__).parent / "offline" / "sitecustomize.py"))

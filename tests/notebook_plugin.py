@@ -19,8 +19,8 @@ import nbformat
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-from xrec_utils.exercises import Written, written_in
-from xrec_utils.run import peak_mb
+from xrec_tools.exercises import Written, written_in
+from xrec_tools.run import peak_mb
 
 OFFLINE = Path(__file__).resolve().parent / "offline"
 ROOT = OFFLINE.parent.parent
@@ -66,7 +66,7 @@ def solved(exercise: Written) -> str:
     """Code that runs an exercise's solution and check, and fails unless the verdict is
     "correct".
     """
-    verdict = f'__import__("xrec_utils.exercises", fromlist=["verdicts"]).verdicts["{exercise.name}"]'
+    verdict = f'__import__("xrec_utils.exercises.checking", fromlist=["verdicts"]).verdicts["{exercise.name}"]'
     return f"{exercise.solution}\n{exercise.check}\nassert {verdict}.correct, {verdict}.text"
 
 

@@ -5,17 +5,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models_by_hand import HandModel, Recent, Tanh, table_game
 
+from models_by_hand import HandModel, Recent, Tanh, table_game
 from xrec_utils.explain.shapley import brute_force
-from xrec_utils.games import (
-    Explanation,
-    Game,
-    contrast_game,
-    feature_game,
-    history_game,
-    rank_game,
-)
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.features import feature_game
+from xrec_utils.games.game import Game, contrast_game, history_game, rank_game
 
 HISTORY = np.array([7, 3, 9, 1])
 TITLES = [f"Film {code}" for code in range(40)]

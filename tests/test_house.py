@@ -17,8 +17,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from xrec_utils import lock
-from xrec_utils.paths import ROOT
+from xrec_tools import lock
+from xrec_utils.files import ROOT
 
 LOCKS = [lock.BUILD_LOCK, lock.LOCK, lock.DEV_LOCK, lock.BENCH_LOCK, lock.LLM_LOCK]
 PLATFORMS = [

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from xrec_utils import metrics
+from xrec_utils import contract
+from xrec_utils.metrics import evaluation, ranking, ratings
+from xrec_utils.metrics import intervals as metrics_intervals
 
 
 def by_all_orders(scores, targets, k):
@@ -52,9 +54,9 @@ def tied_users(draw):
 @given(tied_users())
 def test_ties_count_as_the_mean_over_all_their_orders(user):
     scores, targets, k = user
-    found = metrics.ranking_table(metrics.places(np.array([scores]), [targets]), k).loc[
-        0
-    ]
+    found = evaluation.ranking_table(
+        ranking.places(np.array([scores]), [targets]), k
+    ).loc[0]
     expected = by_all_orders(scores, targets, k)
     pd.testing.assert_series_equal(found, expected[found.index], check_names=False)
 
@@ -78,7 +80,7 @@ def random_ranking(seed=0, n=40, n_items=30, ties=False, most=4):
 @pytest.mark.parametrize("ties", [False, True])
 def test_ndcg_and_auc_equal_scikit_learn(ties):
     scores, targets, truth = random_ranking(ties=ties)
-    found = metrics.ranking_table(metrics.places(scores, targets), k=7)
+    found = evaluation.ranking_table(ranking.places(scores, targets), k=7)
     assert found.ndcg.mean() == pytest.approx(sk.ndcg_score(truth, scores, k=7))
     expected = [sk.roc_auc_score(t, s) for t, s in zip(truth, scores, strict=True)]
     np.testing.assert_allclose(found.auc, expected)
@@ -86,12 +88,12 @@ def test_ndcg_and_auc_equal_scikit_learn(ties):
 
 def test_map_mrr_and_hr_equal_scikit_learn():
     scores, targets, truth = random_ranking(1)
-    found = metrics.ranking_table(metrics.places(scores, targets), k=30)
+    found = evaluation.ranking_table(ranking.places(scores, targets), k=30)
     assert found["map"].mean() == pytest.approx(
         sk.label_ranking_average_precision_score(truth, scores)
     )
     scores, targets, truth = random_ranking(2, most=1)
-    found = metrics.ranking_table(metrics.places(scores, targets), k=5)
+    found = evaluation.ranking_table(ranking.places(scores, targets), k=5)
     assert found.mrr.mean() == pytest.approx(
         sk.label_ranking_average_precision_score(truth, scores)
     )
@@ -105,9 +107,9 @@ def test_ten_films_by_hand():
     """Scores fall from film 0 to film 9; film 1 was seen, so targets 2 and 5 stand at
     ranks 2 and 5 of nine.
     """
-    place = metrics.places(np.arange(10, 0, -1)[None], targets=[[5, 2]], seen=[[1]])
+    place = ranking.places(np.arange(10, 0, -1)[None], targets=[[5, 2]], seen=[[1]])
     assert (place.above + 1).tolist() == [2, 5]
-    found = metrics.ranking_table(place, k=4).loc[0]
+    found = evaluation.ranking_table(place, k=4).loc[0]
     assert found.hr == 1
     assert found.recall == pytest.approx(1 / 2)
     assert found.precision == pytest.approx(1 / 4)
@@ -118,8 +120,8 @@ def test_ten_films_by_hand():
 
 
 def test_constant_scores_are_chance():
-    found = metrics.ranking_table(
-        metrics.places(np.zeros((3, 100)), [[0], [50], [99]]), k=10
+    found = evaluation.ranking_table(
+        ranking.places(np.zeros((3, 100)), [[0], [50], [99]]), k=10
     )
     assert np.allclose(found.hr, 0.1) and np.allclose(found.auc, 0.5)
     assert np.allclose(found.ndcg, sum(1 / np.log2(np.arange(2, 12))) / 100)
@@ -127,7 +129,7 @@ def test_constant_scores_are_chance():
 
 
 def test_auc_without_any_other_candidate_is_missing():
-    assert np.isnan(metrics.auc(metrics.places(np.zeros((1, 2)), [[0]], [[1]]))).all()
+    assert np.isnan(ranking.auc(ranking.places(np.zeros((1, 2)), [[0]], [[1]]))).all()
 
 
 @given(st.integers(0, 1000))
@@ -137,9 +139,9 @@ def test_metrics_do_not_change_under_a_rising_transformation_or_a_new_order_of_t
     scores, targets, _ = random_ranking(seed, n=5, ties=True)
     columns = np.random.default_rng(seed).permutation(30)
     back = np.argsort(columns)
-    one = metrics.ranking_table(metrics.places(scores, targets))
-    two = metrics.ranking_table(
-        metrics.places(np.exp(scores[:, columns]), [back[t] for t in targets])
+    one = evaluation.ranking_table(ranking.places(scores, targets))
+    two = evaluation.ranking_table(
+        ranking.places(np.exp(scores[:, columns]), [back[t] for t in targets])
     )
     np.testing.assert_allclose(one, two)
     assert ((one >= 0) & (one <= 1 + 1e-9)).all().all()
@@ -177,7 +179,7 @@ def test_evaluate_ranks_among_all_items_outside_the_history():
         some_cases(),
         np.random.default_rng(0).normal(size=(20, 50)).astype(np.float32),
     )
-    found = metrics.evaluate(Fixed(scores), cases, k=5, batch=7)
+    found = evaluation.evaluate(Fixed(scores), cases, k=5, batch=7)
     assert found.index.tolist() == cases.users.tolist() and found.index.name == "user"
     assert list(found) == ["hr", "ndcg", "mrr", "recall", "precision", "map", "auc"]
     for row, user in enumerate(cases.users):
@@ -194,41 +196,41 @@ def test_sampled_negatives_flatter_and_depend_only_on_seed_and_user():
         np.random.default_rng(0).normal(size=(20, 50)).astype(np.float32),
     )
     full, few = (
-        metrics.evaluate(Fixed(scores), cases, k=5, negatives=n) for n in (None, 9)
+        evaluation.evaluate(Fixed(scores), cases, k=5, negatives=n) for n in (None, 9)
     )
     assert few.hr.mean() > full.hr.mean()
     assert (few.mrr >= full.mrr).all()
     pd.testing.assert_frame_equal(
-        few, metrics.evaluate(Fixed(scores), cases, k=5, negatives=9, batch=3)
+        few, evaluation.evaluate(Fixed(scores), cases, k=5, negatives=9, batch=3)
     )
     assert not few.equals(
-        metrics.evaluate(Fixed(scores), cases, k=5, negatives=9, seed=1)
+        evaluation.evaluate(Fixed(scores), cases, k=5, negatives=9, seed=1)
     )
-    everything = metrics.evaluate(Fixed(scores), cases, k=5, negatives=44)
+    everything = evaluation.evaluate(Fixed(scores), cases, k=5, negatives=44)
     pd.testing.assert_frame_equal(everything, full)
 
 
 def test_every_user_meets_other_negatives():
     scores, targets = np.tile(np.arange(200), (30, 1)), [[100]] * 30
-    ranks = metrics.places(scores, targets, negatives=20, users=range(30)).above
+    ranks = ranking.places(scores, targets, negatives=20, users=range(30)).above
     assert len(set(ranks)) > 3
-    again = metrics.places(scores, targets, negatives=20, users=range(29, -1, -1)).above
+    again = ranking.places(scores, targets, negatives=20, users=range(29, -1, -1)).above
     assert ranks.tolist() == again[::-1].tolist()
 
 
 def test_evaluate_says_what_is_wrong():
     cases, model = some_cases(), Fixed(np.zeros((20, 50)))
     with pytest.raises(ValueError, match="negatives=45: user 100 has 44"):
-        metrics.evaluate(model, cases, negatives=45)
+        evaluation.evaluate(model, cases, negatives=45)
     with pytest.raises(ValueError, match="k=0"):
-        metrics.evaluate(model, cases, k=0)
+        evaluation.evaluate(model, cases, k=0)
     with pytest.raises(ValueError, match="cases is empty"):
-        metrics.evaluate(model, SimpleNamespace(users=[], histories=[], targets=[]))
+        evaluation.evaluate(model, SimpleNamespace(users=[], histories=[], targets=[]))
     model.n_items = 51
     with pytest.raises(
         ValueError, match=r"fixed.score gave \(20, 50\), expected \(20, 51\)"
     ):
-        metrics.evaluate(model, cases)
+        evaluation.evaluate(model, cases)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +249,7 @@ def test_evaluate_says_what_is_wrong():
 )
 def test_places_says_what_is_wrong(scores, targets, seen, message):
     with pytest.raises(ValueError, match=message):
-        metrics.places(np.array(scores), targets, seen)
+        ranking.places(np.array(scores), targets, seen)
 
 
 # ---------------------------------------------------------------- top k
@@ -255,16 +257,16 @@ def test_places_says_what_is_wrong(scores, targets, seen, message):
 
 def test_top_k_leaves_out_what_was_seen():
     scores = np.array([[4, 3, 2, 1], [1, 2, 3, 4]])
-    assert metrics.top_k(scores, 2).tolist() == [[0, 1], [3, 2]]
-    assert metrics.top_k(scores, 2, seen=[[0], []]).tolist() == [[1, 2], [3, 2]]
-    assert metrics.top_k(scores, 4).tolist() == [[0, 1, 2, 3], [3, 2, 1, 0]]
+    assert contract.top_k(scores, 2).tolist() == [[0, 1], [3, 2]]
+    assert contract.top_k(scores, 2, seen=[[0], []]).tolist() == [[1, 2], [3, 2]]
+    assert contract.top_k(scores, 4).tolist() == [[0, 1, 2, 3], [3, 2, 1, 0]]
     assert scores.tolist() == [[4, 3, 2, 1], [1, 2, 3, 4]]
 
 
 @given(st.integers(0, 10_000), st.integers(1, 12))
 def test_top_k_equals_a_full_sort(seed, k):
     scores = np.random.default_rng(seed).integers(0, 9, (4, 15))
-    found = metrics.top_k(scores, k, seen=[[seed % 15]] * 4, seed=seed)
+    found = contract.top_k(scores, k, seen=[[seed % 15]] * 4, seed=seed)
     allowed = np.delete(scores, seed % 15, axis=1)
     assert np.array_equal(
         np.take_along_axis(scores, found, 1), -np.sort(-allowed, axis=1)[:, :k]
@@ -274,7 +276,7 @@ def test_top_k_equals_a_full_sort(seed, k):
 
 def test_top_k_breaks_ties_at_random_but_the_same_way_for_all_rows():
     lists = np.array(
-        [metrics.top_k(np.zeros((2, 10)), 3, seed=seed) for seed in range(300)]
+        [contract.top_k(np.zeros((2, 10)), 3, seed=seed) for seed in range(300)]
     )
     assert (lists[:, 0] == lists[:, 1]).all()
     counts = np.bincount(lists[:, 0].ravel(), minlength=10)
@@ -287,7 +289,7 @@ def test_top_k_refuses_more_than_there_is(k):
         ValueError,
         match=rf"k={k} must lie between 1 and the fewest unseen items of a row, 3",
     ):
-        metrics.top_k(np.zeros((2, 4)), k, seen=[[], [2]])
+        contract.top_k(np.zeros((2, 4)), k, seen=[[], [2]])
 
 
 # ---------------------------------------------------------------- intervals
@@ -295,20 +297,20 @@ def test_top_k_refuses_more_than_there_is(k):
 
 def test_interval_agrees_with_the_normal_one():
     a = np.random.default_rng(0).normal(1, 2, 900)
-    found = metrics.mean_interval(a)
+    found = metrics_intervals.mean_interval(a)
     half = 1.96 * a.std(ddof=1) / 30
     assert found.mean == pytest.approx(a.mean())
     assert (found.low, found.high) == pytest.approx(
         (a.mean() - half, a.mean() + half), abs=0.02
     )
     assert str(found) == f"{found.mean:.4f} [{found.low:.4f}, {found.high:.4f}]"
-    assert found == metrics.mean_interval(a)
+    assert found == metrics_intervals.mean_interval(a)
 
 
 def test_interval_holds_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(1)
     intervals = [
-        metrics.mean_interval(rng.exponential(size=100), seed, resamples=400)
+        metrics_intervals.mean_interval(rng.exponential(size=100), seed, resamples=400)
         for seed in range(300)
     ]
     assert 0.89 <= np.mean([each.low <= 1 <= each.high for each in intervals]) <= 0.98
@@ -318,22 +320,22 @@ def test_pairing_removes_what_users_have_in_common():
     rng = np.random.default_rng(0)
     ease = rng.normal(0, 10, 200)
     better = ease + 0.5 + rng.normal(0, 0.1, (3, 200))
-    found = metrics.paired_interval(better, ease)
+    found = metrics_intervals.paired_interval(better, ease)
     assert 0.45 < found.low < found.mean < found.high < 0.55
-    assert found == metrics.paired_interval(better.mean(axis=0), ease)
+    assert found == metrics_intervals.paired_interval(better.mean(axis=0), ease)
 
 
 def test_intervals_say_what_is_wrong():
     with pytest.raises(ValueError, match="two or more users"):
-        metrics.mean_interval([1.0])
+        metrics_intervals.mean_interval([1.0])
     with pytest.raises(ValueError, match="finite"):
-        metrics.mean_interval([1.0, np.nan])
+        metrics_intervals.mean_interval([1.0, np.nan])
     with pytest.raises(ValueError, match="same users, got 2 and 3"):
-        metrics.paired_interval([1, 2], [1, 2, 3])
+        metrics_intervals.paired_interval([1, 2], [1, 2, 3])
     one = pd.Series([1.0, 2.0], index=[7, 8])
-    assert metrics.paired_interval(one, one).mean == 0
+    assert metrics_intervals.paired_interval(one, one).mean == 0
     with pytest.raises(ValueError, match="same order"):
-        metrics.paired_interval(one, one[::-1])
+        metrics_intervals.paired_interval(one, one[::-1])
 
 
 # ---------------------------------------------------------------- ratings, classes,
@@ -349,51 +351,51 @@ def test_classification_equals_scikit_learn(pairs):
         score(truth, predicted, zero_division=0)
         for score in (sk.precision_score, sk.recall_score)
     ]
-    assert metrics.precision_recall(truth, predicted) == pytest.approx(expected)
-    assert metrics.f1_score(truth == 1, predicted) == pytest.approx(
+    assert ratings.precision_recall(truth, predicted) == pytest.approx(expected)
+    assert ratings.f1_score(truth == 1, predicted) == pytest.approx(
         sk.f1_score(truth, predicted, zero_division=0)
     )
-    assert metrics.accuracy(truth, predicted) == pytest.approx(
+    assert ratings.accuracy(truth, predicted) == pytest.approx(
         sk.accuracy_score(truth, predicted)
     )
 
 
 def test_rating_errors_equal_scikit_learn():
     truth, predicted = np.random.default_rng(0).uniform(0.5, 5, (2, 50))
-    assert metrics.rmse(truth, predicted) == pytest.approx(
+    assert ratings.rmse(truth, predicted) == pytest.approx(
         sk.root_mean_squared_error(truth, predicted)
     )
-    assert metrics.mae(truth, predicted) == pytest.approx(
+    assert ratings.mae(truth, predicted) == pytest.approx(
         sk.mean_absolute_error(truth, predicted)
     )
-    assert metrics.rmse([4, 2], [3, 2]) == pytest.approx(np.sqrt(0.5))
+    assert ratings.rmse([4, 2], [3, 2]) == pytest.approx(np.sqrt(0.5))
     assert (
-        metrics.mae(np.array([0], dtype=np.uint8), np.array([1], dtype=np.uint8)) == 1
+        ratings.mae(np.array([0], dtype=np.uint8), np.array([1], dtype=np.uint8)) == 1
     )
 
 
 def test_f1_of_precision_and_recall():
-    assert metrics.f1_of(0.35, 0.40) == pytest.approx(0.3733, abs=5e-5)
-    assert metrics.f1_of(0, 0) == 0
+    assert ratings.f1_of(0.35, 0.40) == pytest.approx(0.3733, abs=5e-5)
+    assert ratings.f1_of(0, 0) == 0
 
 
 def test_labels_and_ratings_are_checked():
     with pytest.raises(ValueError, match="0 or 1"):
-        metrics.f1_score([0, 1], [0.2, 0.9])
+        ratings.f1_score([0, 1], [0.2, 0.9])
     with pytest.raises(ValueError, match=r"truth \(2,\) and predicted \(3,\)"):
-        metrics.rmse([1, 2], [1, 2, 3])
+        ratings.rmse([1, 2], [1, 2, 3])
     with pytest.raises(ValueError, match="non-empty"):
-        metrics.mae([], [])
+        ratings.mae([], [])
     with pytest.raises(ValueError, match="finite"):
-        metrics.accuracy([1, np.nan], [1, 0])
+        ratings.accuracy([1, np.nan], [1, 0])
 
 
 def test_coverage_and_novelty_by_hand():
     lists = np.array([[0, 1], [0, 2]])
-    assert metrics.coverage(lists, n_items=6) == 0.5
+    assert evaluation.coverage(lists, n_items=6) == 0.5
     counts = np.array(
         [7, 3, 0]
     )  # of 7 users; shares with the pretended user: 8/8, 4/8, 1/8
-    assert metrics.novelty(lists, counts, n_users=7) == pytest.approx(
+    assert evaluation.novelty(lists, counts, n_users=7) == pytest.approx(
         (0 + 1 + 0 + 3) / 4
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from xrec_utils.paths import ROOT
+from xrec_utils.files import ROOT
 
 THREE = """import pytest
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from xrec_utils import course, exercises, publish
-from xrec_utils.paths import NOTEBOOKS
+from xrec_tools import course, exercises, publish
+from xrec_utils.exercises import checking
+from xrec_utils.files import NOTEBOOKS
 
 FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
 ANATOMY = [
@@ -192,7 +193,7 @@ def test_exercises(path: Path) -> None:
         if f"{exercise.name}: not tried yet" not in exercise.output
     ] == []
     for exercise in found:
-        exercises.exercise_named(exercise.name)
+        checking.exercise_named(exercise.name)
         ast.parse(exercise.solution)
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from xrec_utils import zoo
-from xrec_utils.contract import HistoryModel
+from xrec_utils.contract import HistoryModel, top_k
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
-from xrec_utils.games import history_game
-from xrec_utils.metrics import auc, evaluate, places, top_k
+from xrec_utils.games.game import history_game
+from xrec_utils.metrics.evaluation import evaluate
+from xrec_utils.metrics.ranking import auc, places
+from xrec_utils.models import specs
 
-HISTORY_MODELS = tuple(name for name in zoo.SPECS if name not in zoo.FEATURE_MODELS)
+HISTORY_MODELS = tuple(name for name in specs.SPECS if name not in specs.FEATURE_MODELS)
 SHIPPED_HISTORY_MODELS = tuple(name for name in zoo.SHIPPED if name in HISTORY_MODELS)
 EMPTY = np.array([], dtype=int)
 
@@ -58,7 +60,7 @@ def test_shipped_weights_repeat_the_recorded_validation_score(name):
     assert got == pytest.approx(best, abs=2e-4)
 
 
-@pytest.mark.parametrize("name", zoo.FEATURE_MODELS)
+@pytest.mark.parametrize("name", specs.FEATURE_MODELS)
 def test_shipped_feature_models_beat_chance_on_later_ratings(name):
     model, table = zoo.load(name), zoo.features()
     x = table.x("test") if name == "feature_mlp" else table.branches("test")
@@ -82,7 +84,7 @@ def test_retraining_learns_again():
 
 
 def test_feature_models_train_on_a_given_table():
-    for name in zoo.FEATURE_MODELS:
+    for name in specs.FEATURE_MODELS:
         _, epochs = zoo.train(name, epochs=1)
         assert epochs[0]["val_loss"] < 0.7
 

@@ -5,6 +5,8 @@ side to keep its information lines to itself; it imports nothing heavy.
 """
 
 import os
+from importlib import import_module
+from typing import Any
 
 # both must stand before Keras or TensorFlow is imported, anywhere
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -38,3 +40,42 @@ def set_seed(seed: int = 0) -> None:
     from xrec_utils.keras_start import keras
 
     keras.utils.set_random_seed(seed)
+
+
+# which module each name of this face comes from: it is loaded when first asked for
+_HOME = {
+    "multi_hot": "contract",
+    "top_k": "contract",
+    "DATA": "files",
+    "DataError": "files",
+    "sha256": "files",
+    "Game": "games",
+    "contrast_game": "games",
+    "history_game": "games",
+    "rank_game": "games",
+    "Explanation": "games",
+    "feature_game": "games",
+    "imputed_game": "games",
+    "keras": "keras_start",
+    "tf": "keras_start",
+    "evaluate": "metrics",
+    "mae": "metrics",
+    "Interval": "metrics",
+    "mean_interval": "metrics",
+    "paired_interval": "metrics",
+    "ndcg": "metrics",
+    "places": "metrics",
+}
+__all__ = ["set_seed", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'xrec_utils' has no attribute {name!r}")
+    value = getattr(import_module(f"xrec_utils.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

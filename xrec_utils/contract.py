@@ -6,10 +6,14 @@ for an item is the logit before any softmax: higher means recommended earlier. A
 score is defined by each model.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+
+from xrec_utils.keras_start import tf
 
 History = np.ndarray
 
@@ -60,3 +64,116 @@ def multi_hot(histories: Sequence[History], n_items: int) -> np.ndarray:
         codes = np.asarray(history, dtype=np.int64)
         row[codes] = 1.0
     return rows
+
+
+class AttentionModel(Protocol):
+    """A history model that shows its attention weights."""
+
+    def attention(self, history: np.ndarray) -> np.ndarray:
+        """Return the weights (layers, heads, L, L).
+
+        A row is the position that looks; position 0 is the start token.
+        """
+        ...
+
+
+class EmbeddingModel(Protocol):
+    """A history model that shows its embedding layer."""
+
+    def vectors(self, history: np.ndarray) -> np.ndarray:
+        """Return the embedded history, (L, d) float32."""
+        ...
+
+    def score_vectors(self, vectors: tf.Tensor, item: int) -> tf.Tensor:
+        """Return the scores (n,) of `item` for embedded histories (n, L, d).
+
+        TensorFlow can follow the gradient through them.
+        """
+        ...
+
+
+Ids = Sequence[np.ndarray] | Sequence[Sequence[int]] | np.ndarray
+
+
+# ---------------------------------------------------------------- recommended lists
+
+
+def finite_scores(scores: np.ndarray) -> np.ndarray:
+    """Return `scores` as an (n, items) array.
+
+    Raises ValueError unless it has two dimensions and only finite numbers.
+    """
+    scores = np.asarray(scores)
+    if scores.ndim != 2:
+        raise ValueError(
+            f"scores must have shape (users, items), got {scores.shape}; "
+            "use scores[None] for one user"
+        )
+    finite = np.isfinite(scores)
+    if not finite.all():
+        row, item = np.argwhere(~finite)[0]
+        raise ValueError(
+            f"scores[{row}, {item}] is {scores[row, item]}: "
+            "every score must be a finite number"
+        )
+    return scores
+
+
+def top_k(
+    scores: np.ndarray, k: int, seen: Ids | None = None, seed: int = 0
+) -> np.ndarray:
+    """Return the k best items of each row, best first.
+
+    Ties are broken by one seeded random order of the items, so a row's list does not
+    depend on the other rows.
+
+    Args:
+        scores: (users, items), higher is better.
+        k: length of the lists.
+        seen: for each row, the item codes that it must not be recommended.
+        seed: start of the random order that breaks ties.
+
+    Returns:
+        Item codes, (users, k).
+
+    Raises:
+        ValueError: scores are not (users, items) finite numbers, or a row has fewer
+            than k items left.
+
+    Example:
+        >>> scores = np.array([[0.9, 0.1, 0.5], [0.2, 0.8, 0.4]])
+        >>> top_k(scores, 2).tolist()
+        [[0, 2], [1, 2]]
+        >>> top_k(scores, 1, seen=[[0], []]).tolist()
+        [[2], [1]]
+    """
+    scores = finite_scores(scores)
+    n_items = scores.shape[1]
+    columns = np.random.default_rng(seed).permutation(n_items)
+    shuffled = masked(scores, seen)[:, columns]
+    left = np.isfinite(shuffled).sum(axis=1)
+    if k < 1 or (left < k).any():
+        raise ValueError(
+            f"k={k} must lie between 1 and the fewest unseen items of a row, "
+            f"{left.min()}"
+        )
+    # (users, k): the k best in no order, so that only these few are sorted
+    best = np.argpartition(-shuffled, k - 1, axis=1)[:, :k]
+    best_scores = np.take_along_axis(shuffled, best, axis=1)
+    order = np.argsort(-best_scores, axis=1, kind="stable")
+    ranked = np.take_along_axis(best, order, axis=1)
+    return columns[ranked]
+
+
+def masked(scores: np.ndarray, seen: Ids | None) -> np.ndarray:
+    """Copy (n, items) scores as floats, minus infinity at the items each row has seen.
+
+    Raises ValueError when `seen` has not one entry per row.
+    """
+    scores = np.array(scores, dtype=np.result_type(scores, np.float32))
+    if seen is None:
+        return scores
+    for row, items in zip(scores, seen, strict=True):
+        codes = np.asarray(items, dtype=int)
+        row[codes] = -np.inf
+    return scores

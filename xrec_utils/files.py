@@ -1,4 +1,12 @@
-"""Writing files whole: what fails half-way leaves the old file as it was."""
+"""Writing files whole: what fails half-way leaves the old file as it was.
+
+Where things lie in the repository.
+
+DATA holds the shipped data sets, answers and weights; NOTEBOOKS the chapters.
+
+>>> DATA.relative_to(ROOT).as_posix()
+'data'
+"""
 
 from __future__ import annotations
 
@@ -69,3 +77,19 @@ def sha256(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "data"
+NOTEBOOKS = ROOT / "notebooks"
+
+
+class DataError(ValueError):
+    """Data that cannot be used as they are.
+
+    The message says which file, line or column, and what to do.
+
+    Example:
+        >>> str(DataError("ratings.csv, line 3: 7 stars; correct or delete the line"))
+        'ratings.csv, line 3: 7 stars; correct or delete the line'
+    """

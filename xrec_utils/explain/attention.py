@@ -12,26 +12,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
+from xrec_utils.contract import AttentionModel
 from xrec_utils.explain.gradients import unseen_as_zero
-from xrec_utils.games import Explanation, history_game, namer
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import history_game, namer
 from xrec_utils.keras_start import tf
-from xrec_utils.neural import HistoryRecommender
-from xrec_utils.target_attention import TargetAttention
-
-
-class AttentionModel(Protocol):
-    """A history model that shows its attention weights."""
-
-    def attention(self, history: np.ndarray) -> np.ndarray:
-        """Return the weights (layers, heads, L, L).
-
-        A row is the position that looks; position 0 is the start token.
-        """
-        ...
+from xrec_utils.models.sequence import HistoryRecommender
+from xrec_utils.models.target_attention import TargetAttention
 
 
 def attention_weights(model: AttentionModel, history: np.ndarray) -> np.ndarray:

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.spatial.distance import jensenshannon
 
 from xrec_utils.explain.attention import last_row
-from xrec_utils.games import history_game
-from xrec_utils.neural import HistoryRecommender
+from xrec_utils.games.game import history_game
+from xrec_utils.models.sequence import HistoryRecommender
 
 # of the stretch between two films; each leaves the mixture on the allowed side
 _HALVINGS = 16
@@ -59,7 +59,7 @@ class AttentionTrial:
     Example:
         An untrained model of five films: its own weights give its own score.
 
-        >>> from xrec_utils.target_attention import TargetAttention
+        >>> from xrec_utils.models.target_attention import TargetAttention
         >>> model = TargetAttention(np.eye(5, 2), width=4)
         >>> trial = AttentionTrial(model, np.array([0, 1, 2]), item=4)
         >>> trial.row.shape, trial.shares.shape

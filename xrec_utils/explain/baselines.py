@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.preprocessing import normalize
 
 from xrec_utils.contract import History, multi_hot
-from xrec_utils.games import Explanation, Game
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game
 
 
 def leave_one_out(game: Game) -> Explanation:

@@ -14,10 +14,9 @@ from time import perf_counter
 
 import numpy as np
 
-from xrec_utils.classic import ItemToItem
 from xrec_utils.contract import History, HistoryModel
 from xrec_utils.explain.influence import EaseInfluence, Retrained
-from xrec_utils.games import history_game
+from xrec_utils.games.game import history_game
 
 # the strongest competitors, which alone are scored when the next film to remove is
 # chosen
@@ -286,154 +285,6 @@ def beam(
     return question.answer(kept, f"beam of {width}")
 
 
-def minimal_linear(
-    model: ItemToItem, history: History, item: int, k: int = 10, nodes: int = 20_000
-) -> Counterfactual:
-    """A smallest set, with proof, for a model whose scores are sums of weights.
-
-    By branch and bound (Land and Doig 1960, doi:10.2307/1910129): see `Cover`.
-
-    Args:
-        model: item_knn, ease or hybrid. ContentBased is welcome too: dividing all
-            scores by the length of the history changes no rank.
-        history: (n,) item codes, oldest first.
-        item: the code of the film recommended, outside the history.
-        k: length of the list that it has to leave.
-        nodes: most nodes of the search tree.
-
-    Returns:
-        Counterfactual; when `nodes` do not suffice, of the best set met so far, with
-        minimal=False.
-
-    Raises:
-        ValueError: as `Question`, or when the model has no item-to-item weights.
-
-    Example:
-        Film 2 scores 3 + 1, film 3 scores 1 + 2: without the first film 3 leads.
-
-        >>> model = ItemToItem()
-        >>> model.name, model.n_items = "by hand", 4
-        >>> model.weights = np.array([[0, 0, 3, 1], [0, 0, 1, 2], [0] * 4, [0] * 4])
-        >>> reason = minimal_linear(model, np.array([0, 1]), item=2, k=1)
-        >>> reason.films, reason.minimal
-        ((0,), True)
-    """
-    if not isinstance(model, ItemToItem):
-        raise ValueError(
-            f"model {model.name} is no sum of item-to-item weights: use greedy or beam"
-        )
-    question = Question(model, history, item, k)
-    weights = model.weights[question.history].astype(np.float64)
-    gains = weights[:, [item]] - weights[:, question.competitors]
-    # greedy's set is where the search starts from
-    kept = question.search(1, len(history))
-    cover = Cover(gains, k, None if kept is None else ~kept)
-    proven = cover.solve(nodes)
-    smallest = None if cover.best is None else ~cover.best
-    return question.answer(smallest, "branch and bound", proven)
-
-
-class Cover:
-    """Branch and bound for the fewest films that let k competitors pass at once.
-
-    For one competitor alone the best set of m films are the m with the largest gains,
-    so the fewest it needs are known; at least k competitors must pass, so the k-th
-    smallest of these numbers is a bound (Land and Doig 1960, doi:10.2307/1910129).
-
-    Attributes:
-        best: (films,) bool, the films to remove in the best solution so far, or None.
-        size: how many these are.
-
-    Args:
-        gains: (films, competitors), what removing a film adds to a competitor's lead
-            over the item, W_i,item - W_ic. The leads with the whole history are minus
-            the column sums.
-        k: competitors that must pass.
-        best: a solution to start from, or None.
-
-    Example:
-        Each competitor lags by 1, and another film holds it back by 2: one film lets
-        one of them pass, two films let both pass.
-
-        >>> gains = np.array([[2.0, 0.0], [0.0, 2.0], [-1.0, -1.0]])
-        >>> cover = Cover(gains, k=2, best=None)
-        >>> cover.solve(nodes=100), cover.best.tolist()
-        (True, [True, True, False])
-    """
-
-    def __init__(self, gains: np.ndarray, k: int, best: np.ndarray | None) -> None:
-        self.gains = gains
-        self.k = k
-        self.best = best
-        all_free = np.ones(len(gains), dtype=bool)
-        needed = self._needed(all_free, -gains.sum(axis=0))
-        # who alone needs as many films as the solution at hand cannot improve it
-        n_hopeful = max(k, int((needed < self.size).sum()))
-        hopeful = np.argsort(needed, kind="stable")[:n_hopeful]
-        self.gains = gains[:, hopeful]
-
-    @property
-    def size(self) -> int:
-        """Films in the best solution so far; without one, more than there are."""
-        return len(self.gains) + 1 if self.best is None else int(self.best.sum())
-
-    def solve(self, nodes: int) -> bool:
-        """Search at most `nodes` nodes, depth first; True when `best` is proven.
-
-        If `best` is None: that there is no solution. At a node some films are removed,
-        some are kept for good, and the rest are free.
-        """
-        films = len(self.gains)
-        all_free = np.ones(films, dtype=bool)
-        none_removed = np.zeros(films, dtype=bool)
-        stack = [(all_free, none_removed)]
-        while stack and nodes:
-            free, removed = stack.pop()
-            nodes -= 1
-            lead = -self.gains[~removed].sum(axis=0)
-            # (competitors,): films gone before each one alone passes
-            total = removed.sum() + self._needed(free, lead)
-            bound = np.partition(total, self.k - 1)[self.k - 1]
-            if bound >= self.size:
-                continue
-            if bound == removed.sum():
-                # k competitors have passed already
-                self.best = removed
-                continue
-            chosen = self._most_helpful(free, lead, total < self.size)
-            still_free = free & ~chosen
-            stack.append((still_free, removed))
-            # on top of the stack: the film is removed first
-            stack.append((still_free, removed | chosen))
-        return not stack
-
-    def _needed(self, free: np.ndarray, lead: np.ndarray) -> np.ndarray:
-        """The fewest free films (competitors,) that make each competitor pass alone.
-
-        If none do, far too many.
-        """
-        falling = -np.sort(-self.gains[free].clip(0), axis=0)
-        # (films + 1, competitors): row m is the lead after the m best removals
-        after = np.vstack([lead, lead + np.cumsum(falling, axis=0)])
-        passed = after > 0
-        too_many = 2 * len(free) + 1
-        return np.where(passed[-1], passed.argmax(axis=0), too_many)
-
-    def _most_helpful(
-        self, free: np.ndarray, lead: np.ndarray, hopeful: np.ndarray
-    ) -> np.ndarray:
-        """The free film that helps most, as a mask (films,).
-
-        It makes up the largest share of what hopeful competitors still lack, summed
-        over them.
-        """
-        behind = hopeful & (lead <= 0)
-        lacking = np.maximum(-lead[behind], 1e-9)
-        shares = (self.gains[:, behind] / lacking).clip(0, 1).sum(axis=1)
-        best = np.where(free, shares, -1).argmax()
-        return np.arange(len(free)) == best
-
-
 def holds_after_retraining(
     found: Counterfactual,
     influence: EaseInfluence,
@@ -462,7 +313,7 @@ def holds_after_retraining(
     Example:
         Two films seen by all of the two users who also have film 2.
 
-        >>> from xrec_utils.classic import EASE
+        >>> from xrec_utils.models.classic import EASE
         >>> users = [np.array([0, 1, 2]), np.array([0, 1, 2]), np.array([0, 3])]
         >>> users.append(np.array([0, 1]))
         >>> model = EASE(regularisation=1.0).fit(users, 4)

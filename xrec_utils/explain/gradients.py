@@ -13,31 +13,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
-from xrec_utils.autoencoders import Autoencoder
-from xrec_utils.contract import History, multi_hot
-from xrec_utils.games import Explanation, Game, history_game
+from xrec_utils.contract import EmbeddingModel, History, multi_hot
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game, history_game
 from xrec_utils.keras_start import tf
+from xrec_utils.models.autoencoders import Autoencoder
 
 _BATCH = 64  # points whose gradients are taken at once
-
-
-class EmbeddingModel(Protocol):
-    """A history model that shows its embedding layer."""
-
-    def vectors(self, history: np.ndarray) -> np.ndarray:
-        """Return the embedded history, (L, d) float32."""
-        ...
-
-    def score_vectors(self, vectors: tf.Tensor, item: int) -> tf.Tensor:
-        """Return the scores (n,) of `item` for embedded histories (n, L, d).
-
-        TensorFlow can follow the gradient through them.
-        """
-        ...
 
 
 class Reading(NamedTuple):

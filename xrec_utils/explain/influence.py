@@ -20,9 +20,10 @@ from time import perf_counter
 import numpy as np
 from scipy import linalg
 
-from xrec_utils.classic import EASE
 from xrec_utils.contract import History, item_columns, multi_hot
-from xrec_utils.games import Explanation, history_game, namer
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import history_game, namer
+from xrec_utils.models.classic import EASE
 
 
 def inverse_gram(model: EASE, histories: Sequence[History]) -> np.ndarray:

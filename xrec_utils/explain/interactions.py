@@ -9,7 +9,7 @@ zero one stands in for the other (two films of a series).
 import numpy as np
 import pandas as pd
 
-from xrec_utils.games import Game
+from xrec_utils.games.game import Game
 
 EXACT = 12  # players up to which shapiq scores all groups: about a second
 MOST_PLAYERS = 50  # 1,225 pairs; the regression's memory grows with the fourth power

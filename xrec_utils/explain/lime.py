@@ -18,7 +18,8 @@ import numpy as np
 from lime.lime_base import LimeBase
 from lime.lime_tabular import LimeTabularExplainer
 
-from xrec_utils.games import Explanation, Game
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game
 
 Predict = Callable[[np.ndarray], np.ndarray]
 

@@ -15,16 +15,17 @@ from time import perf_counter
 
 import numpy as np
 
-from xrec_utils.autoencoders import Autoencoder
 from xrec_utils.contract import History, HistoryModel
-from xrec_utils.explain.auto import FEW, named, solve
-from xrec_utils.explain.quadrature import (
+from xrec_utils.explain.choose import FEW, named, solve
+from xrec_utils.explain.hidden_units import (
     OneHidden,
     fourier_shapley,
     one_hidden,
     with_errors,
 )
-from xrec_utils.games import Explanation, Game, Masks, history_game
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game, Masks, history_game
+from xrec_utils.models.autoencoders import Autoencoder
 
 
 def explain_many(
@@ -59,7 +60,7 @@ def explain_many(
     Example:
         A linear model: each film adds its weight.
 
-        >>> from xrec_utils.classic import ItemToItem
+        >>> from xrec_utils.models.classic import ItemToItem
         >>> model = ItemToItem()
         >>> model.name, model.n_items = "by hand", 4
         >>> model.weights = np.array([[0, 0, 0.5, 1], [0, 0, 2, 0], [0] * 4, [0] * 4])

@@ -9,7 +9,8 @@ from time import perf_counter
 
 import numpy as np
 
-from xrec_utils.games import Explanation, Game
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game
 
 MOST_PLAYERS = 20  # 2^20 groups: about a million scores
 MASK_BYTES = 4_000_000  # masks held at once by the sampler

@@ -1,0 +1,281 @@
+"""SHAP through the library: right values, quiet, and unable to break TensorFlow for the
+rest of the process.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from xrec_utils.explain import shap_library
+from xrec_utils.explain.shap_guard import ExplainerError, untouched_tensorflow
+from xrec_utils.explain.shap_library import global_importance, shap_values
+from xrec_utils.explain.shapley import brute_force
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.features import feature_game
+from xrec_utils.keras_start import keras
+
+layers = keras.layers
+RNG = np.random.default_rng(0)
+BACKGROUND = RNG.normal(size=(40, 5)).astype(np.float32)
+ROWS = RNG.normal(size=(3, 5)).astype(np.float32)
+NAMES = ["a", "b", "c", "d", "e"]
+HISTORIES = RNG.normal(size=(12, 4, 6)).astype(np.float32)
+
+
+def mlp(outputs=1, activation="sigmoid", hidden="relu"):
+    keras.utils.set_random_seed(2)
+    row = keras.Input((5,))
+    inner = layers.Dense(12, activation=hidden)(row)
+    return keras.Model(row, layers.Dense(outputs, activation=activation)(inner))
+
+
+def attention_model():
+    keras.utils.set_random_seed(3)
+    history = keras.Input((4, 6))
+    mixed = layers.MultiHeadAttention(2, 3, name="look")(history, history)
+    mixed = layers.LayerNormalization(name="norm")(history + mixed)
+    return keras.Model(history, layers.Dense(1)(layers.GlobalAveragePooling1D()(mixed)))
+
+
+def gru_model():
+    keras.utils.set_random_seed(4)
+    history = keras.Input((4, 6))
+    return keras.Model(history, layers.Dense(1)(layers.GRU(5, name="memory")(history)))
+
+
+def predict(rows):
+    return 1 / (1 + np.exp(-(rows[:, 0] + 2 * rows[:, 1] * rows[:, 2] - rows[:, 4])))
+
+
+def exact(function, row):
+    return brute_force(feature_game(function, row, BACKGROUND, NAMES)).values
+
+
+@pytest.mark.parametrize(
+    ("method", "tolerance"), [("kernel", 1e-6), ("permutation", 0.03)]
+)
+def test_function_against_brute_force(method, tolerance):
+    found = shap_values(
+        predict,
+        ROWS,
+        BACKGROUND,
+        method,
+        NAMES,
+        budget=60 if method == "permutation" else None,
+    )
+    for explanation, row in zip(found, ROWS, strict=True):
+        np.testing.assert_allclose(
+            explanation.values, exact(predict, row), atol=tolerance
+        )
+        assert explanation.score == pytest.approx(predict(row[None])[0], abs=1e-6)
+        assert explanation.base == pytest.approx(predict(BACKGROUND).mean(), abs=1e-6)
+        assert explanation.gap == pytest.approx(0, abs=1e-6)
+        assert explanation.players == tuple(NAMES) and method in explanation.method
+
+
+@pytest.mark.parametrize("method", ["deep", "gradient"])
+def test_linear_model_is_exact(method):
+    model = mlp(activation=None, hidden=None)
+    found = shap_values(
+        model, ROWS, BACKGROUND, method, budget=20_000 if method == "gradient" else None
+    )
+    first, last = (layer.kernel.numpy() for layer in model.layers[1:])
+    truth = (ROWS - BACKGROUND.mean(axis=0)) * (first @ last)[:, 0]
+    slack = (
+        4 * np.array([e.error for e in found]) + 1e-5 if method == "gradient" else 1e-5
+    )
+    assert (np.abs([e.values for e in found] - truth) <= slack).all()
+    assert found[0].players == ("x0", "x1", "x2", "x3", "x4")
+
+
+def test_deep_adds_up_and_gradient_nearly_so():
+    model = mlp()
+    for explanation in shap_values(model, ROWS, BACKGROUND, "deep"):
+        assert (
+            explanation.gap == pytest.approx(0, abs=1e-5) and explanation.error is None
+        )
+    for explanation in shap_values(model, ROWS, BACKGROUND, "gradient"):
+        assert abs(explanation.gap) < 4 * np.linalg.norm(explanation.error)
+
+
+def test_stated_errors_of_gradient_hold():
+    model = mlp()
+    runs = [
+        shap_values(model, ROWS[:1], BACKGROUND, "gradient", seed=seed, budget=200)[0]
+        for seed in range(20)
+    ]
+    spread = np.std([run.values for run in runs], axis=0, ddof=1)
+    stated = np.mean([run.error for run in runs], axis=0)
+    assert 0.6 < np.median(spread / stated) < 1.5
+
+
+@pytest.mark.parametrize("method", ["deep", "gradient", "permutation", "kernel"])
+def test_last_output_is_explained_and_the_other_mirrors_it(method):
+    model = mlp(outputs=2, activation="softmax")
+    yes = shap_values(model, ROWS[:1], BACKGROUND, method)[0]
+    no = shap_values(model, ROWS[:1], BACKGROUND, method, output=0)[0]
+    assert yes.score == pytest.approx(float(model(ROWS[:1])[0, 1]), abs=1e-6)
+    np.testing.assert_allclose(yes.values, -no.values, atol=1e-5)
+
+
+def test_integer_ids_work_with_permutation_and_are_named_otherwise():
+    ids = keras.Input((2,), dtype="int32", name="user_and_film")
+    model = keras.Model(
+        ids, layers.Dense(1)(layers.Flatten()(layers.Embedding(9, 3)(ids)))
+    )
+    pairs = RNG.integers(0, 9, (10, 2))
+    assert shap_values(model, pairs[:1], pairs, "permutation")[0].gap == pytest.approx(
+        0, abs=1e-5
+    )
+    for method in ("deep", "gradient"):
+        with pytest.raises(
+            ExplainerError,
+            match=r"user_and_film.*int32 ids.*Split the model.*permutation",
+        ):
+            shap_values(model, pairs[:1], pairs, method)
+
+
+def test_models_without_a_graph_and_with_two_inputs_are_named():
+    class Own(keras.Model):
+        def call(self, rows):
+            return rows[:, :1]
+
+    with pytest.raises(ExplainerError, match="not Own"):
+        shap_values(Own(), ROWS, BACKGROUND, "deep")
+    assert shap_values(Own(), ROWS, BACKGROUND, "kernel")[0].values[
+        1:
+    ] == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ExplainerError, match="not function"):
+        shap_values(predict, ROWS, BACKGROUND, "gradient")
+    one, two = keras.Input((5,)), keras.Input((5,))
+    with pytest.raises(ExplainerError, match="2 inputs"):
+        shap_values(
+            keras.Model([one, two], layers.Dense(1)(one + two)),
+            ROWS,
+            BACKGROUND,
+            "deep",
+        )
+
+
+def test_silu_is_reported_instead_of_wrong_values():
+    model = mlp(activation=None, hidden="silu")
+    with pytest.raises(ExplainerError, match="miss the model's output by up to"):
+        shap_values(model, ROWS * 4, BACKGROUND, "deep")
+
+
+def test_any_other_failure_names_itself(monkeypatch):
+    def broken(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(shap_library.shap, "DeepExplainer", broken)
+    with pytest.raises(ExplainerError, match="OSError: disk full"):
+        shap_values(mlp(), ROWS, BACKGROUND, "deep")
+
+
+def nested_model():
+    """The attention model inside another one, called there a second time."""
+    history = keras.Input((4, 6))
+    return keras.Model(history, layers.Dense(1)(attention_model()(history)))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (nested_model, r"operation Neg \(layer 'norm'\)"),
+        (attention_model, r"operation Neg \(layer 'norm'\)"),
+        (gru_model, r"operation TensorList\w+ \(layer 'memory'\)"),
+    ],
+)
+def test_failed_deep_leaves_gradients_and_training_alive(build, message):
+    model = build()
+    with pytest.raises(ExplainerError, match=message):
+        shap_values(model, HISTORIES[:2], HISTORIES, "deep")
+    found = shap_values(model, HISTORIES[:2], HISTORIES, "gradient", budget=100)
+    assert found[0].values.shape == (4,) and np.abs(found[0].values).max() > 0
+    for fresh in (attention_model(), gru_model()):
+        fresh.compile("adam", "mse")
+        losses = fresh.fit(HISTORIES, np.ones(12), epochs=3, verbose=0).history["loss"]
+        assert losses[-1] < losses[0]
+
+
+def test_the_guard_is_what_keeps_training_alive():
+    from tensorflow.python.eager import execute
+
+    before = execute.record_gradient
+    model = gru_model()
+    with pytest.raises(Exception, match="shap_TensorList"), untouched_tensorflow():
+        explainer = shap_library.shap.DeepExplainer(
+            (model.inputs, model.outputs[0]), HISTORIES
+        )
+        try:
+            explainer.shap_values(HISTORIES[:1])
+        finally:
+            assert execute.record_gradient is not before
+    assert execute.record_gradient is before
+
+
+def test_registry_is_put_back_entry_by_entry():
+    from tensorflow.python.framework import ops
+
+    registry = ops._gradient_registry._registry
+    before = {name: dict(entry) for name, entry in registry.items()}
+    with pytest.raises(KeyError), untouched_tensorflow():
+        registry["Relu"]["type"] = None
+        registry["shap_Relu"] = {"type": None, "location": None}
+        raise KeyError
+    assert registry is ops._gradient_registry._registry
+    assert dict(registry) == before
+
+
+def test_no_warning_and_no_output(capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for method in ("deep", "gradient", "permutation", "kernel"):
+            shap_values(mlp(), ROWS, BACKGROUND, method)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_other_warnings_pass():
+    with pytest.warns(UserWarning, match="5k background"):
+        shap_values(mlp(), ROWS[:1], np.tile(BACKGROUND, (126, 1)), "deep")
+
+
+@pytest.mark.parametrize("method", ["gradient", "permutation", "kernel"])
+def test_seed_decides_and_the_global_state_stays(method):
+    model = mlp() if method == "gradient" else predict
+    np.random.seed(11)
+    before = np.random.get_state()[1].copy()
+    one, same = (
+        shap_values(model, ROWS, BACKGROUND, method, seed=5, budget=20)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    np.testing.assert_array_equal([e.values for e in one], [e.values for e in same])
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(
+        ValueError,
+        match="'shapley' is unknown; choose one of deep, gradient, kernel, permutation",
+    ):
+        shap_values(predict, ROWS, BACKGROUND, "shapley")
+    with pytest.raises(ValueError, match=r"row\[None\]"):
+        shap_values(predict, ROWS[0], BACKGROUND, "kernel")
+    with pytest.raises(ValueError, match="2 names for 5 columns"):
+        shap_values(predict, ROWS, BACKGROUND, "kernel", ["a", "b"])
+    with pytest.raises(ValueError, match="background has 120 rows"):
+        shap_values(predict, ROWS, np.tile(BACKGROUND, (3, 1)), "kernel")
+
+
+def test_global_importance_is_the_sorted_mean():
+    def explanation(values, players=("a", "b")):
+        return Explanation(players, "P(like)", np.array(values), 0.0, 1.0, "by hand")
+
+    table = global_importance([explanation([1.0, -3.0]), explanation([-2.0, 1.0])])
+    assert table["player"].tolist() == ["b", "a"]
+    assert table["importance"].tolist() == [2.0, 1.5]
+    with pytest.raises(ValueError, match="different players"):
+        global_importance(
+            [explanation([1.0, 2.0]), explanation([1.0, 2.0], ("a", "c"))]
+        )

@@ -1,0 +1,56 @@
+"""Explanations of the trained models: honest errors, and reasons whose removal hurts
+more than chance.
+"""
+
+import numpy as np
+import pytest
+
+from xrec_tools.bench.calibrate import calibrate, recommendation_games
+from xrec_utils import zoo
+from xrec_utils.explain.gradients import integrated_gradients
+from xrec_utils.explain.shapley import brute_force, permutation_sampling
+from xrec_utils.games.game import history_game
+from xrec_utils.judge.deletion import falls_faster
+
+
+@pytest.fixture(scope="module")
+def histories():
+    return zoo.split().train_histories()
+
+
+def test_stated_errors_of_the_attention_model_are_honest(histories):
+    result = calibrate(recommendation_games(zoo.load("attention"), histories, pairs=20))
+    assert result.values == 240 and result.inside >= 0.93 and 0.8 <= result.rms_z <= 1.2
+
+
+@pytest.mark.parametrize("name", ["attention", "pooled_mlp"])
+def test_deletion_by_shapley_order_beats_random_order(histories, name):
+    games = recommendation_games(zoo.load(name), histories, pairs=60, seed=1)
+    faster = [
+        falls_faster(game, permutation_sampling(game, 40, n), seed=n)
+        for n, game in enumerate(games)
+    ]
+    assert np.mean(faster) >= 0.95
+
+
+def test_shapley_values_of_ease_are_its_weights(histories):
+    """A linear model is its own explanation: each film adds its weight, whoever else is
+    there.
+    """
+    ease, history, item = zoo.load("ease"), histories[0][-8:], 7
+    values = brute_force(history_game(ease, history, item)).values
+    assert np.allclose(values, ease.weights[history, item], atol=1e-6)
+
+
+def test_integrated_gradients_add_up_on_the_trained_models(histories):
+    case = zoo.running_case()
+    for name in ("attention", "pooled_mlp"):
+        found = integrated_gradients(zoo.load(name), case.history, case.item, steps=128)
+        assert abs(found.gap) < 0.05 * abs(found.score - found.base)
+
+
+def test_the_running_case_is_the_first_recommendation():
+    case = zoo.running_case()
+    scores = zoo.load("attention").score([case.history])[0]
+    scores[case.history] = -np.inf
+    assert scores.argmax() == case.item and len(case.stars) == len(case.history) == 27

@@ -1,0 +1,61 @@
+"""README's curl command works as printed, against the service started as `make serve`
+starts it, wherever these tests run: in the background too, where SIGINT is ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from xrec_utils.files import ROOT
+from xrec_utils.service.load import Started, started
+
+PART = re.compile(
+    r"<!-- curl: begin -->\n```bash\n(.*?)```\n<!-- curl: end -->", re.DOTALL
+)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Started]:
+    """The service in a process of its own; at the end it stops by itself, without an
+    error.
+    """
+    with started() as running:
+        yield running
+    assert running.process.returncode == 0
+
+
+@pytest.mark.needs("curl")
+def test_the_curl_command_answers(running: Started) -> None:
+    (command,) = PART.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert "localhost:8000" in command
+    line = ["sh", "-c", command.replace("localhost:8000", running.address)]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=60)
+    answer = json.loads(done.stdout)
+    assert [film["item"] for film in answer["history"]] == [2571, 1, 260]
+    assert [film["given"] for film in answer["corrections"]] == ["Toy Storry"]
+    assert len(answer["recommendations"]) == 3
+    for film in answer["recommendations"]:
+        because = film["because"]
+        whole = because["base"] + sum(reason["weight"] for reason in because["reasons"])
+        assert whole == pytest.approx(film["score"], abs=1e-5) and because["sentence"]
+
+
+def test_a_port_that_is_taken_is_said_plainly(
+    running: Started, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        pytest.raises(RuntimeError, match="did not start"),
+        started(running.address.split(":")[1]),
+    ):
+        pass
+    message = capfd.readouterr().err
+    assert (
+        "cannot start" in message
+        and "PORT=8001 make serve" in message
+        and "Traceback" not in message
+    )

@@ -1,0 +1,263 @@
+"""The benches of explanations on games small enough to know the answer, and the tables
+made from their rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xrec_tools.bench import explanations, leaderboard, questions, shapley
+from xrec_tools.bench import ways as bench_ways
+from xrec_tools.bench.store import Store
+from xrec_tools.bench.ways import Counted, Played, Way
+from xrec_utils import zoo
+from xrec_utils.explain.shapley import brute_force
+from xrec_utils.games.game import history_game
+from xrec_utils.judge.comparisons import relative_error
+
+
+@pytest.fixture(scope="module")
+def dae_game() -> Played:
+    """The shipped dae on ten films of the running case; truth by brute force."""
+    case, model = zoo.running_case(), zoo.load("dae")
+    return bench_ways._played("dae", model, case.history[:10])
+
+
+def test_the_numpy_function_is_the_model(dae_game: Played) -> None:
+    game = history_game(dae_game.model, dae_game.history, dae_game.item)
+    masks = np.random.default_rng(0).random((50, 10)) < 0.5
+    np.testing.assert_allclose(dae_game.value(masks), game(masks), atol=1e-5)
+    np.testing.assert_allclose(
+        dae_game.truth, brute_force(dae_game.game).values, atol=1e-5
+    )
+
+
+# the support table tries DeepExplainer in a process of its own
+HERE = [way for way in bench_ways.WAYS if way.method != "DeepExplainer"]
+
+
+@pytest.mark.parametrize("way", HERE, ids=lambda way: f"{way.library} {way.method}")
+def test_every_way_explains_the_game(way: Way, dae_game: Played) -> None:
+    budget = max(way.budgets, key=lambda b: b if isinstance(b, int) else 0)
+    budget = min(budget, 3000) if isinstance(budget, int) else budget
+    values = way.run(dae_game, budget)
+    assert values.shape == (10,)
+    limit = 0.3 if way.method in ("LIME weights", "UnbiasedKernelSHAP") else 0.15
+    assert relative_error(values, dae_game.truth) < limit
+
+
+def test_calls_are_counted_and_short_runs_repeated(dae_game: Played) -> None:
+    value = Counted(lambda masks: masks.sum(axis=1).astype(float))
+    runs = []
+    result, seconds, calls = shapley.timed(
+        lambda: runs.append(value(np.eye(3))) or np.zeros(3), value
+    )
+    assert calls == 3 and len(runs) == 9 and seconds >= 0
+    np.testing.assert_array_equal(result, np.zeros(3))
+
+
+def test_a_curve_has_a_row_for_each_budget(dae_game: Played) -> None:
+    ways = [way for way in bench_ways.WAYS if way.method == "quadrature"]
+    table = shapley.curve([dae_game], ways)
+    assert table["budget"].tolist() == list(ways[0].budgets)
+    assert table["error"].iloc[-1] < 1e-6 and table["truth_error"].eq(0).all()
+
+
+def test_beyond_brute_force_the_truth_states_its_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bench_ways, "TRUTH_ORDERS", 200)
+    case = zoo.running_case()
+    sampled = bench_ways._played("attention", zoo.load("attention"), case.history[:22])
+    series = bench_ways._played("dae", zoo.load("dae"), case.history[:22])
+    assert 0.001 < sampled.truth_error < 0.2 and series.truth_error < 1e-6
+
+
+def test_all_pairs_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = zoo.split()
+    cases = split.cases("test")
+    small = type(
+        "Few",
+        (),
+        {
+            "cases": lambda self, part: type(cases)(
+                cases.users[:4],
+                cases.histories[:4],
+                cases.targets[:4],
+            )
+        },
+    )()
+    monkeypatch.setattr(bench_ways, "dae_of_ml100k", lambda: (zoo.load("dae"), small))
+    row = shapley.all_pairs(pairs=2).iloc[0]
+    assert row["values"] == sum(len(h) + 1 for h in cases.histories[:4]) * split.n_items
+    assert (
+        row["mean_gap"] < 1e-3 and row["worst_gap"] < 0.02 and row["worst_error"] < 1e-3
+    )
+
+
+def test_support_of_a_model_without_a_network() -> None:
+    row = shapley._supported("ease")
+    assert (
+        row["shap Deep"] == "no network"
+        and row["gap"] < 1e-5
+        and "closed form" in row["method"]
+    )
+
+
+def test_shap_is_tried_in_its_own_process() -> None:
+    assert "ran, completeness gap" in shapley._apart("feature_mlp", "Gradient")
+    assert "rror" in shapley._apart("gru", "Gradient")
+
+
+@pytest.mark.parametrize(
+    "name", ["feature_mlp", "two_branch", "embedding_mlp", "vae", "attention"]
+)
+def test_inputs_fit_their_network(name: str) -> None:
+    network = zoo.network(zoo.load(name))
+    assert np.isfinite(np.asarray(network(shapley.inputs_of(name)))).all()
+
+
+def test_an_attempt_prints_what_shap_misses(capsys: pytest.CaptureFixture) -> None:
+    shapley.main(["try", "feature_mlp", "Gradient"])
+    assert "ran, completeness gap" in capsys.readouterr().out
+
+
+def test_feature_models_are_explained_by_the_same_call() -> None:
+    (game,) = shapley.asked_of("two_branch")
+    assert game.n_players == 42 and 0 < game.full() < 1
+
+
+def test_parts_are_stored_and_not_made_twice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
+    made = []
+    parts = {
+        "pairs": (
+            "shapley_pairs.csv",
+            lambda: made.append(1) or pd.DataFrame([{"users": 2, "seconds": 0.5}]),
+        )
+    }
+    monkeypatch.setattr(shapley, "PARTS", parts)
+    monkeypatch.setattr(bench_ways, "SIZES", {})
+    shapley.main([], Store(tmp_path))
+    shapley.main([], Store(tmp_path))
+    assert made == [1]
+    assert "| users | 2 |" in (tmp_path / "EXPLANATIONS.md").read_text()
+
+
+# -- tables
+# -------------------------------------------------------------------------------------------------------
+
+
+def curves() -> pd.DataFrame:
+    rows = [
+        ("ours", "rule", 0, 0.01, 0.001),
+        ("shap", "sampler", 100, 1.0, 0.1),
+        ("lime", "other", 100, 1.0, 0.5),
+        ("shap", "sampler", 10_000, 100.0, 0.01),
+        ("lime", "other", 10_000, 9.0, 0.49),
+    ]
+    table = pd.DataFrame(
+        rows, columns=["library", "method", "calls", "seconds", "error"]
+    )
+    return table.assign(model="m", players=5)
+
+
+def test_seconds_at_equal_error_by_hand() -> None:
+    table = explanations.equal_error(curves(), targets=(0.05, 0.001)).set_index(
+        ["method", "target"]
+    )
+    assert table.loc[("rule", 0.001), "times_slower"] == 1
+    assert (
+        table.loc[("sampler", 0.05), "seconds"] == 100
+        and table.loc[("sampler", 0.05), "how"] == "measured"
+    )
+    assert table.loc[("sampler", 0.001), "seconds"] == pytest.approx(
+        100 * 100
+    )  # ten times the error: 100 x the work
+    assert table.loc[("sampler", 0.001), "how"] == "extrapolated"
+    assert table.loc[("other", 0.05), "how"] == "never" and np.isnan(
+        table.loc[("other", 0.05), "seconds"]
+    )
+
+
+def rows_of_board() -> pd.DataFrame:
+    random, rows = np.random.default_rng(0), []
+    for number, measure, one, other, models, sign in questions.QUESTIONS:
+        for model in models:
+            for user in range(30):
+                noise = random.normal(0, 0.1)
+                lead = 0 if number == 17 else -sign if number == 18 else sign
+                rows += [
+                    (model, one, measure, user, lead + noise),
+                    (model, other, measure, user, noise / 2),
+                ]
+    table = pd.DataFrame(
+        rows, columns=["model", "explainer", "measure", "user", "value"]
+    )
+    return table.drop_duplicates(["model", "explainer", "measure", "user"])
+
+
+def test_questions_get_their_verdicts() -> None:
+    verdict = questions.tests(rows_of_board()).set_index("question")["verdict"]
+    assert (
+        verdict[22] == "holds"
+        and verdict[18] == "the reverse holds"
+        and verdict[19] == "holds"
+    )
+    assert set(verdict) <= {"holds", "the reverse holds", "not shown"}
+
+
+def test_the_board_is_a_mean_with_its_interval() -> None:
+    rows = pd.DataFrame(
+        {
+            "model": "m",
+            "explainer": "e",
+            "measure": "x",
+            "user": range(50),
+            "value": np.arange(50.0),
+        }
+    )
+    row = leaderboard.board(rows).iloc[0]
+    assert (
+        row["mean"] == 24.5
+        and 19 < row["low"] < 22
+        and 27 < row["high"] < 30
+        and row["users"] == 50
+    )
+
+
+def test_one_user_of_the_leaderboard(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setattr(leaderboard, "USERS", 2)
+    monkeypatch.setattr(leaderboard, "FEW", 1)
+    leaderboard.main(["din"], Store(tmp_path))
+    board = pd.read_csv(tmp_path / "leaderboard.csv").set_index(
+        ["explainer", "measure"]
+    )["mean"]
+    assert board["Shapley (ours)", "Shapley error"] < 1e-6
+    assert board["Shapley (ours)", "stability"] == 1
+    assert board["most popular", "randomised weights"] == 1
+    assert board["gradient-weighted attention", "completeness gap"] >= 0
+    stored = (tmp_path / questions.ROWS).read_bytes()
+    leaderboard.main(
+        ["din"], Store(tmp_path)
+    )  # nothing is missing: nothing is made again
+    assert (tmp_path / questions.ROWS).read_bytes() == stored
+
+
+def test_the_shop_itself_is_explained_without_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leaderboard, "CASES", 5)
+    rows = leaderboard.shop_rows("itself").set_index(["explainer", "measure"])["value"]
+    assert (rows["Shapley (ours)", "planted found"] == 1).all()
+    assert (rows["leave-one-out", "planted found, redundant pair"] == 0).all()
+
+
+def test_an_unknown_part_is_named(tmp_path) -> None:
+    with pytest.raises(
+        SystemExit, match="unknown part magic; choose from pairs, support"
+    ):
+        shapley.main(["magic"], Store(tmp_path))

@@ -1,0 +1,154 @@
+"""The explainers of the leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import shap
+
+from xrec_utils.explain.attention import attention_explanation, gradient_weighted
+from xrec_utils.explain.baselines import (
+    leave_one_out,
+    most_popular,
+    most_recent,
+    most_similar,
+    random_order,
+)
+from xrec_utils.explain.choose import explain
+from xrec_utils.explain.gradients import (
+    expected_gradients,
+    gradient_times_input,
+    integrated_gradients,
+)
+from xrec_utils.explain.lime import lime_history
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game, history_game
+
+
+@dataclass(eq=False)
+class Asked:
+    """One recommendation to explain: model, history (n,) and item.
+
+    counts, columns and background are what the baselines know of all users.
+    """
+
+    model: Any
+    history: np.ndarray
+    item: int
+    counts: np.ndarray
+    columns: np.ndarray
+    background: list[np.ndarray]
+    own_game: Game | None = None
+
+    @cached_property
+    def game(self) -> Game:
+        """The history game, or the shop's own."""
+        if self.own_game:
+            return self.own_game
+        return history_game(self.model, self.history, self.item, batch=2048)
+
+    @property
+    def samples(self) -> int:
+        """Scores that a sampling explainer may ask for."""
+        return 2 * len(self.history) + 2048
+
+    def with_history(self, history: np.ndarray) -> Asked:
+        """The same question from another history."""
+        return replace(self, history=history)
+
+
+Explainer = Callable[[Asked, int], Explanation]  # (question, seed) -> explanation
+
+
+def _shapley(asked: Asked, seed: int) -> Explanation:
+    # orders come in pairs, each beside its reverse
+    orders = max(4, asked.samples // len(asked.history) // 2 * 2)
+    if asked.own_game:
+        return explain(asked.game, permutations=orders, seed=seed)
+    return explain(
+        asked.model, asked.history, asked.item, permutations=orders, seed=seed
+    )
+
+
+def _kernel(asked: Asked, seed: int) -> Explanation:
+    game = asked.game
+    n = len(asked.history)
+    # shap draws from NumPy's global generator
+    np.random.seed(seed)
+    nothing = np.zeros((1, n))
+    explainer = shap.KernelExplainer(lambda x: game(x > 0.5), nothing)
+    values = explainer.shap_values(np.ones((1, n)), silent=True)
+    return _of_game(game, np.ravel(values), "shap.KernelExplainer")
+
+
+def _permutation(asked: Asked, seed: int) -> Explanation:
+    game = asked.game
+    n = len(asked.history)
+    masker = shap.maskers.Independent(np.zeros((1, n)))
+    explainer = shap.PermutationExplainer(lambda x: game(x > 0.5), masker, seed=seed)
+    # shap asks for 2n + 1 scores per random order: fill the budget with whole ones
+    per_order = 2 * n + 1
+    orders = max(1, asked.samples // per_order)
+    said = explainer(np.ones((1, n)), max_evals=orders * per_order, silent=True)
+    return _of_game(game, said.values[0], "shap.PermutationExplainer")
+
+
+def _of_game(game: Game, values: np.ndarray, method: str) -> Explanation:
+    """What a method said of a game, with the scores of nothing and of everything."""
+    return Explanation(
+        game.players, game.target, values, game.empty(), game.full(), method
+    )
+
+
+def _of_model(method: Callable[..., Explanation]) -> Explainer:
+    """A method that looks into the model and draws nothing, as an explainer."""
+    return lambda a, seed: method(a.model, a.history, a.item)
+
+
+def _expected_gradients(asked: Asked, seed: int) -> Explanation:
+    return expected_gradients(
+        asked.model, asked.history, asked.item, asked.background, seed=seed
+    )
+
+
+EXPLAINERS: dict[str, Explainer] = {
+    "Shapley (ours)": _shapley,
+    "shap.PermutationExplainer": _permutation,
+    "shap.KernelExplainer": _kernel,
+    "LIME": lambda a, seed: lime_history(a.game, a.samples, seed),
+    "leave-one-out": lambda a, seed: leave_one_out(a.game),
+    "integrated gradients": _of_model(integrated_gradients),
+    "expected gradients": _expected_gradients,
+    "gradient x input": _of_model(gradient_times_input),
+    "attention": _of_model(attention_explanation),
+    "gradient-weighted attention": _of_model(gradient_weighted),
+    "most similar": lambda a, seed: most_similar(a.game, a.history, a.item, a.columns),
+    "most popular": lambda a, seed: most_popular(a.game, a.history, a.counts),
+    "most recent": lambda a, seed: most_recent(a.game),
+    "random": lambda a, seed: random_order(a.game, seed),
+}
+SEEDED = {
+    "Shapley (ours)",
+    "shap.PermutationExplainer",
+    "shap.KernelExplainer",
+    "LIME",
+    "expected gradients",
+}
+ORDERS_ONLY = {"attention", "most similar", "most popular", "most recent", "random"}
+BLACK_BOX = tuple(
+    name for name in EXPLAINERS if "gradient" not in name and "attention" not in name
+)
+NUMBERS = ("ease",)  # models without numbers to follow a gradient through
+
+
+def can(name: str, model: Any) -> bool:
+    """Does an explainer apply to a model: gradients need a network, attention needs
+    weights.
+    """
+    if "attention" in name:
+        return model.name in ("attention", "gru_attention", "din")
+    return "gradient" not in name or model.name not in NUMBERS

@@ -1,0 +1,290 @@
+"""Ask the language model everything the course asks it, once.
+
+    python -m xrec_tools.bench.language [part ...]
+
+Parts: ranking, deletions, games, lines, closely, texts, encoder, agreement, table. Each
+writes into data/language, most only what is not there yet; `table` sums all up in
+data/bench/language.csv. All but `table` need `make llm`.
+
+What was expected of it was written down before the first test user was asked:
+`HYPOTHESES` in xrec_utils/language/experiment.py.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xrec_tools.bench import llama
+from xrec_utils.files import replace_bytes, replace_text, sha256
+from xrec_utils.language import experiment as lang
+from xrec_utils.language import prompt_game, reasons, results
+from xrec_utils.language.prompts import chat, fingerprint, message
+from xrec_utils.language.weights import model_file
+
+PACKAGES = ("keras", "gguf", "tokenizers", "numpy")
+
+
+def stored(name: str) -> dict[str, Any]:
+    """A json file of data/language as it is now, empty if it is not there yet."""
+    path = lang.FOLDER / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def note(key: str, name: str, value: object) -> None:
+    """Put one fact into data/language/record.json."""
+    known = stored("record.json")
+    known.setdefault(key, {})[name] = value
+    weights = model_file("smollm2")
+    known["weights"] = {"file": weights.name, "sha256": sha256(weights)}
+    known["versions"] = {package: version(package) for package in PACKAGES}
+    text = json.dumps(known, indent=1, sort_keys=True)
+    replace_text(lang.FOLDER / "record.json", text + "\n")
+
+
+def keep(name: str, table: pd.DataFrame) -> None:
+    """Write a table into data/language, packed."""
+    content = table.to_csv(index=False, float_format="%.4f").encode()
+    packed = io.BytesIO()
+    # without a time stamp, so that equal tables are equal files
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as file:
+        file.write(content)
+    replace_bytes(lang.FOLDER / name, packed.getvalue())
+
+
+def kept(name: str) -> pd.DataFrame:
+    """A table of data/language, empty if it is not there yet."""
+    path = lang.FOLDER / name
+    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+
+def ranking() -> None:
+    """Every question to every user of the panel."""
+    for name, question in lang.QUESTIONS.items():
+        table = kept("ranking.csv.gz")
+        prompts = fingerprint(lang.words(question))
+        if len(table) and _noted("prompts", name) == prompts:
+            continue
+        # (users, candidates)
+        scores = pd.DataFrame(lang.ask(question, lang.model())).add_prefix("c")
+        ndcg = lang.ndcg(scores.to_numpy()).mean()
+        scores.insert(0, "user", lang.panel().users[: question.users])
+        scores.insert(0, "question", name)
+        # an empty table has no columns to choose from
+        if len(table):
+            table = table[table["question"] != name]
+        keep("ranking.csv.gz", pd.concat([table, scores]))
+        note("prompts", name, prompts)
+        print(f"{name}: NDCG@10 {ndcg:.3f}", flush=True)
+
+
+def _noted(key: str, name: str) -> object:
+    """A fact of data/language/record.json, None if it is not there yet."""
+    return stored("record.json").get(key, {}).get(name)
+
+
+def explained(
+    name: str, part: Callable[[int], list[dict[str, object]]], cases: int
+) -> None:
+    """Make a table of rows for each of so many cases.
+
+    A table that stands for the same cases already is left alone.
+    """
+    if _noted("cases", name) == reasons.cases_fingerprint():
+        return
+    rows = []
+    for n in range(cases):
+        rows += part(n)
+        print(f"{name}: case {n}", flush=True)
+    keep(name, pd.DataFrame(rows))
+    note("cases", name, reasons.cases_fingerprint())
+
+
+def deletions(n: int) -> list[dict[str, object]]:
+    """The candidates' scores with every line and without each one."""
+    history = reasons.case(n).history
+    films = lang.names(lang.panel().candidates[n])
+    # the full history first: its rows are marked as without line -1
+    histories = [history]
+    for line in range(len(history)):
+        histories.append(history[:line] + history[line + 1 :])
+    prompts = [chat(message(lines)) for lines in histories]
+    found = lang.model().likelihood(prompts, [films] * len(prompts))
+    rows = []
+    for place, scores in enumerate(found):
+        row = {"case": n, "without": place - 1}
+        for candidate, score in enumerate(scores):
+            row[f"c{candidate}"] = score
+        rows.append(row)
+    return rows
+
+
+def games(n: int) -> list[dict[str, object]]:
+    """The preference for every group of lines."""
+    scores = reasons.case(n).game()(reasons.groups())
+    return [
+        {"case": n, "group": group, "score": score}
+        for group, score in enumerate(scores)
+    ]
+
+
+def lines(n: int) -> list[dict[str, object]]:
+    """What three explainers say of each line.
+
+    They are LIME over words, integrated gradients, attention.
+    """
+    case = reasons.case(n)
+    rows = []
+    for explainer in (
+        prompt_game.lime_words,
+        prompt_game.line_gradients,
+        prompt_game.line_attention,
+    ):
+        said, _ = explainer(case)
+        for line, value in enumerate(said.values):
+            row = {
+                "case": n,
+                "method": said.method,
+                "line": line,
+                "value": value,
+                "base": said.base,
+                "score": said.score,
+                "seconds": said.seconds,
+            }
+            rows.append(row)
+    return rows
+
+
+def closely(n: int) -> list[dict[str, object]]:
+    """One case in full, in rows of several kinds.
+
+    LIME's weights under two seeds, gradients by token and in finer steps, attention by
+    block.
+    """
+    case = reasons.case(n)
+    _, weights = prompt_game.lime_words(case)
+    _, credit = prompt_game.line_gradients(case)
+    _, attention = prompt_game.line_attention(case)
+    _, other_weights = prompt_game.lime_words(case, seed=1)
+    reading = prompt_game.Reading.of(case)
+    tokens = [case.model.tokenizer.decode([token]) for token in reading.tree.tokens]
+    rows = _word_rows("word", weights)
+    rows += _word_rows("word, other seed", other_weights)
+    spoken = zip(reading.lines, tokens, credit, strict=True)
+    for place, (line, text, value) in enumerate(spoken):
+        row = {"what": "token", "place": place, "line": line, "text": text}
+        rows.append({**row, "value": value})
+    for block, row in enumerate(attention):
+        for line, value in enumerate(reading.by_line(row, len(case.history))):
+            place = {"what": "attention", "place": block, "line": line}
+            rows.append({**place, "value": value})
+    finer, _ = prompt_game.line_gradients(case, 64)
+    for line, value in enumerate(finer.values):
+        rows.append({"what": "line, 64 steps", "line": line, "value": value})
+    return rows
+
+
+def _word_rows(what: str, weights: list[tuple[str, float]]) -> list[dict[str, object]]:
+    return [
+        {"what": what, "place": place, "text": word, "value": weight}
+        for place, (word, weight) in enumerate(weights)
+    ]
+
+
+def texts() -> None:
+    """Let llama.cpp write: lists and choices for thirty users, reasons for sixty."""
+    from xrec_utils.language.writer import LocalLM
+
+    model = None
+    known = stored("texts.json")
+    half = lang.CITED // 2
+    for kind, users in (("why", lang.CITED), ("list", half), ("choice", half)):
+        asked = [reasons.conversation(kind, n) for n in range(users)]
+        prompts = fingerprint([json.dumps(each) for each in asked])
+        if known.get(kind, {}).get("prompts") == prompts:
+            continue
+        # loaded only where something is missing
+        model = model or LocalLM()
+        replies = [model.generate(each, max_tokens=160) for each in asked]
+        known[kind] = {
+            "prompts": prompts,
+            "model": model.name,
+            "xllamacpp": version("xllamacpp"),
+            "replies": replies,
+        }
+        text = json.dumps(known, indent=1, ensure_ascii=False)
+        replace_text(lang.FOLDER / "texts.json", text + "\n")
+        print(f"{kind}: {users} texts", flush=True)
+
+
+def encoder() -> None:
+    """How alike MiniLM finds each candidate's title and those of the last films."""
+    from xrec_utils.language.encoder import SentenceEncoder
+
+    model = SentenceEncoder()
+    compared = lang.titles_compared()
+    scores = []
+    for titles in compared:
+        # rounded as float64: a float32 would be stored with all its digits
+        likeness = model.score(*titles).astype(float)
+        scores.append(likeness.round(4).tolist())
+    content = {
+        "texts": fingerprint([repr(titles) for titles in compared]),
+        "model": model.name,
+        "onnxruntime": version("onnxruntime"),
+        "scores": scores,
+    }
+    replace_text(lang.FOLDER / "encoder.json", json.dumps(content) + "\n")
+
+
+def agreement() -> None:
+    """How far the Keras model lies from NumPy and llama.cpp, into record.json.
+
+    From NumPy in logits, from llama.cpp in nats of log-probability.
+    """
+    weights = model_file("smollm2").name
+    if _noted("agreement", weights):
+        return
+    gaps, same = llama.to_llama_cpp(lang.model())
+    found = {
+        "NumPy, largest logit difference": llama.to_numpy(lang.model()).max(),
+        "llama.cpp, median difference": np.median(gaps),
+        "llama.cpp, 99th percentile": np.quantile(gaps, 0.99),
+        "llama.cpp, same top token": same.mean(),
+        "llama.cpp, tokens asked about": len(same),
+    }
+    rounded = {name: round(float(value), 6) for name, value in found.items()}
+    note("agreement", weights, rounded)
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "ranking": ranking,
+    "deletions": lambda: explained("deletions.csv.gz", deletions, lang.CITED),
+    "games": lambda: explained("games.csv.gz", games, lang.EXPLAINED),
+    "lines": lambda: explained("lines.csv.gz", lines, lang.EXPLAINED),
+    "closely": lambda: explained("closely.csv.gz", closely, 1),
+    "texts": texts,
+    "encoder": encoder,
+    "agreement": agreement,
+    "table": results.write,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the parts named, or all of them."""
+    asked = sys.argv[1:] if arguments is None else arguments
+    lang.FOLDER.mkdir(exist_ok=True)
+    for part in asked or PARTS:
+        PARTS[part]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The tables that stand in README, made from the stored results."""
+
+from __future__ import annotations
+
+import csv
+
+from xrec_utils.files import DATA
+
+
+def results() -> str:
+    """README's table of the benchmark, as markdown: NDCG@10 of each model."""
+    wanted = ("movielens-small", "leave-last-out", "ease")
+    lead = {}
+    for row in _ndcg("paired"):
+        if (row["dataset"], row["protocol"], row["minus"]) == wanted:
+            lead[row["model"]] = row
+    lines = [
+        "| Model | NDCG@10 [95% interval] | Minus EASE, paired by user | Fit, "
+        "seconds |",
+        "|---|---|---|---:|",
+    ]
+    for row in _ranked("movielens-small", "leave-last-out"):
+        name = row["model"]
+        # EASE is not ahead of itself
+        ahead = _interval(lead[name]) if name in lead else ""
+        lines.append(f"| {name} | {_interval(row)} | {ahead} | {_seconds(row)} |")
+    return "\n".join(lines)
+
+
+def comparison() -> str:
+    """README's table of ML-100K under the recommenders team's protocol, best first.
+
+    It holds ours and theirs.
+    """
+    rows = []
+    for row in _ranked("ml-100k", "recommenders"):
+        cells = f"{row['model']} | {_interval(row)} | {_seconds(row)}"
+        rows.append((float(row["mean"]), cells))
+    for row in _rows("published"):
+        if row["protocol"] == "recommenders":
+            ndcg = float(row["ndcg@10"])
+            rows.append((ndcg, f"{row['model']} (published) | {ndcg:.3f} | "))
+    lines = ["| Model | NDCG@10 [95% interval] | Fit, seconds |", "|---|---|---:|"]
+    for _, cells in sorted(rows, reverse=True):
+        lines.append(f"| {cells} |")
+    return "\n".join(lines)
+
+
+# columns of README's leaderboard
+MARKS = ("deletion", "films until gone", "Shapley error", "stability")
+
+
+def explainers() -> str:
+    """README's leaderboard: mean over the models of the zoo, best first.
+
+    The last column is the share of the shop's own reasons that was found.
+    """
+    lines = [
+        "| Explainer | Deletion, share of possible "
+        "| Films until gone, share of history | Error against Shapley "
+        "| Top ten kept under another seed "
+        "| Shop's true reasons found |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    board = []
+    for name, marks in _marks_by_explainer().items():
+        # some explainers were only tried in the shop
+        if "deletion" in marks:
+            wanted = (*MARKS, "shop: itself planted found")
+            board.append((name, [_mean(marks.get(measure)) for measure in wanted]))
+    for name, means in sorted(board, key=lambda line: -line[1][0]):
+        cells = ["–" if mean is None else f"{mean:.2f}" for mean in means]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _marks_by_explainer() -> dict[str, dict[str, list[float]]]:
+    """Explainer -> measure -> its mean on each model; the shop's measures are apart."""
+    marks: dict[str, dict[str, list[float]]] = {}
+    for row in _rows("leaderboard"):
+        measure = row["measure"]
+        if row["model"].startswith("shop"):
+            measure = f"{row['model']} {measure}"
+        of_explainer = marks.setdefault(row["explainer"], {})
+        of_explainer.setdefault(measure, []).append(float(row["mean"]))
+    return marks
+
+
+def _mean(values: list[float] | None) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def speed() -> str:
+    """README's table of cost at 100 films on dae: each method's best setting."""
+    lines = [
+        "| Library, method | Scores asked | Seconds | Error |",
+        "|---|--:|--:|--:|",
+    ]
+    rows = []
+    for row in _rows("shapley"):
+        # the Fourier series is the truth of the others
+        if row["method"] == "Fourier series":
+            continue
+        if (row["model"], row["players"]) == ("dae", "100"):
+            rows.append(row)
+    rows.sort(key=lambda row: float(row["error"]))
+    shown = set()
+    for row in rows:
+        name = f"{row['library']}, {row['method']}"
+        # rows come best first: a method's later ones are worse
+        if name in shown:
+            continue
+        shown.add(name)
+        asked = f"{int(row['calls']):,}" if int(row["calls"]) else "–"
+        seconds = float(row["seconds"])
+        error = float(row["error"])
+        lines.append(f"| {name} | {asked} | {seconds:.3g} | {error:.1e} |")
+    return "\n".join(lines)
+
+
+def language() -> str:
+    """README's table of the language model: who ranks twenty films best, best first."""
+    rows = [row for row in _rows("language") if row["figure"] == "NDCG@10"]
+    lines = ["| Ranks 20 films for 200 people | NDCG@10 [95% interval] |", "|---|---|"]
+    for row in sorted(rows, key=lambda row: -float(row["value"])):
+        interval = _interval({**row, "mean": row["value"]})
+        lines.append(f"| {row['of']} | {interval} |")
+    return "\n".join(lines)
+
+
+def service() -> str:
+    """README's table of the service: milliseconds of an answer of ten films.
+
+    The answer holds all their reasons.
+    """
+    found = {}
+    for row in _rows("service"):
+        found[row["model"], row["measure"]] = float(row["value"])
+    lines = [
+        "| Clients, model | Median, ms | 99th percentile, ms | Answers a "
+        "second | Errors |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for model, who in (
+        ("ease", "one client"),
+        ("dae", "one client"),
+        ("ease and dae", "50 clients"),
+    ):
+        median = found[model, f"{who}: median ms"]
+        late = found[model, f"{who}: 99th percentile ms"]
+        errors = found[model, f"{who}: errors"]
+        # one client waits for each answer before it asks again
+        rate = found.get((model, f"{who}: answers per second"), 1e3 / median)
+        cells = f"{median:,.0f} | {late:,.0f} | {rate:.0f} | {errors:.0f}"
+        lines.append(f"| {who}, {model} | {cells} |")
+    return "\n".join(lines)
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    """The rows of a file of data/bench."""
+    with (DATA / "bench" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _ndcg(name: str) -> list[dict[str, str]]:
+    return [row for row in _rows(name) if row["metric"] == "ndcg@10"]
+
+
+def _ranked(dataset: str, protocol: str) -> list[dict[str, str]]:
+    """The measured models of a data set and protocol, best first."""
+    rows = [row for row in _ndcg("quality") if row["dataset"] == dataset]
+    rows = [row for row in rows if row["protocol"] == protocol]
+    return sorted(rows, key=lambda row: -float(row["mean"]))
+
+
+def _interval(row: dict[str, str]) -> str:
+    mean = float(row["mean"])
+    low = float(row["low"])
+    high = float(row["high"])
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _seconds(row: dict[str, str]) -> str:
+    if not row["fit_seconds"]:
+        return "not measured"
+    return f"{float(row['fit_seconds']):.1f}"

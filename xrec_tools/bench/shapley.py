@@ -1,0 +1,338 @@
+"""Error against seconds: our Shapley estimators beside shap, shapiq and lime.
+
+    python -m xrec_tools.bench.shapley          what is not stored yet (about 25
+                                                minutes), into shapley*.csv
+    python -m xrec_tools.bench.shapley pairs    one of the tables again, pairs or
+                                                support
+    python -m xrec_tools.bench.shapley quick    one game of twenty films, printed and
+                                                not stored
+
+Curves: every method explains the first recommendation of the same users, on the same
+games in the same run. `dae` learned
+ML-100K, its game is a NumPy function that all libraries call; attention and gru are the
+course's own. Truth for 20 films is brute force over all groups; for more films of dae
+the Fourier series, which has its own error below 1e-8; for the others a run of random
+orders long enough that its own error (stored beside) is a fraction of what is measured
+against it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shap
+from threadpoolctl import threadpool_limits
+
+from xrec_tools.bench.explanations import make_parts
+from xrec_tools.bench.store import Store
+from xrec_tools.bench.ways import SIZES, WAYS, Counted, Played, Way, dae_of_ml100k, play
+from xrec_utils import zoo
+from xrec_utils.contract import multi_hot
+from xrec_utils.data.features import FILM, USER
+from xrec_utils.explain.choose import explain, quadrature
+from xrec_utils.games.features import feature_game
+from xrec_utils.judge.comparisons import relative_error
+from xrec_utils.keras_start import keras
+from xrec_utils.models import specs
+from xrec_utils.models.autoencoders import Autoencoder
+
+LEAST_SECONDS = 0.2  # shorter runs are repeated and the median is kept
+APART_SECONDS = 600  # that shap may take for one network in its own process
+
+
+def timed(
+    run: Callable[[], np.ndarray], value: Counted
+) -> tuple[np.ndarray, float, int]:
+    """The result, the median seconds of a warm run, and the groups one run scored."""
+    value.calls = 0
+    started = time.perf_counter()
+    result = run()
+    seconds = [time.perf_counter() - started]
+    calls = value.calls
+    while sum(seconds) < LEAST_SECONDS and len(seconds) < 9:
+        started = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - started)
+    # the first run may fill caches: it counts only where it is the only one
+    warm = seconds[1:] or seconds
+    return np.asarray(result, dtype=float), float(np.median(warm)), calls
+
+
+def curve(games: Sequence[Played], ways: Sequence[Way] = WAYS) -> pd.DataFrame:
+    """One row per method and budget: error, seconds and calls, means over the games.
+
+    The error is the relative L2 distance to the truth.
+    """
+    rows = []
+    for way in ways:
+        if games[0].name not in way.only:
+            continue
+        # warm: numba and TensorFlow compile on a first call
+        way.run(games[0], way.budgets[0])
+        for budget in way.budgets:
+            row = _point(games, way, budget)
+            rows.append(row)
+            print(*map(_short, row.values()), flush=True)
+    return pd.DataFrame(rows)
+
+
+def _point(games: Sequence[Played], way: Way, budget: Any) -> dict[str, Any]:
+    """One method under one budget on all games, as a row of the curves."""
+    errors = []
+    seconds = []
+    calls = []
+    for played in games:
+        # bound at once: `partial` does not see the next round's game
+        values, spent, asked = timed(partial(way.run, played, budget), played.value)
+        errors.append(relative_error(values, played.truth))
+        seconds.append(spent)
+        calls.append(asked)
+    return {
+        "model": games[0].name,
+        "players": games[0].n,
+        "method": way.method,
+        "library": way.library,
+        "budget": budget,
+        "calls": int(np.mean(calls)),
+        "seconds": np.mean(seconds),
+        "error": np.mean(errors),
+        "truth_error": np.mean([played.truth_error for played in games]),
+        "users": len(games),
+    }
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+# -- all users times all items ---------------------------------------------------------
+
+
+def all_pairs(pairs: int = 200, threads: int = 2) -> pd.DataFrame:
+    """Every Shapley value of every user's events for every item of ML-100K: one row.
+
+    gap: |Σ φ - (v(all) - v(none))| / max(|v(all) - v(none)|, 5% of its median). error:
+    relative L2 distance to the Fourier series on random pairs of user and item outside
+    the history.
+    """
+    model, split = dae_of_ml100k()
+    cases = split.cases("test")
+    both = zip(cases.histories, cases.targets, strict=True)
+    histories = [np.append(history, target) for history, target in both]
+
+    def sums(history: np.ndarray) -> np.ndarray:
+        # (films, items) -> (items,): what the values of each item add up to
+        return quadrature(model, history).sum(axis=0, dtype=float)
+
+    quadrature(model, histories[0])  # warm
+    started = time.perf_counter()
+    # one matrix product per thread, not one for all
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        said = np.array(list(pool.map(sums, histories)))
+    seconds = time.perf_counter() - started
+    gaps = _gaps(model, histories, said)
+    errors = _errors_on(model, histories, pairs, threads)
+    row = {
+        "users": len(histories),
+        "items": model.n_items,
+        "values": sum(map(len, histories)) * model.n_items,
+        "seconds": seconds,
+        "threads": threads,
+        "mean_gap": gaps.mean(),
+        "worst_gap": gaps.max(),
+        "pairs": pairs,
+        "mean_error": np.mean(errors),
+        "worst_error": np.max(errors),
+    }
+    return pd.DataFrame([row])
+
+
+def _gaps(model: Any, histories: list[np.ndarray], said: np.ndarray) -> np.ndarray:
+    """How far sums of values (users, items) lie from what the histories change."""
+    nothing = model.score([np.array([], int)])
+    rise = model.score(histories).astype(float) - nothing
+    # a share of a change near zero would say nothing
+    least = 0.05 * np.median(np.abs(rise))
+    return np.abs(rise - said) / np.maximum(np.abs(rise), least)
+
+
+def _errors_on(
+    model: Any, histories: list[np.ndarray], pairs: int, threads: int
+) -> list[float]:
+    """Errors of the quadrature on random users, each with one item not watched."""
+    random = np.random.default_rng(0)
+    asked = []
+    items = []
+    for user in random.choice(len(histories), pairs, replace=False):
+        unseen = np.setdiff1d(np.arange(model.n_items), histories[user])
+        asked.append(histories[user])
+        items.append(int(random.choice(unseen)))
+
+    def error(history: np.ndarray, item: int) -> float:
+        values = quadrature(model, history, np.array([item]))[:, 0]
+        series = explain(model, history, item, method="fourier")
+        return relative_error(values, series.values)
+
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(error, asked, items))
+
+
+# -- who can be explained at all -------------------------------------------------------
+
+
+def support() -> pd.DataFrame:
+    """One row per model of the zoo: our method and its gap, and whether shap's run.
+
+    The gap is that of completeness; shap's explainers are Deep and Gradient.
+    """
+    return pd.DataFrame([_supported(name) for name in specs.SPECS])
+
+
+def _supported(name: str) -> dict[str, Any]:
+    found = explain(*asked_of(name))
+    scale = max(abs(found.score - found.base), 1e-9)
+    # a closed form states no error
+    stated = 0.0 if found.error is None else found.error.sum() / scale
+    row = {
+        "model": name,
+        "method": found.method,
+        "seconds": found.seconds,
+        "gap": abs(found.gap) / scale,
+        "stated_error": stated,
+        "shap Deep": _apart(name, "Deep"),
+        "shap Gradient": _apart(name, "Gradient"),
+    }
+    print(*row.values(), flush=True)
+    return row
+
+
+def asked_of(name: str) -> tuple:
+    """The arguments of `explain` for a model of the zoo.
+
+    They are the running case, or a test row of the feature table.
+    """
+    model = zoo.load(name)
+    if name not in specs.FEATURE_MODELS:
+        case = zoo.running_case()
+        return model, case.history, case.item
+    table = zoo.features()
+    user = [table.names.index(column) for column in USER]
+    film = [table.names.index(column) for column in FILM]
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        inputs = x if name == "feature_mlp" else [x[:, user], x[:, film]]
+        return model(inputs, training=False).numpy()[:, -1]
+
+    row = table.x("test")[0]
+    background = table.x("train")[:20]
+    return (feature_game(predict, row, background, table.names),)
+
+
+def _apart(name: str, kind: str) -> str:
+    """What an explainer of shap makes of a model, in one line."""
+    if name not in zoo.SHIPPED:
+        return "no network"
+    # in a process of its own: a failure spoils TensorFlow
+    command = [sys.executable, "-m", __spec__.name, "try", name, kind]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=APART_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return f"took longer than {APART_SECONDS} s"
+    if done.returncode == 0:
+        return done.stdout.strip().splitlines()[-1]
+    return done.stderr.strip().splitlines()[-1][:120]
+
+
+def attempt(name: str, kind: str) -> None:
+    """Let shap explain the input of one network, and print what its values miss."""
+    network = zoo.network(zoo.load(name))
+    row = inputs_of(name)
+    nothing = [np.zeros_like(x) for x in row]
+    # shap wants inputs of a fixed length
+    fixed = [
+        keras.Input(x.shape[1:], dtype=each.dtype)
+        for x, each in zip(row, network.inputs, strict=True)
+    ]
+    output = network(_alone(fixed))
+    # of a sequence the last place counts, of many outputs the first
+    column = output[:, -1, :1] if len(output.shape) == 3 else output[:, :1]
+    make = getattr(shap, f"{kind}Explainer")
+    explainer = make((_alone(fixed), column), _alone(nothing))
+    values = explainer.shap_values(_alone(row))
+    parts = values if isinstance(values, list) else [values]
+    said = sum(np.sum(part) for part in parts)
+    one_output = keras.Model(fixed, column)
+    full = float(one_output(row)[0, 0])
+    empty = float(one_output(nothing)[0, 0])
+    gap = abs((full - empty - said) / (full - empty))
+    print(f"ran, completeness gap {gap:.1e}")
+
+
+def _alone(inputs: list) -> Any:
+    """Inputs as shap takes them: one array for one, a list for several."""
+    return inputs[0] if len(inputs) == 1 else inputs
+
+
+def inputs_of(name: str) -> list[np.ndarray]:
+    """One row of input for the network of a model, as a list of arrays."""
+    if name == "feature_mlp":
+        return [zoo.features().x("test")[:1]]
+    if name in specs.FEATURE_MODELS:
+        return [side[:1] for side in zoo.features().branches("test")]
+    case = zoo.running_case()
+    if name == "embedding_mlp":
+        return [np.array([case.user]), np.array([case.item])]
+    model = zoo.load(name)
+    if isinstance(model, Autoencoder):
+        return [multi_hot([case.history], model.n_items)]
+    return [model.windows([case.history])]
+
+
+def curves(store: Store) -> pd.DataFrame:
+    """The curves of all games: those of shapley.csv, and what it lacks made anew."""
+    path = store.folder / "shapley.csv"
+    table = pd.DataFrame(columns=["model", "players"])
+    if path.exists():
+        table = pd.read_csv(path)
+    for name, sizes in SIZES.items():
+        for n in sizes:
+            if ((table["model"] == name) & (table["players"] == n)).any():
+                continue
+            table = pd.concat([table, curve(play(name, n))], ignore_index=True)
+            # at once: a bench that is interrupted goes on from here
+            store.write("shapley.csv", table)
+    return table
+
+
+PARTS = {
+    "pairs": ("shapley_pairs.csv", all_pairs),
+    "support": ("shapley_support.csv", support),
+}
+
+
+def main(arguments: list[str] | None = None, store: Store | None = None) -> None:
+    """Make the tables named; for none the curves and tables that are not stored."""
+    asked = sys.argv[1:] if arguments is None else arguments
+    store = store or Store()
+    if asked[:1] == ["try"]:
+        attempt(*asked[1:])
+    elif asked == ["quick"]:
+        curve(play("dae", 20, users=1))
+    else:
+        if not asked:
+            curves(store)
+        make_parts(PARTS, asked, store)
+
+
+if __name__ == "__main__":
+    main()

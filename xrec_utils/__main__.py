@@ -1,0 +1,42 @@
+"""The reader's commands: `python -m xrec_utils check`, `lab`, `run`, `serve`, `fetch`.
+
+Each hands its arguments on; `python -m xrec_utils run --help` tells them.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "check": ("xrec_tools.check", "is everything in place? OK or FAIL line by line"),
+    "lab": ("xrec_tools.lab", "open JupyterLab at the first notebook"),
+    "run": ("xrec_tools.run", "run notebooks without a window; changes no file"),
+    "serve": ("xrec_utils.service.http", "the recommender as a web service"),
+    "fetch": ("xrec_utils.language.weights", "fetch the small language models"),
+}
+
+
+def usage() -> str:
+    """The commands, a line each."""
+    lines = [f"  {name:<6} {what}" for name, (_, what) in COMMANDS.items()]
+    return "\n".join(["usage: python -m xrec_utils COMMAND [options]", "", *lines])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command named first; returns its exit code, 2 for an unknown one."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] in (["-h"], ["--help"]):
+        print(usage())
+        return 0
+    if not words or words[0] not in COMMANDS:
+        print(usage(), file=sys.stderr)
+        return 2
+    command, *rest = words
+    module, _ = COMMANDS[command]
+    # the module is loaded by its name: most need packages that `check` must do without
+    return int(import_module(module).main(rest) or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,291 @@
+"""A table of honest features: one row per rating, from what was known before it.
+
+Row 6 of the course's source articles feeds an MLP with columns of a user-item row. Two
+faults are common there: the rating itself among the inputs, and averages that include
+the row (or its future). Here every column is *as of* the moment of the rating: it uses
+events strictly earlier in time, so changing a later event cannot change it.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from xrec_utils.data.load import Dataset
+
+GENRES = [
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+]
+LIKED = 4.0  # stars from which a rating counts as "liked"
+MIDDLE = 3.5  # stars; what a user or film without history is taken to give or get
+# pretended earlier ratings at MIDDLE, so that one rating does not make a taste
+SHRINKAGE = 5.0
+
+# names of the columns: what is known of the user, what is known of the film
+TASTE = [f"taste: {genre}" for genre in GENRES]
+USER = [*TASTE, "user: films rated", "user: mean stars", "user: pause"]
+FILM = [
+    *(f"film: {genre}" for genre in GENRES),
+    "film: age",
+    "film: raters",
+    "film: mean stars",
+]
+NAMES = [*USER, *FILM]
+LEAK = "the rating itself"
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureTable:
+    """Features, labels and the ratings they belong to, in time order.
+
+    Args:
+        raw: DataFrame (n, d) in natural units (stars, years, natural logarithms of
+            counts and seconds).
+        liked: int array (n,), 1 where the rating is 4 stars or more.
+        ratings: DataFrame (n rows) with user, item, value, time.
+        part: str array (n,) of "train", "validation", "test": cut by time, so that
+            nothing is learned from the future.
+    """
+
+    raw: pd.DataFrame
+    liked: np.ndarray
+    ratings: pd.DataFrame
+    part: np.ndarray
+
+    @property
+    def names(self) -> list[str]:
+        """Column names, in order."""
+        return list(self.raw.columns)
+
+    def x(self, part: str) -> np.ndarray:
+        """Rows of one part, standardised by the training rows: float32 (m, d).
+
+        Raises:
+            ValueError: the part is none of the three.
+        """
+        mean, deviation = self._scale
+        rows = self._rows(part).to_numpy(dtype=np.float64)
+        standardised = (rows - mean) / deviation
+        return standardised.astype(np.float32)
+
+    @cached_property
+    def _scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of the training rows, (d,) each."""
+        train = self._rows("train").to_numpy(dtype=np.float64)
+        mean = train.mean(axis=0)
+        deviation = train.std(axis=0)
+        # a column that never varies is only centred: there is nothing to divide by
+        return mean, np.where(deviation > 0, deviation, 1.0)
+
+    def y(self, part: str) -> np.ndarray:
+        """Labels of one part: float32 (m,)."""
+        return self.liked[self.part == part].astype(np.float32)
+
+    def branches(self, part: str) -> list[np.ndarray]:
+        """Standardised rows as two arrays: the user's columns and the film's.
+
+        They are the inputs of the two-branch MLP: float32 (m, 21) each.
+
+        Raises:
+            ValueError: the part is none of the three.
+        """
+        x = self.x(part)
+        user_columns = [self.names.index(name) for name in USER]
+        film_columns = [self.names.index(name) for name in FILM]
+        return [x[:, user_columns], x[:, film_columns]]
+
+    def with_leak(self) -> "FeatureTable":
+        """The same table with the rating, wrongly, among the inputs.
+
+        It shows which explanation notices.
+        """
+        raw = self.raw.assign(**{LEAK: self.ratings["value"].to_numpy()})
+        return FeatureTable(raw, self.liked, self.ratings, self.part)
+
+    def _rows(self, part: str) -> pd.DataFrame:
+        """The raw rows of one part."""
+        if part not in ("train", "validation", "test"):
+            raise ValueError(f"part is {part!r}; use 'train', 'validation' or 'test'")
+        return self.raw[self.part == part]
+
+
+def feature_table(
+    dataset: Dataset, validation: float = 0.1, test: float = 0.1
+) -> FeatureTable:
+    """Build the 42 as-of columns for every rating of a data set.
+
+    Args:
+        dataset: ratings with times, and items with genres ("A|B") and year (the median
+            year stands in for none).
+        validation, test: shares of the ratings, taken from the end of time.
+
+    Returns:
+        The features (n, 42), one row per rating, oldest first, with labels and parts.
+
+    Raises:
+        ValueError: the shares are not above 0, or leave no rows to train on.
+
+    Example:
+        One user, three comedies, one a day: each row knows the earlier days only.
+
+        >>> events = pd.DataFrame({"user": [1, 1, 1], "item": [1, 2, 3]})
+        >>> events = events.assign(value=[5.0, 3.0, 4.0], time=[0, 86400, 172800])
+        >>> items = pd.DataFrame({"item": [1, 2, 3], "genres": "Comedy", "year": 1960})
+        >>> users = pd.DataFrame({"user": [1]})
+        >>> log = Dataset("log", events, items, users)
+        >>> table = feature_table(log, validation=0.33, test=0.33)
+        >>> table.part.tolist(), table.liked.tolist()
+        (['train', 'validation', 'test'], [1, 0, 1])
+        >>> means = table.raw["user: mean stars"]  # 3.5, 3.5 + 1.5 / 6, 3.5 + 1 / 7
+        >>> [round(float(mean), 3) for mean in means]
+        [3.5, 3.75, 3.643]
+    """
+    ratings = dataset.interactions.sort_values(
+        ["time", "user", "item"], kind="stable", ignore_index=True
+    )
+    items = _rated_items(dataset, ratings)
+    genres = _genre_flags(items)
+    columns = [_user_columns(ratings, genres), _film_columns(ratings, items, genres)]
+    raw = pd.DataFrame(np.hstack(columns), columns=NAMES)
+    liked = (ratings["value"] >= LIKED).to_numpy()
+    return FeatureTable(
+        raw=raw.astype(np.float32),
+        liked=liked.astype(int),
+        ratings=ratings,
+        part=_parts(len(ratings), validation, test),
+    )
+
+
+def _rated_items(dataset: Dataset, ratings: pd.DataFrame) -> pd.DataFrame:
+    """The row of the rated item for every rating, with a year for each."""
+    year = dataset.items["year"].astype(float)
+    known = dataset.items.assign(year=year.fillna(year.median()))
+    return known.set_index("item").loc[ratings["item"]]
+
+
+def _genre_flags(items: pd.DataFrame) -> np.ndarray:
+    """(n, 18) float32: 1 where the item has the genre."""
+    flags = items["genres"].str.get_dummies("|")
+    # in the fixed order; other names of genres, as "IMAX", are dropped
+    flags = flags.reindex(columns=GENRES, fill_value=0)
+    return flags.to_numpy(dtype=np.float32)
+
+
+def earlier_sum(key: np.ndarray, time: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sum values over the rows with the same key and a strictly earlier time.
+
+    Args:
+        key: (n,) ids, in any order.
+        time: (n,) moments.
+        values: (n, c) numbers.
+
+    Returns:
+        (n, c) float64 sums, in the order of the rows.
+
+    Example:
+        >>> values = np.array([[1.0], [10.0], [100.0]])
+        >>> earlier_sum(np.array([7, 7, 7]), np.array([2, 2, 5]), values).tolist()
+        [[0.0], [0.0], [11.0]]
+    """
+    order = np.lexsort((time, key))
+    key = key[order]
+    time = time[order]
+    values = np.asarray(values, dtype=np.float64)[order]
+    # (n, c): all rows above this one, whatever their key
+    before = np.cumsum(values, axis=0) - values
+    key_changes = key[1:] != key[:-1]
+    time_changes = time[1:] != time[:-1]
+    new_key = np.r_[True, key_changes]
+    new_moment = np.r_[True, key_changes | time_changes]
+    # rows of the same moment know nothing of each other
+    until_moment = before[_last_start(new_moment)]
+    until_key = before[_last_start(new_key)]
+    result = np.empty_like(before)
+    result[order] = until_moment - until_key
+    return result
+
+
+def _last_start(starts: np.ndarray) -> np.ndarray:
+    """For each row, the index of the latest row at or before it that starts a run."""
+    rows = np.arange(len(starts))
+    return np.maximum.accumulate(np.where(starts, rows, 0))
+
+
+def _user_columns(ratings: pd.DataFrame, genres: np.ndarray) -> np.ndarray:
+    """(n, 21): taste per genre, count, mean stars and pause of the user until then."""
+    user = ratings["user"].to_numpy()
+    time = ratings["time"].to_numpy()
+    above = ratings["value"].to_numpy() - MIDDLE
+    stars_by_genre = genres * above[:, None]
+    one = np.ones(len(user))
+    values = np.column_stack([stars_by_genre, genres, above, one])
+    sums = earlier_sum(user, time, values)
+    # 18 columns of stars, 18 of counts, then stars and count of all films
+    genre_stars = sums[:, :18]
+    genre_count = sums[:, 18:36]
+    stars = sums[:, 36]
+    count = sums[:, 37]
+    taste = genre_stars / (genre_count + SHRINKAGE)
+    mean = MIDDLE + stars / (count + SHRINKAGE)
+    pause = np.log1p(_pause(ratings))
+    return np.column_stack([taste, np.log1p(count), mean, pause])
+
+
+def _pause(ratings: pd.DataFrame) -> np.ndarray:
+    """Seconds since the user's previous moment of rating; 0 at the first."""
+    rows = ratings[["user", "time"]]
+    # many ratings share their second: one row per moment, else the pause would be 0
+    moments = rows.drop_duplicates().sort_values(["user", "time"])
+    moments["pause"] = moments.groupby("user")["time"].diff().fillna(0)
+    merged = rows.merge(moments, on=["user", "time"], how="left")
+    return merged["pause"].to_numpy()
+
+
+def _film_columns(
+    ratings: pd.DataFrame, items: pd.DataFrame, genres: np.ndarray
+) -> np.ndarray:
+    """(n, 21): genres, age in years, count and mean stars of the film until then."""
+    above = ratings["value"].to_numpy() - MIDDLE
+    values = np.column_stack([above, np.ones(len(above))])
+    item = ratings["item"].to_numpy()
+    sums = earlier_sum(item, ratings["time"].to_numpy(), values)
+    stars = sums[:, 0]
+    count = sums[:, 1]
+    mean = MIDDLE + stars / (count + SHRINKAGE)
+    rated_in = pd.to_datetime(ratings["time"], unit="s").dt.year.to_numpy()
+    # some films were rated before the year in their title
+    age = np.maximum(rated_in - items["year"].to_numpy(), 0)
+    return np.column_stack([genres, age, np.log1p(count), mean])
+
+
+def _parts(n: int, validation: float, test: float) -> np.ndarray:
+    """(n,) names of the parts of rows in time order."""
+    if validation <= 0 or test <= 0 or validation + test >= 1:
+        raise ValueError(
+            f"validation={validation} and test={test} must be above 0 "
+            "and leave rows to train on"
+        )
+    validation_from = int(n * (1 - validation - test))
+    test_from = int(n * (1 - test))
+    part = np.full(n, "train", dtype="<U10")
+    part[validation_from:test_from] = "validation"
+    part[test_from:] = "test"
+    return part

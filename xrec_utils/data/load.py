@@ -1,0 +1,349 @@
+"""Loading and checking ratings: the shipped set, any MovieLens edition, your own."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from xrec_utils.data import fetch
+from xrec_utils.data.editions import Tables, clean_items, read_edition
+from xrec_utils.data.textfile import (
+    Layout,
+    TextFile,
+    check_events,
+    check_unique,
+    demand,
+)
+from xrec_utils.files import DATA, DataError
+
+__all__ = ["DataError", "Dataset", "load_interactions", "load_movielens"]
+
+BUNDLED = "movielens-small"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Who did what when, with what is known of the items and the users.
+
+    Args:
+        name: of the data set, for messages and figures.
+        interactions: columns user, item, value (float32; stars, or 1 where there is
+            none), time (int64 seconds since 1970, UTC; 0 throughout where there is
+            none) and behaviour, if the source has it.
+        items: item, title (without the year), year (Int64), genres ("A|B" or ""), and
+            imdb, tmdb where linked; every item of the interactions has a row.
+        users: user and the attributes the source has.
+        tags: user, item, tag, time, or None.
+    """
+
+    name: str
+    interactions: pd.DataFrame
+    items: pd.DataFrame
+    users: pd.DataFrame
+    tags: pd.DataFrame | None = None
+
+    @property
+    def has_times(self) -> bool:
+        """Whether the events can be put into an order."""
+        return bool((self.interactions["time"] != 0).any())
+
+
+def load_movielens(path_or_name: str | os.PathLike[str] = BUNDLED) -> Dataset:
+    """Load the shipped ratings, an edition by name, or a MovieLens folder or zip.
+
+    MovieLens data may be used but, ML-100K and ML-1M above all, not passed on: each
+    edition's README has the terms.
+
+    Source: Harper and Konstan 2015, doi:10.1145/2827872.
+
+    Args:
+        path_or_name: "movielens-small" (shipped); "ml-100k" (fetched once, checked and
+            cached, see `fetch`); or the path of an edition from 100K to 32M, as folder
+            or zip.
+
+    Returns:
+        Ratings in stars (0.5 to 5), films and users.
+
+    Raises:
+        DataError: unknown name, no such path, or a fault in a file, named with its line
+            and column.
+
+    Example:
+        >>> ratings = load_movielens()
+        >>> len(ratings.interactions), len(ratings.users)
+        (100004, 671)
+        >>> first = ratings.items.iloc[0]
+        >>> print(first["item"], first["title"], first["year"], first["genres"][:9])
+        1 Toy Story 1995 Adventure
+    """
+    name = str(path_or_name)
+    path = Path(path_or_name)
+    if name == BUNDLED:
+        return _dataset(BUNDLED, read_edition(DATA / BUNDLED))
+    if path.exists():
+        return _dataset(path.name.removesuffix(".zip"), read_edition(path))
+    if name in fetch.EDITIONS:
+
+        def check(place: Path) -> None:
+            """Refuse what is not this edition."""
+            check_content(name, read_edition(place))
+
+        return _dataset(name, read_edition(fetch.fetch(name, check)))
+    raise _not_found(path_or_name)
+
+
+def load_interactions(
+    file: str | os.PathLike[str],
+    user: str = "user",
+    item: str = "item",
+    value: str | None = None,
+    time: str | None = None,
+    behaviour: str | None = None,
+    *,
+    sep: str = ",",
+    limits: tuple[float, float] = (-np.inf, np.inf),
+    duplicates: Literal["error", "last", "keep"] = "error",
+) -> Dataset:
+    """Load your own CSV file; the arguments name its columns.
+
+    The file may be plain, .gz, .bz2 or .xz, in UTF-8 or Latin-1. Ids that are all whole
+    numbers become int64, others stay text ("007" is not 7).
+
+    Args:
+        file: path of the file, with the names of the columns in its first line.
+        user, item: columns of ids.
+        value: column of numbers within `limits`; without it every event counts 1.
+        time: column of seconds since 1970 or ISO 8601 dates, taken as UTC unless they
+            say otherwise; without it only `random_per_user` can split.
+        behaviour: column such as browse or buy.
+        sep: what separates fields.
+        limits: smallest and largest value.
+        duplicates: two events are duplicates if user and item are equal (with a
+            behaviour column: if time and behaviour are, too). "error" refuses them,
+            "last" keeps the newest (of equally new ones the lowest in the file), "keep"
+            keeps all.
+
+    Returns:
+        The events, with items and users that have an id and nothing else.
+
+    Raises:
+        DataError: no such file, a missing column, a fault in a line, duplicates.
+        ValueError: `duplicates` is none of the three.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "log.csv")
+        ...     length = path.write_text("who,what,stars\\nann,7,4.5\\nbob,7,3\\n")
+        ...     log = load_interactions(path, user="who", item="what", value="stars")
+        >>> log.interactions["user"].tolist(), log.interactions["item"].tolist()
+        (['ann', 'bob'], [7, 7])
+        >>> log.interactions["value"].tolist(), log.has_times
+        ([4.5, 3.0], False)
+    """
+    if duplicates not in ("error", "last", "keep"):
+        raise ValueError(f"duplicates={duplicates!r}: choose 'error', 'last' or 'keep'")
+    path = Path(file)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file (looked in {path.absolute().parent})")
+    named = {
+        "user": user,
+        "item": item,
+        "value": value,
+        "time": time,
+        "behaviour": behaviour,
+    }
+    columns = {ours: theirs for ours, theirs in named.items() if theirs is not None}
+    layout = Layout(TextFile(path), sep)
+    events = _typed_events(_read_own(layout, columns), layout, columns)
+    check_events(events, layout, columns, limits)
+    events = _without_duplicates(events, layout, columns, duplicates)
+    return _own_dataset(path.name.split(".")[0], events)
+
+
+def check_content(name: str, tables: Tables) -> None:
+    """Raise DataError unless the ratings are exactly those of a known edition.
+
+    Their order and their file do not matter.
+    """
+    expected = fetch.EDITIONS[name].content_sha256
+    digest = content_sha256(tables.ratings)
+    if digest != expected:
+        raise DataError(
+            f"{name}: {len(tables.ratings):,} ratings with sha256 {digest}, "
+            f"not the edition's {expected}"
+        )
+
+
+def content_sha256(ratings: pd.DataFrame) -> str:
+    """SHA-256 of the ratings, whatever the order and the file.
+
+    It is that of the rows (user, item, 2 x stars, time) as little-endian int64, sorted
+    by user and item.
+    """
+    ordered = ratings.sort_values(["user", "item"])
+    # stars come in halves; doubled they are whole numbers
+    half_stars = np.rint(ordered["value"] * 2)
+    columns = [ordered["user"], ordered["item"], half_stars, ordered["time"]]
+    rows = np.ascontiguousarray(np.column_stack(columns), dtype="<i8")
+    return hashlib.sha256(rows.tobytes()).hexdigest()
+
+
+def _dataset(name: str, tables: Tables) -> Dataset:
+    """Clean the items and give every rated item and every user a row."""
+    events = tables.ratings
+    items = clean_items(_with_all(tables.items, "item", events["item"]))
+    users = tables.users
+    if users is None:
+        users = pd.DataFrame({"user": np.unique(events["user"])})
+    users = _with_all(users, "user", events["user"])
+    return Dataset(name, events, items, users, tables.tags)
+
+
+def _with_all(table: pd.DataFrame, key: str, ids: pd.Series) -> pd.DataFrame:
+    """Add a row for each id the table lacks and sort by id."""
+    missing = np.setdiff1d(ids.unique(), table[key])
+    if len(missing):
+        added = pd.DataFrame({key: missing.astype(table[key].dtype)})
+        table = pd.concat([table, added])
+    return table.sort_values(key, ignore_index=True)
+
+
+def _own_dataset(name: str, events: pd.DataFrame) -> Dataset:
+    """Events with items and users of which nothing but the id is known."""
+    ids = np.unique(events["item"].to_numpy())
+    items = pd.DataFrame({"item": ids})
+    items["title"] = pd.Series(ids).astype(str)
+    items["year"] = pd.array([pd.NA] * len(ids), dtype="Int64")
+    items["genres"] = ""
+    users = pd.DataFrame({"user": np.unique(events["user"].to_numpy())})
+    return Dataset(name, events, items, users)
+
+
+def _read_own(layout: Layout, columns: dict[str, str]) -> pd.DataFrame:
+    """The named columns under our names, the ids as the text they are."""
+    layout.require(list(columns.values()))
+    # ids are read as text: "007" is not 7
+    as_text = ("user", "item", "behaviour")
+    text = {theirs: str for ours, theirs in columns.items() if ours in as_text}
+    try:
+        with layout.file.open() as stream:
+            # all columns: with `usecols` pandas would pass over a surplus field
+            table = pd.read_csv(
+                stream,
+                sep=layout.sep,
+                dtype=text,
+                keep_default_na=False,
+                low_memory=False,
+                encoding=layout.file.encoding(),
+            )
+    except pd.errors.ParserError as fault:
+        raise DataError(
+            f"{layout.file.name}: {fault}; put quotation marks around fields with "
+            f"{layout.sep!r}, so that every line has as many fields as the first"
+        ) from fault
+    named = {ours: table[theirs].fillna("") for ours, theirs in columns.items()}
+    return pd.DataFrame(named)
+
+
+def _typed_events(
+    table: pd.DataFrame, layout: Layout, columns: dict[str, str]
+) -> pd.DataFrame:
+    """Columns user, item, value, time (, behaviour) of their final types."""
+    # a single number fills its column
+    typed: dict[str, object] = {"value": np.float32(1), "time": np.int64(0)}
+    for key in ("user", "item"):
+        given = table[key] != ""
+        problem = "is no id; fill it in or delete the line"
+        demand(given, layout, columns[key], problem)
+        typed[key] = _ids(table[key])
+    if "value" in table:
+        typed["value"] = _values(table["value"], layout, columns["value"])
+    if "time" in table:
+        typed["time"] = _times(table["time"], layout, columns["time"])
+    if "behaviour" in table:
+        typed["behaviour"] = table["behaviour"].astype(str)
+    order = ["user", "item", "value", "time", "behaviour"]
+    in_order = {key: typed[key] for key in order if key in typed}
+    return pd.DataFrame(in_order, index=table.index)
+
+
+def _ids(column: pd.Series) -> np.ndarray:
+    """Ids as int64 if all are whole numbers as one writes them, else as text."""
+    codes, names = pd.factorize(column.to_numpy(dtype=object))
+    dtype = np.int64 if all(map(_is_whole, names)) else object
+    return names.astype(dtype)[codes]
+
+
+def _is_whole(name: str) -> bool:
+    """Whether the text is a whole number that comes back as the same text."""
+    # 18 digits always fit int64; isdecimal alone takes other scripts' digits, too
+    is_number = name.isdecimal() and name.isascii() and len(name) < 19
+    return is_number and str(int(name)) == name
+
+
+def _values(column: pd.Series, layout: Layout, name: str) -> pd.Series:
+    """Values as float32."""
+    number = pd.to_numeric(column, errors="coerce")
+    demand(number.notna(), layout, name, "is not a number; correct or delete the line")
+    return number.astype(np.float32)
+
+
+def _times(column: pd.Series, layout: Layout, name: str) -> pd.Series:
+    """Seconds since 1970 from whole or broken seconds, or from ISO 8601 texts."""
+    number = pd.to_numeric(column, errors="coerce")
+    # one number is enough to tell that seconds are meant
+    if number.notna().any():
+        problem = "is not a number of seconds since 1970, but other lines have one"
+        demand(np.isfinite(number), layout, name, problem)
+        return np.floor(number).astype(np.int64)
+    moment = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
+    problem = "is neither seconds since 1970 nor an ISO date such as "
+    demand(moment.notna(), layout, name, problem + "2016-10-16T09:30:00")
+    utc = moment.dt.tz_localize(None)
+    return utc.astype("datetime64[s]").astype(np.int64)
+
+
+def _without_duplicates(
+    events: pd.DataFrame, layout: Layout, columns: dict[str, str], wish: str
+) -> pd.DataFrame:
+    """The events after refusing, dropping or keeping duplicates."""
+    keys = ["user", "item"]
+    if "behaviour" in events:
+        keys += ["time", "behaviour"]
+    if wish == "error":
+        cure = "delete one, or pass duplicates='last' or duplicates='keep'"
+        check_unique(events, keys, layout, columns, cure)
+    if wish == "last":
+        # stable: of equally new ones the lowest in the file comes last
+        by_time = events.sort_values("time", kind="stable")
+        newest = by_time.drop_duplicates(keys, keep="last")
+        return newest.sort_index().reset_index(drop=True)
+    return events
+
+
+def _not_found(wanted: str | os.PathLike[str]) -> DataError:
+    """Say what is missing: a path if it looks like one, else a name.
+
+    A name is answered with the nearest known one.
+    """
+    text = str(wanted)
+    path = Path(wanted)
+    if isinstance(wanted, Path) or path.suffix or len(path.parts) > 1:
+        return DataError(
+            f"{text}: no such file or folder (looked for {path.absolute()})"
+        )
+    names = [BUNDLED, *fetch.EDITIONS]
+    close = difflib.get_close_matches(text.lower(), names, n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else "."
+    return DataError(
+        f"unknown data set {text!r}{guess} Known names: {', '.join(names)}; "
+        "or give the path of a folder or zip of a MovieLens edition"
+    )

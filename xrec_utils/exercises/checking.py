@@ -1,0 +1,153 @@
+"""Exercises: `exercises.check("00.1", answer)` says *not tried yet*, *correct*, or
+gives a hint.
+
+The checks themselves are in `xrec_utils.exercises.register`; here they are run, and the four cells
+that make an exercise are read out of a notebook: question, answer with `...`, check,
+solution.
+"""
+
+from __future__ import annotations
+
+import dis
+import importlib
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import EllipsisType, FunctionType
+from typing import Any
+
+from xrec_utils.exercises.register import REGISTRY, Exercise
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """What a check found; `text` was printed already, so showing the verdict itself
+    adds nothing.
+    """
+
+    name: str
+    correct: bool
+    tried: bool
+    text: str = field(compare=False)
+
+    def __repr__(self) -> str:
+        return f"<{self.name} {'correct' if self.correct else 'wrong' if self.tried else 'open'}>"
+
+    def _ipython_display_(self) -> None:
+        """Show nothing as a cell's result: the printed line is there."""
+
+
+verdicts: dict[str, Verdict] = {}
+
+
+def check(name: str, answer: Any, **context: Any) -> Verdict:
+    """Print one line on the answer to exercise `name` and return the verdict.
+
+    `context` carries what the check needs from the notebook. Odd answers meet the hint,
+    never an exception.
+
+    Raises:
+        KeyError: there is no exercise of this name.
+    """
+    found = exercise_named(name)
+    if untouched(answer):
+        verdict = Verdict(
+            name,
+            False,
+            False,
+            f"{name}: not tried yet. Put your answer in place of the dots.",
+        )
+    else:
+        verdict = _judge(name, found, answer, context)
+    verdicts[name] = verdict
+    print(verdict.text)
+    return verdict
+
+
+def exercise_named(name: str) -> Exercise:
+    """The registered check of exercise `name`, such as "00.1"; its module is loaded
+    when it is first asked for.
+
+    Raises:
+        KeyError: there is no exercise of this name.
+    """
+    module = f"xrec_utils.exercises.register.n{str(name).partition('.')[0]}"
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+    if name not in REGISTRY:
+        raise KeyError(
+            f'no exercise "{name}": names look like "00.1", notebook then running number'
+        )
+    return REGISTRY[name]
+
+
+def _judge(
+    name: str, found: Exercise, answer: Any, context: Mapping[str, Any]
+) -> Verdict:
+    try:
+        outcome = found.judge(answer, **context)
+        correct, hint = (
+            (False, outcome)
+            if isinstance(outcome, str)
+            else (bool(outcome), found.hint)
+        )
+    except Exception as error:  # an answer can be anything, so can its failure
+        correct, hint = (
+            False,
+            f"{found.hint} ({type(error).__name__}: {_short(str(error))})",
+        )
+    text = (
+        f"{name}: correct."
+        if correct
+        else f"{name}: not yet. You have {_shown(answer)}. Hint: {hint}"
+    )
+    return Verdict(name, correct, True, text)
+
+
+def _shown(answer: Any) -> str:
+    """A short one-line picture of any object, even of one whose repr fails."""
+    if callable(answer) and hasattr(answer, "__name__"):
+        return f"the function {answer.__name__}"
+    shape = getattr(answer, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"{type(answer).__name__} of shape {shape}"
+    return _short(reprlib.repr(answer))
+
+
+def _short(text: str, width: int = 80) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def untouched(answer: Any) -> bool:
+    """Whether the answer still has its dots: is `...`, contains `...`, or is a function
+    that has them as its body.
+    """
+    if isinstance(answer, EllipsisType):
+        return True
+    if isinstance(answer, FunctionType):
+        return _unwritten(answer)
+    if isinstance(answer, Mapping):
+        return any(untouched(value) for value in answer.values())
+    if isinstance(answer, list | tuple | set | frozenset):
+        return any(untouched(value) for value in answer)
+    return False
+
+
+def _unwritten(function: FunctionType) -> bool:
+    """Whether a function still computes with `...`, or does nothing but return None."""
+    if Ellipsis in function.__code__.co_consts:
+        return True
+    steps = [
+        step
+        for step in dis.get_instructions(function)
+        if step.opname not in ("RESUME", "NOP")
+    ]
+    return {step.opname for step in steps} <= {
+        "LOAD_CONST",
+        "RETURN_VALUE",
+        "RETURN_CONST",
+    } and steps[0].argval is None

@@ -1,0 +1,32 @@
+"""Checks of the exercises of notebook 00."""
+
+import numpy as np
+
+from xrec_utils.exercises.register import exercise, near
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game
+from xrec_utils.zoo import RunningCase
+
+
+@exercise("00.1", hint="Compare case.stars with 3 and sum the result.")
+def poorly_rated(answer: object, case: RunningCase) -> bool:
+    return near(answer, int(np.sum(case.stars < 3)))
+
+
+@exercise(
+    "00.2",
+    hint="The smallest of reasons.values belongs to the player at the same place of reasons.players.",
+)
+def strongest_against(answer: object, reasons: Explanation) -> bool:
+    return answer == reasons.players[int(reasons.values.argmin())]
+
+
+@exercise(
+    "00.3",
+    hint="Each row of ~np.eye(n, dtype=bool) holds all but one: take game(...) of it from game.full().",
+)
+def leave_one_out_credits(answer: object, game: Game) -> bool | str:
+    credits = game.full() - game(~np.eye(game.n_players, dtype=bool))
+    if near(answer, -credits):
+        return "the sign is turned round: a film that helped leaves a lower score behind, and gets a positive credit"
+    return near(answer, credits)

@@ -1,0 +1,41 @@
+"""Checks of the exercises of notebook 02."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xrec_utils.exercises.register import exercise, near
+
+
+@exercise(
+    "02.1",
+    hint="With two films, B from the first to the second is x1·x2 / (x1·x1 + λ): count users.",
+)
+def ease_of_two_films(answer: object) -> bool | str:
+    if near(answer, 2 / 3):
+        return "λ = 1 belongs into the denominator"
+    return near(answer, 2 / 4)
+
+
+@exercise(
+    "02.2",
+    hint="Each of the 400 films is drawn with probability 99 / 3,400; the target itself is one place.",
+)
+def expected_sampled_rank(answer: object) -> bool | str:
+    if near(answer, 99 * 400 / 3400):
+        return "that is how many films stand above; the rank is one more"
+    return near(answer, 1 + 99 * 400 / 3400)
+
+
+@exercise(
+    "02.3",
+    hint="Add up the weights of the films with case.stars < 3, and divide by the sum of all weights.",
+)
+def share_of_disliked_films(
+    answer: object, weights: np.ndarray, stars: np.ndarray
+) -> bool | str:
+    if near(answer, weights[stars < 3].sum() / weights.sum()):
+        return True
+    if near(answer, weights[stars <= 3].sum() / weights.sum()):
+        return "fewer than 3 stars: films with exactly 3 do not count"
+    return False

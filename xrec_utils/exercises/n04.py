@@ -1,0 +1,43 @@
+"""Checks of the exercises of notebook 04."""
+
+from collections.abc import Callable
+
+import numpy as np
+from sklearn.linear_model import LinearRegression
+
+from xrec_utils.data.features import FeatureTable
+from xrec_utils.exercises.register import exercise, near
+from xrec_utils.metrics.ratings import mae
+
+
+@exercise(
+    "04.1",
+    hint="Input(shape), Embedding(671, 32), Flatten, Dense(64); then count_params() of the last layer.",
+)
+def weights_by_input_shape(answer: Callable[[tuple], int]) -> bool | str:
+    one_id, vocabulary = answer(()), answer((671,))
+    if near(one_id, 671 * 32 + 32 * 64 + 64):
+        return "that is the whole model; asked for are the weights of the Dense layer alone"
+    return near([one_id, vocabulary], [32 * 64 + 64, 671 * 32 * 64 + 64])
+
+
+@exercise(
+    "04.2",
+    hint="A random order puts the film into the first ten with probability 10 / number of candidates.",
+)
+def chance(answer: object, n_items: int, seen: int) -> bool | str:
+    if near(answer, [10 / 99, 10 / (n_items - seen)], tolerance=1e-5):
+        return "the film itself is a candidate too: it stands beside the 99"
+    return near(answer, [10 / 100, 10 / (n_items - seen)], tolerance=1e-5)
+
+
+@exercise(
+    "04.3",
+    hint="Fit on both id columns of the training rows; metrics.mae(stars, predicted) on the test rows.",
+)
+def ids_as_numbers(answer: object, table: FeatureTable) -> bool:
+    train, test = (table.ratings[table.part == part] for part in ("train", "test"))
+    ids = ["user", "item"]
+    predicted = LinearRegression().fit(train[ids], train["value"]).predict(test[ids])
+    constant = np.full(len(test), train["value"].mean())
+    return near(answer, [mae(test["value"], predicted), mae(test["value"], constant)])

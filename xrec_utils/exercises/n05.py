@@ -1,0 +1,47 @@
+"""Checks of the exercises of notebook 05."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from xrec_utils.exercises.register import exercise, near
+from xrec_utils.games.explanation import Explanation
+
+
+@exercise(
+    "05.1",
+    hint="Every place now sees all three films: weights 3 : 1 : 3 in row one, 1 : 3 : 1 in row two.",
+)
+def without_the_mask(answer: object) -> bool:
+    return near(answer, [5, 33 / 5, 5])
+
+
+@exercise(
+    "05.2", hint="Pick the values of the films with case.stars < 3 and add them up."
+)
+def attention_on_disliked_films(
+    answer: object, explanation: Explanation, stars: np.ndarray
+) -> bool | str:
+    if near(answer, explanation.values[stars <= 3].sum()):
+        return "fewer than 3 stars: films with exactly 3 do not count"
+    return near(answer, explanation.values[stars < 3].sum())
+
+
+@exercise(
+    "05.3",
+    hint="NearestNeighbors(n_neighbors=10).fit(z).kneighbors()[1] gives each film's ten, without itself.",
+)
+def neighbours_kept_by_the_map(
+    answer: object, vectors: np.ndarray, points: np.ndarray
+) -> bool:
+    true, shown = (
+        NearestNeighbors(n_neighbors=10).fit(each).kneighbors()[1]
+        for each in (vectors, points)
+    )
+    return near(
+        answer,
+        np.mean(
+            [len(np.intersect1d(a, b)) / 10 for a, b in zip(true, shown, strict=True)]
+        ),
+    )

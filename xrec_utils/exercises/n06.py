@@ -1,0 +1,46 @@
+"""Checks of the exercises of notebook 06."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import logsumexp
+
+from xrec_utils.contract import HistoryModel
+from xrec_utils.data.splits import Cases
+from xrec_utils.exercises.register import exercise, near
+
+
+@exercise("06.1", hint="Solve 0.9 ** n = 0.5 for n: a quotient of two logarithms.")
+def half_lives(answer: object) -> bool:
+    return near(answer, [np.log(0.5) / np.log(0.9), 1])
+
+
+@exercise(
+    "06.2",
+    hint="gru.score(cases.histories) < the column of the target (np.take_along_axis), then the mean.",
+)
+def share_below_the_next(answer: object, gru: HistoryModel, cases: Cases) -> bool | str:
+    scores = gru.score(cases.histories)
+    below = (
+        scores < np.take_along_axis(scores, np.stack(cases.targets), axis=1)
+    ).mean()
+    return (
+        "those are the films above the right one"
+        if near(answer, 1 - below)
+        else near(answer, below)
+    )
+
+
+@exercise(
+    "06.3",
+    hint="logsumexp(log_likelihood(draw) - gap) minus the logarithm of the number of draws.",
+)
+def tighter_bound(
+    answer: object, likelihood: np.ndarray, gap: np.ndarray
+) -> bool | str:
+    weights = likelihood - gap
+    if near(answer, weights.mean()):
+        return "that is the ELBO, the mean of the logarithms; take the logarithm of the mean"
+    if near(answer, logsumexp(weights)):
+        return "that is the logarithm of the sum; a mean also divides by the number of draws"
+    return near(answer, logsumexp(weights) - np.log(len(weights)))

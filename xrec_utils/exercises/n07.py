@@ -1,0 +1,34 @@
+"""Checks of the exercises of notebook 07."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from xrec_utils.exercises.register import exercise, near
+
+
+@exercise(
+    "07.1",
+    hint="Mean of learned['novel'] over the hours 19 to 23, minus its mean over the other hours.",
+)
+def evening_of_the_novel(
+    answer: object, planted: Mapping, learned: Mapping
+) -> bool | str:
+    evening, curve = planted["novel"] > 0, learned["novel"]
+    if near(answer, curve[evening].mean()):
+        return "that is the level in the evening; an effect is a difference from the other hours"
+    return near(answer, curve[evening].mean() - curve[~evening].mean())
+
+
+@exercise("07.2", hint="A = 1 + 1 + 4, b = 0·1 + 1·2; then x·b/A and √(x²/A) at x = 3.")
+def estimate_and_bonus(answer: object) -> bool:
+    return near(answer, [1.0, np.sqrt(1.5)])
+
+
+@exercise(
+    "07.3", hint="Square the sum of the weights, divide by the sum of their squares."
+)
+def effective_sample_size(answer: object, weights: np.ndarray) -> bool:
+    return near(answer, weights.sum() ** 2 / (weights**2).sum())

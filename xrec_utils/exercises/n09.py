@@ -1,0 +1,56 @@
+"""Checks of the exercises of notebook 09."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from xrec_utils import zoo
+from xrec_utils.exercises.register import exercise, near
+from xrec_utils.keras_start import keras
+
+
+@exercise(
+    "09.1",
+    hint="x @ W + b has two numbers, x @ W.T + b has three; then 1 / (1 + exp(-z)).",
+)
+def two_layers_by_hand(answer: Sequence[np.ndarray]) -> bool | str:
+    before = [2.3, 3.0], [0.6, 1.3, 2.0]
+    first, second = answer
+    if near(first, before[0]) and near(second, before[1]):
+        return "these are the sums; the sigmoid is still missing"
+    return all(
+        near(got, 1 / (1 + np.exp(-np.array(z))))
+        for got, z in zip((first, second), before, strict=True)
+    )
+
+
+@exercise(
+    "09.2",
+    hint="64 positive numbers: give a large one to a neuron in which this input is largest.",
+)
+def film_noir_on_top(
+    answer: np.ndarray, mlp: keras.Model, names: Sequence[str]
+) -> bool | str:
+    scale = np.asarray(answer, dtype=np.float64)
+    if scale.shape != (64,) or not (np.isfinite(scale) & (scale > 0)).all():
+        return "64 finite scales are asked for, one for each neuron, all above zero"
+    winner = names[int(np.argmax((np.abs(mlp.get_weights()[0]) * scale).sum(axis=1)))]
+    return winner == "film: Film-Noir" or f"the largest sum is now on {winner!r}"
+
+
+@exercise(
+    "09.3",
+    hint="Take the part off stream[-1]; then the norm, part('final_norm'); then the film's row and bias.",
+)
+def attention_taken_out(
+    answer: float, parts: Mapping[str, np.ndarray], item: int
+) -> bool | str:
+    model = zoo.load("attention")
+    stream = sum(part[-1] for part in parts.values())
+    both = np.stack([stream - parts["attention"][-1], stream])[None].astype(np.float32)
+    without, score = model.table.logits(
+        model.encoder.get_layer("final_norm")(both)
+    ).numpy()[0, :, item]
+    if near(answer, score - without):
+        return "the sign: below zero means that the score falls when attention goes"
+    return near(answer, without - score)

@@ -1,0 +1,37 @@
+"""Checks of the exercises of notebook 11."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from xrec_utils.exercises.register import exercise, near
+from xrec_utils.explain.closed_forms import mean_pool
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game
+
+
+@exercise(
+    "11.1",
+    hint="game(~np.eye(12, dtype=bool)) scores the twelve groups without one film; take the falls' sum.",
+)
+def share_of_leave_one_out(answer: object, game: Game) -> bool:
+    fall = game.full() - game(~np.eye(game.n_players, dtype=bool))
+    return near(answer, fall.sum() / (game.full() - game.empty()))
+
+
+@exercise(
+    "11.2",
+    hint="others = (sum - own) / (n - 1); H_n = sum of 1/k for k from 1 to n; then the table's formula.",
+)
+def mean_pool_yourself(answer: Callable) -> bool:
+    games = [np.random.default_rng(seed).normal(size=2 + seed) for seed in range(8)]
+    return all(near(answer(answers), mean_pool(answers), 1e-9) for answers in games)
+
+
+@exercise(
+    "11.3",
+    hint="Keep the films whose value is above 0 in one and below 0 in the other; take gru's lowest.",
+)
+def changed_sides(answer: object, attention: Explanation, gru: Explanation) -> bool:
+    changed = np.flatnonzero((attention.values > 0) & (gru.values < 0))
+    return answer == gru.players[changed[gru.values[changed].argmin()]]

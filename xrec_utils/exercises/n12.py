@@ -1,0 +1,54 @@
+"""Checks of the exercises of notebook 12."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.spatial.distance import jensenshannon
+
+from xrec_utils.exercises.register import exercise, near
+from xrec_utils.explain.attention_trial import AttentionTrial
+from xrec_utils.games.explanation import Explanation
+
+
+@exercise(
+    "12.1",
+    hint="p = gru_trial.shares; the entropy is -sum(p ln p), in nats; the answer is e to that power.",
+)
+def films_attended_to(answer: object, trial: AttentionTrial) -> bool | str:
+    entropy = -(trial.shares * np.log(trial.shares)).sum()
+    if near(answer, entropy):
+        return "this is the entropy in nats; raise e to it, to read it as a number of films"
+    return near(answer, np.exp(entropy))
+
+
+@exercise(
+    "12.2",
+    hint="Mean of two sums, each of p ln(p / u) with u = (p + q) / 2; where p is 0 its term is 0.",
+)
+def divergence_by_hand(answer: Callable) -> bool | str:
+    rng = np.random.default_rng(12)
+    for p, q in rng.dirichlet(np.ones(5), (4, 2)):
+        if near(answer(p, q), jensenshannon(p, q)):
+            return "this is the square root of the divergence, as scipy gives it"
+        if not near(answer(p, q), jensenshannon(p, q) ** 2):
+            return False
+    if not near(answer(np.array([1.0, 0, 0]), np.array([0, 0.5, 0.5])), np.log(2)):
+        return "right where all shares are positive; a share of 0 must add 0, not NaN"
+    return True
+
+
+@exercise(
+    "12.3",
+    hint="Take table[table['Shapley'] < 0] and look for its largest weight with idxmax.",
+)
+def praised_but_against(
+    answer: object, weights: np.ndarray, exact: Explanation
+) -> bool | str:
+    against = np.where(exact.values < 0, weights, -1)
+    if answer == exact.players[int(weights.argmax())][:40]:
+        return (
+            "this film has the largest weight of all, and its Shapley value is positive"
+        )
+    return (
+        isinstance(answer, str) and answer == exact.players[int(against.argmax())][:40]
+    )

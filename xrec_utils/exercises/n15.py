@@ -1,0 +1,48 @@
+"""Checks of the exercises of notebook 15."""
+
+import numpy as np
+
+from xrec_utils.exercises.register import exercise, near
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game
+from xrec_utils.judge.comparisons import holm
+from xrec_utils.judge.deletion import area, deletion_curve
+
+
+@exercise(
+    "15.1",
+    hint="At how many of the six steps is the rank ten or better? POS@10 is their share.",
+)
+def pos_by_hand(answer: object, after: np.ndarray) -> bool | str:
+    if near(answer, np.mean(after[1:] <= 10)):
+        return "the first step, with nothing removed, counts too"
+    return near(answer, np.mean(after <= 10))
+
+
+@exercise(
+    "15.2",
+    hint="Sort; multiply by 5, 4, 3, 2, 1; let none fall below the one before; put back in order.",
+)
+def holm_by_hand(answer: object, p_values: np.ndarray) -> bool | str:
+    if near(answer, np.minimum(5 * p_values, 1), 1e-6):
+        return "that is Bonferroni's correction: only the smallest is multiplied by 5, the next by 4"
+    if near(answer, np.sort(holm(p_values)), 1e-6):
+        return "the values are right; give them in the order of p_values"
+    return near(answer, holm(p_values), 1e-6)
+
+
+@exercise(
+    "15.3",
+    hint="Deletion looks at the order of the values only. What leaves an order as it is?",
+)
+def broken_referee(answer: object, game: Game, shapley: Explanation) -> bool | str:
+    values, rise = np.asarray(answer, dtype=float), shapley.score - shapley.base
+    if values.shape != shapley.values.shape or not np.isfinite(values).all():
+        return f"{game.n_players} finite values are asked for"
+    if (values <= 0).any():
+        return "every film should speak for the film: make all values positive"
+    curves = [
+        area(deletion_curve(game, np.argsort(-each, kind="stable")))
+        for each in (values, shapley.values)
+    ]
+    return bool(near(*curves) and abs(values.sum() - rise) > 10 * abs(rise))

@@ -1,0 +1,53 @@
+"""Checks of the exercises of notebook 19."""
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+
+from xrec_utils.exercises.register import exercise, near
+from xrec_utils.service.schema import RecommendRequest
+
+
+@exercise(
+    "19.1",
+    hint="A round takes wait + 10 seconds; the rate times a round is how many people are in it.",
+)
+def people(answer: object, rate: float, wait: float) -> bool:
+    return near(answer, rate * (wait + 10))
+
+
+@exercise(
+    "19.2",
+    hint="Put four ones beside every miss; then np.median and np.quantile(..., 0.99) of all.",
+)
+def with_hits(answer: object, misses: np.ndarray) -> bool | str:
+    everything = np.append(misses, np.ones(4 * len(misses)))
+    if near(answer, [np.median(everything), np.quantile(misses, 0.99)]):
+        return "the 99th percentile is one of all questions, hits included: 1% of all is 5% of the misses"
+    return near(answer, [np.median(everything), np.quantile(everything, 0.99)])
+
+
+@exercise(
+    "19.3",
+    hint="A tuple of the codes as a tuple, the model, its version, the explainer and k; do not sort.",
+)
+def key(answer: Callable[[RecommendRequest], Hashable], service: Any) -> bool | str:
+    same = [
+        RecommendRequest(history=films)
+        for films in ((1, 260), ("Toy Story", 260), ("toy storry", 260, 1))
+    ]
+    other = [
+        RecommendRequest(**{"history": (1, 260), **part})
+        for part in (
+            {"history": (260, 1)},
+            {"model": "dae"},
+            {"k": 3},
+            {"explainer": "leave-one-out"},
+        )
+    ]
+    if len({answer(each) for each in same}) > 1:
+        return "Toy Story by title, by id, misspelled or named twice is one history: use the codes"
+    if len({answer(each) for each in (same[0], *other)}) < 5:
+        return "another order, model, k or explainer is another question"
+    return service.versions["ease"] in str(answer(same[0]))

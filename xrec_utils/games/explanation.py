@@ -1,0 +1,115 @@
+"""The answer of every explainer: how much each player counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """How much each player counts for the target, by one method.
+
+    Attributes:
+        players, target: as in the game.
+        values: (players,), in the unit of the score.
+        base: score without players.
+        score: score with all players.
+        method: in words.
+        seconds: time it took.
+        error: (players,) standard errors of the values, or None.
+
+    Raises:
+        ValueError: lengths differ, or a value or error is not finite.
+
+    Example:
+        >>> why = Explanation(("Heat", "Up"), "score of Alien", [2, -1], 0, 1, "hand")
+        >>> why.gap
+        0.0
+        >>> why.top(1).tolist()
+        [0]
+        >>> why.sentence(1)
+        'Score of Alien: 1, from a base of 0. Strongest reasons by hand: Heat (+2).'
+    """
+
+    players: tuple[str, ...]
+    target: str
+    values: np.ndarray
+    base: float
+    score: float
+    method: str
+    seconds: float = 0.0
+    error: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        # a frozen dataclass is set through object, once, here
+        object.__setattr__(self, "values", self._checked("values"))
+        if self.error is not None:
+            object.__setattr__(self, "error", self._checked("error"))
+        object.__setattr__(self, "players", tuple(self.players))
+
+    def _checked(self, name: str) -> np.ndarray:
+        """A read-only copy of one field, a finite number for each player."""
+        numbers = np.array(getattr(self, name), dtype=np.float64)
+        if numbers.shape != (len(self.players),) or not np.isfinite(numbers).all():
+            raise ValueError(
+                f"{name} must hold one finite number "
+                f"for each of {len(self.players)} players"
+            )
+        numbers.flags.writeable = False
+        return numbers
+
+    @property
+    def gap(self) -> float:
+        """What the values leave unexplained: score - base - sum of values.
+
+        Zero for Shapley values (efficiency).
+        """
+        return float(self.score - self.base - self.values.sum())
+
+    def top(self, k: int | None = None) -> np.ndarray:
+        """Positions of the k players with the highest values (all for None).
+
+        Highest first; ties keep their order.
+        """
+        return np.argsort(-self.values, kind="stable")[:k]
+
+    def table(self, k: int | None = None) -> pd.DataFrame:
+        """Tabulate the k players (all for None) that count most either way.
+
+        Columns player, value, error (NaN if not estimated), by |value|.
+        """
+        order = np.argsort(-np.abs(self.values), kind="stable")[:k]
+        error = self.error
+        if error is None:
+            error = np.full(len(self.players), np.nan)
+        players = np.array(self.players, dtype=object)
+        return pd.DataFrame(
+            {
+                "player": players[order],
+                "value": self.values[order],
+                "error": error[order],
+            }
+        )
+
+    def sentence(self, k: int = 3) -> str:
+        """Say the k strongest reasons in words."""
+        rows = self.table(k).itertuples()
+        reasons = ", ".join(f"{row.player} ({row.value:+.3g})" for row in rows)
+        target = self.target[:1].upper() + self.target[1:]
+        return (
+            f"{target}: {self.score:.3g}, from a base of {self.base:.3g}. "
+            f"Strongest reasons by {self.method}: {reasons}."
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Explanation({self.method} of {self.target!r}: "
+            f"{len(self.players)} players, {self.seconds:.2f} s)"
+        )
+
+    def _repr_html_(self) -> str:
+        """The ten strongest reasons, as a notebook shows them."""
+        return self.table(10).round(4).to_html(index=False, na_rep="")

@@ -1,0 +1,147 @@
+"""Games whose players are the columns of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from xrec_utils.contract import EmbeddingModel
+from xrec_utils.games.game import Game, Masks, history_game
+from xrec_utils.keras_start import tf
+
+
+def imputed_game(
+    model: EmbeddingModel,
+    history: np.ndarray,
+    item: int,
+    titles: Sequence[str] | None = None,
+    fill: np.ndarray | None = None,
+) -> Game:
+    """The history game in which a removed film keeps its place and loses its vector.
+
+    Absent means: the vector becomes `fill`. In `history_game` the rest closes up
+    instead. Films before the model's window count for nothing here, while in
+    `history_game` they move in when a later one goes.
+
+    Args:
+        model: with `vectors` and `score_vectors`, as in `neural`.
+        history: (films,) item codes, oldest first.
+        item: the code scored, outside the history.
+        titles: names by item code; None shows the codes.
+        fill: (d,) the vector of an absent film; None takes the mean vector of the
+            catalogue, an average film.
+
+    Returns:
+        A game of the films whose scores are the model's, in logits.
+
+    Raises:
+        TypeError: the model shows no vectors.
+        ValueError: as `history_game` does.
+
+    Example:
+        Films are one number each, and the score is their sum:
+
+        >>> from types import SimpleNamespace
+        >>> numbers = np.array([[1.0], [2.0], [3.0], [6.0]], np.float32)
+        >>> model = SimpleNamespace(
+        ...     name="sum", n_items=4, vectors=lambda codes: numbers[codes],
+        ...     score_vectors=lambda vectors, item: tf.reduce_sum(vectors, axis=(1, 2)),
+        ... )
+        >>> game = imputed_game(model, np.array([0, 1]), 3)
+        >>> game.full(), game.empty()  # 1 + 2, and twice the mean 3
+        (3.0, 6.0)
+    """
+    packed = history_game(model, history, item, titles)
+    if not hasattr(model, "score_vectors"):
+        raise TypeError(
+            f"{model.name} shows no vectors to replace; "
+            "use a model with `vectors` and `score_vectors`"
+        )
+    vectors = model.vectors(np.asarray(history))
+    if fill is None:
+        absent = model.vectors(np.arange(model.n_items)).mean(axis=0)
+    else:
+        absent = np.asarray(fill, np.float32)
+
+    def value(masks: Masks) -> np.ndarray:
+        # (n, films, d): each group's films, absent ones replaced
+        shown = np.where(masks[:, :, None], vectors, absent)
+        return model.score_vectors(tf.constant(shown), item).numpy()
+
+    target = f"{packed.target}, films replaced"
+    return replace(packed, target=target, value=value, batch=64)
+
+
+def feature_game(
+    predict: Callable[[np.ndarray], np.ndarray],
+    row: np.ndarray,
+    background: np.ndarray,
+    names: Sequence[str],
+    target: str = "P(like)",
+    rows: int = 16_384,
+) -> Game:
+    """The columns of a row play for the prediction.
+
+    Absent means replaced by that column of every background row, and the predictions
+    averaged: the interventional value function (Janzing et al. 2020, "Feature relevance
+    quantification in explainable AI", AISTATS).
+
+    Args:
+        predict: turns (n, columns) into (n,) predictions.
+        row: (columns,), the row explained.
+        background: (b, columns), rows that absent columns are taken from.
+        names: one per column.
+        target: what is predicted, in words.
+        rows: most rows given to `predict` at once.
+
+    Returns:
+        A game with one player per column, in the unit of the prediction.
+
+    Raises:
+        ValueError: shapes do not fit; when the game is played, `predict` gives another
+            shape than (n,).
+
+    Example:
+        Without its second column (2) the row takes the mean of 0 and 1 there:
+
+        >>> background = np.array([[0.0, 0.0], [0.0, 1.0]])
+        >>> predict = lambda x: x.sum(axis=1)
+        >>> game = feature_game(predict, np.array([5.0, 2.0]), background, ["a", "b"])
+        >>> game(np.array([[True, True], [True, False]])).tolist()
+        [7.0, 5.5]
+    """
+    row = np.asarray(row)
+    background = np.asarray(background)
+    _check_columns(row, background, names)
+    n_rows, n_columns = background.shape
+
+    def value(masks: Masks) -> np.ndarray:
+        # (groups, background rows, columns), then all rows below each other
+        mixed = np.where(masks[:, None, :], row, background)
+        scores = np.asarray(predict(mixed.reshape(-1, n_columns)))
+        if scores.shape != (len(masks) * n_rows,):
+            raise ValueError(
+                f"predict must turn (n, {n_columns}) into (n,), "
+                f"got {scores.shape}: pick one output column"
+            )
+        by_group = scores.reshape(len(masks), n_rows)
+        return by_group.mean(axis=1, dtype=np.float64)
+
+    players = tuple(map(str, names))
+    return Game(players, target, value, max(1, rows // n_rows))
+
+
+def _check_columns(
+    row: np.ndarray, background: np.ndarray, names: Sequence[str]
+) -> None:
+    """Raise ValueError unless row, background rows and names have the same length."""
+    flat = row.ndim == 1 and background.ndim == 2
+    if not flat or not len(background) or background.shape[1] != len(row):
+        raise ValueError(
+            "row (d,) and background (b, d) do not fit: "
+            f"{row.shape} and {background.shape}"
+        )
+    if len(names) != len(row):
+        raise ValueError(f"names has {len(names)} entries for {len(row)} columns")

@@ -1,0 +1,321 @@
+"""A recommendation is a game: its players are what the model saw, its value the score.
+
+A `Game` answers one question, "what is the score when only these players are present?".
+An `Explanation` says how much each player counts. Every explainer turns a game into an
+explanation; every measure takes an explanation and its game.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xrec_utils.contract import HistoryModel
+
+Masks = np.ndarray  # (n, players) booleans, True = present
+
+
+@dataclass(frozen=True)
+class Game:
+    """Named players and the score of any group of them.
+
+    Called with masks, bool (n, players), a game returns their scores, float64 (n,).
+
+    Attributes:
+        players: one name each.
+        target: what is scored, in words.
+        value: turns bool (n, players) into n scores.
+        batch: most groups handed to `value` at once, which bounds the memory.
+
+    Raises:
+        ValueError: there are no players, or batch is below 1.
+
+    Example:
+        >>> game = Game(("a", "b"), "size", lambda masks: masks.sum(axis=1))
+        >>> game(np.array([[True, False], [True, True]])).tolist()
+        [1.0, 2.0]
+        >>> game.empty(), game.full()
+        (0.0, 2.0)
+    """
+
+    players: tuple[str, ...]
+    target: str
+    value: Callable[[Masks], np.ndarray]
+    batch: int = 512
+
+    def __post_init__(self) -> None:
+        if not self.players:
+            raise ValueError(
+                "a game needs at least one player: "
+                "the history or the list of names is empty"
+            )
+        if self.batch < 1:
+            raise ValueError(f"batch={self.batch} must be 1 or more")
+
+    @property
+    def n_players(self) -> int:
+        """Number of players."""
+        return len(self.players)
+
+    def __call__(self, masks: Masks) -> np.ndarray:
+        """Score the groups in `masks`: bool (n, players) -> float64 (n,).
+
+        A group met twice is scored once. Raises ValueError on masks of another shape or
+        type, and when the model's answer is not n finite numbers.
+        """
+        masks = np.asarray(masks)
+        if masks.ndim != 2 or masks.shape[1] != self.n_players or masks.dtype != bool:
+            raise ValueError(
+                f"masks must be bool (n, {self.n_players}), "
+                f"got {masks.dtype} {masks.shape}"
+            )
+        if len(masks) == 0:
+            return np.empty(0)
+        if len(masks) == 1:
+            return self._score(masks)
+        # eight players a byte: rows are compared eight times faster
+        packed = np.packbits(masks, axis=1)
+        _, first, back = np.unique(
+            packed, axis=0, return_index=True, return_inverse=True
+        )
+        distinct = masks[first]
+        starts = range(0, len(distinct), self.batch)
+        scores = [self._score(distinct[i : i + self.batch]) for i in starts]
+        return np.concatenate(scores)[back.ravel()]
+
+    def _score(self, masks: Masks) -> np.ndarray:
+        """Ask `value` and check its answer."""
+        scores = np.asarray(self.value(masks), dtype=np.float64)
+        wrong = ~np.isfinite(scores)
+        if scores.shape != (len(masks),) or wrong.any():
+            raise ValueError(
+                f"the game of {self.target!r} must give {len(masks)} finite scores, "
+                f"got shape {scores.shape}, {wrong.sum()} of them NaN or infinite"
+            )
+        return scores
+
+    def full(self) -> float:
+        """Score with every player present."""
+        everyone = np.ones((1, self.n_players), dtype=bool)
+        return float(self(everyone)[0])
+
+    def empty(self) -> float:
+        """Score with no player present: the base that an explanation starts from."""
+        nobody = np.zeros((1, self.n_players), dtype=bool)
+        return float(self(nobody)[0])
+
+    def __repr__(self) -> str:
+        return f"Game({self.n_players} players, target={self.target!r})"
+
+
+def history_game(
+    model: HistoryModel,
+    history: np.ndarray,
+    item: int,
+    titles: Sequence[str] | None = None,
+    batch: int = 512,
+) -> Game:
+    """The films of a history play for the score (logit) of one film.
+
+    Absent means deleted: the remaining films close up in their order.
+
+    Args:
+        model: the recommender.
+        history: (players,) item codes, oldest first.
+        item: code of the film explained, outside the history, because candidates stay
+            fixed while films are removed.
+        titles: names by item code; "item 7" and the like if not given.
+        batch: most histories scored at once.
+
+    Returns:
+        A game with one player per film, in the unit of the model's score.
+
+    Raises:
+        ValueError: an unknown code, an empty history or an item inside it; when the
+            game is played, scores that are not finite or of a wrong shape.
+
+    Example:
+        A model that adds up one weight per film seen (row) and film scored (column):
+
+        >>> from xrec_utils.models.classic import ItemToItem
+        >>> model = ItemToItem()
+        >>> model.n_items = 3
+        >>> model.weights = np.array([[0, 0, 3], [0, 0, 1], [0, 0, 0]])
+        >>> game = history_game(model, np.array([0, 1]), 2, ["Heat", "Alien", "Up"])
+        >>> game.players, game.target
+        (('Heat', 'Alien'), 'score of Up')
+        >>> game(np.array([[True, False], [True, True]])).tolist()
+        [3.0, 4.0]
+    """
+    history, item = _checked_case(model, history, item)
+    name = namer(titles)
+    items = np.array([item])
+
+    def value(masks: Masks) -> np.ndarray:
+        return _scores(model, history, masks, items)[:, 0]
+
+    players = tuple(map(name, history))
+    return Game(players, f"score of {name(item)}", value, batch)
+
+
+def contrast_game(
+    model: HistoryModel,
+    history: np.ndarray,
+    item: int,
+    other: int,
+    titles: Sequence[str] | None = None,
+) -> Game:
+    """The films of a history play for score(item) - score(other): why this, not that?
+
+    By additivity its Shapley values are the differences between those of the two
+    `history_game`s.
+
+    Args:
+        model, history, item, titles: as in `history_game`.
+        other: code of the film that `item` is compared with, outside the history.
+
+    Returns:
+        A game with one player per film, in the unit of the model's score.
+
+    Raises:
+        ValueError: as in `history_game`, for both films.
+
+    Example:
+        >>> from xrec_utils.models.classic import ItemToItem
+        >>> model = ItemToItem()
+        >>> model.n_items = 3
+        >>> model.weights = np.array([[0, 2, 3], [0, 0, 0], [0, 0, 0]])
+        >>> contrast_game(model, np.array([0]), item=2, other=1).full()
+        1.0
+    """
+    history, item = _checked_case(model, history, item)
+    _, other = _checked_case(model, history, other)
+    name = namer(titles)
+    items = np.array([item, other])
+
+    def value(masks: Masks) -> np.ndarray:
+        scores = _scores(model, history, masks, items)
+        return scores[:, 0] - scores[:, 1]
+
+    players = tuple(map(name, history))
+    return Game(players, f"score of {name(item)} above {name(other)}", value)
+
+
+def rank_game(
+    model: HistoryModel,
+    history: np.ndarray,
+    item: int,
+    titles: Sequence[str] | None = None,
+) -> Game:
+    """The films of a history play for a film's place in the list.
+
+    The value is -log2(1 + rank), 1 more per halving. The rank (1 = best) is among all
+    films outside the full history, however many of its films are removed; films with
+    equal scores share the middle of their places.
+
+    Args:
+        model, history, item, titles: as in `history_game`.
+
+    Returns:
+        A game with one player per film, in halvings of 1 + rank.
+
+    Raises:
+        ValueError: as in `history_game`.
+
+    Example:
+        With film 0 seen, film 2 is first of three: -log2(1 + 1). With nothing seen
+        all three are equal and share place 2: -log2(1 + 2).
+
+        >>> from xrec_utils.models.classic import ItemToItem
+        >>> model = ItemToItem()
+        >>> model.n_items = 4
+        >>> model.weights = np.array([[0, 0, 3, 1], *np.zeros((3, 4))])
+        >>> game = rank_game(model, np.array([0]), 2)
+        >>> game.full(), round(game.empty(), 3)
+        (-1.0, -1.585)
+    """
+    history, item = _checked_case(model, history, item)
+    candidates = np.setdiff1d(np.arange(model.n_items), history)
+    column = int(np.searchsorted(candidates, item))
+    name = namer(titles)
+
+    def value(masks: Masks) -> np.ndarray:
+        scores = _scores(model, history, masks, candidates)
+        own = scores[:, column, None]
+        above = (scores > own).sum(axis=1)
+        level = (scores == own).sum(axis=1)
+        # the film itself is one of those level with it
+        rank = above + (1 + level) / 2
+        return -np.log2(1 + rank)
+
+    players = tuple(map(name, history))
+    return Game(players, f"rank of {name(item)}", value)
+
+
+def _checked_case(
+    model: HistoryModel, history: np.ndarray, item: int
+) -> tuple[np.ndarray, int]:
+    """History and item as codes that the model knows, the item outside the history."""
+    history = _checked_history(history)
+    codes = np.append(history, item)
+    if np.ndim(item) or not np.issubdtype(codes.dtype, np.integer):
+        raise ValueError(f"item must be one item code (an integer), got {item!r}")
+    if codes.min() < 0 or codes.max() >= model.n_items:
+        raise ValueError(
+            f"history and item must hold codes from 0 to {model.n_items - 1} "
+            f"({model.name} knows no other)"
+        )
+    if item in history:
+        raise ValueError(
+            f"item {item} is in the history: "
+            "only a film the user has not seen can be a recommendation"
+        )
+    return history, int(item)
+
+
+def _checked_history(history: np.ndarray) -> np.ndarray:
+    """History as a 1-D array of integers, not empty."""
+    history = np.asarray(history)
+    if not history.size:
+        raise ValueError(
+            "history is empty and a game needs at least one player: "
+            "explain a user who has seen a film"
+        )
+    if history.ndim != 1 or not np.issubdtype(history.dtype, np.integer):
+        raise ValueError(
+            "history must be a 1-D array of item codes, "
+            f"got {history.dtype} {history.shape}"
+        )
+    return history
+
+
+def namer(titles: Sequence[str] | None) -> Callable[[int], str]:
+    """Return a function from item codes to names: titles, or "item 7" without them."""
+
+    def name(code: int) -> str:
+        return f"item {code}" if titles is None else str(titles[code])
+
+    return name
+
+
+def _scores(
+    model: HistoryModel, history: np.ndarray, masks: Masks, items: np.ndarray
+) -> np.ndarray:
+    """Scores (groups, items), float64, for what each group leaves of the history."""
+    shortened = [history[mask] for mask in masks]
+    answer = model.score(shortened, items=items)
+    scores = np.asarray(answer, dtype=np.float64)
+    expected = (len(masks), len(items))
+    if scores.shape != expected:
+        raise ValueError(
+            f"{model.name}.score must give one row per history and one column per "
+            f"entry of items, {expected}, got {scores.shape}"
+        )
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            f"{model.name}.score gave NaN or infinite scores: "
+            "check its weights, or train it again"
+        )
+    return scores

@@ -1,0 +1,343 @@
+"""Asking people about explanations: questions, plan, sample size, comparison.
+
+Every person meets every kind of explanation (within-subject), so each is compared with
+himself and what separates people cancels. The answers in data/study are SIMULATED by
+`simulate`: they prove this code, and say nothing of people. The aims measured are those
+of Tintarev & Masthoff 2012 (doi:10.1007/s10618-011-0233-1); the wording is ours.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import nct, t, ttest_rel
+
+from xrec_utils.files import DATA
+from xrec_utils.judge.comparisons import holm
+
+STUDY = DATA / "study" / "answers.csv"
+KINDS = ("no reason", "popular films", "Shapley values")
+AIMS = ("trust", "understanding", "persuasiveness", "effectiveness")
+
+
+class Statement(NamedTuple):
+    """One line of the questionnaire, answered from 1 (not at all) to 7 (fully).
+
+    aim: what it measures. turned: agreeing speaks against.
+    """
+
+    aim: str
+    text: str
+    turned: bool = False
+
+
+QUESTIONNAIRE = {
+    "t1": Statement("trust", "I would rely on such reasons when I choose a film."),
+    "t2": Statement(
+        "trust", "I suspect that the real reason is another one.", turned=True
+    ),
+    "u1": Statement("understanding", "I can say what in my history led to this film."),
+    "u2": Statement(
+        "understanding",
+        "I could foretell what changes if I took a film out of my history.",
+    ),
+    "p1": Statement("persuasiveness", "This makes me want to watch the film."),
+    "p2": Statement(
+        "persuasiveness", "Shown like this, I would pass the film over.", turned=True
+    ),
+}
+# two questions more, in stars: expected (before watching) and given (after);
+# their distance is the effectiveness
+
+
+# ------------------------------------------------------------------- the plan
+
+
+def orders(kinds: tuple[str, ...] = KINDS) -> list[tuple[str, ...]]:
+    """Orders in which each kind stands at each place equally often (Williams 1949).
+
+    Each kind also follows each other kind equally often. As many orders as kinds, twice
+    as many for an odd number. Raises ValueError for fewer than two kinds.
+    """
+    n = len(kinds)
+    if n < 2:
+        raise ValueError(f"a within-subject plan compares two or more kinds, got {n}")
+    # 0, 1, -1, 2, -2, ...: neighbours lie at all distances, each once
+    zigzag = [(place + 1) // 2 if place % 2 else -place // 2 for place in range(n)]
+    rows = [tuple(kinds[(start + step) % n] for step in zigzag) for start in range(n)]
+    if n % 2:
+        # an odd number balances who follows whom only with all orders reversed too
+        rows += [row[::-1] for row in rows]
+    return rows
+
+
+def plan(people: int, kinds: tuple[str, ...] = KINDS, seed: int = 0) -> pd.DataFrame:
+    """Who meets which kind when; the orders are dealt by lot, equally often.
+
+    Args:
+        people: a multiple of the number of `orders`, six for three kinds.
+        kinds: of explanation.
+        seed: of the lot.
+
+    Returns:
+        One row per person and kind: person (from 0), place (from 1), kind.
+
+    Raises:
+        ValueError: `people` is not such a multiple.
+
+    Example:
+        >>> plan(2, kinds=("A", "B"))["place"].tolist()
+        [1, 2, 1, 2]
+        >>> sorted(plan(2, kinds=("A", "B")).query("place == 1")["kind"])
+        ['A', 'B']
+    """
+    every = orders(kinds)
+    if people < 1 or people % len(every):
+        raise ValueError(
+            f"people={people} must be a multiple of the {len(every)} orders, "
+            "or the plan is not balanced"
+        )
+    rng = np.random.default_rng(seed)
+    dealt = rng.permutation(np.arange(people) % len(every))
+    rows = []
+    for person, number in enumerate(dealt):
+        for place, kind in enumerate(every[number], start=1):
+            rows.append((person, place, kind))
+    return pd.DataFrame(rows, columns=["person", "place", "kind"])
+
+
+# ------------------------------------------------------------------- how many
+
+
+def power(effect: float, people: int, alpha: float = 0.05) -> float:
+    """Chance that a two-sided paired t test at level `alpha` finds an effect.
+
+    With n people the statistic has a noncentral t distribution with n - 1 degrees of
+    freedom and noncentrality d_z √n.
+
+    Args:
+        effect: mean of the differences divided by their standard deviation, d_z, no
+            unit.
+        people: two or more.
+        alpha: level of the test.
+
+    Returns:
+        The chance, in [0, 1].
+
+    Raises:
+        ValueError: fewer than two people.
+
+    Source: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences.
+
+    Example:
+        Without an effect the test is significant as often as its level says:
+
+        >>> round(power(0.0, 20), 3), round(power(0.5, 34), 2)
+        (0.05, 0.81)
+    """
+    if people < 2:
+        raise ValueError(f"people={people}: a standard deviation needs two or more")
+    freedom = people - 1
+    limit = t.ppf(1 - alpha / 2, freedom)
+    shift = effect * np.sqrt(people)
+    # the lower side by symmetry: cdf(-limit) turns NaN far out
+    upper = nct.sf(limit, freedom, shift)
+    lower = nct.sf(limit, freedom, -shift)
+    return float(upper + lower)
+
+
+def people_needed(effect: float, wanted: float = 0.8, alpha: float = 0.05) -> int:
+    """Fewest people with whom `power` reaches `wanted`.
+
+    For m tests under Holm, alpha / m is the careful choice.
+
+    Args:
+        effect: d_z, see `power`.
+        wanted: chance of finding it, in (0, 1).
+        alpha: level of the test.
+
+    Returns:
+        People, two or more.
+
+    Raises:
+        ValueError: an effect below 0.02, which thousands of people would not show.
+
+    Example:
+        >>> people_needed(0.5)
+        34
+    """
+    if abs(effect) < 0.02:
+        raise ValueError(
+            f"effect={effect}: below 0.02 a study would need thousands of people"
+        )
+    people = 2
+    while power(effect, people, alpha) < wanted:
+        people += 1
+    return people
+
+
+# ---------------------------------------------------------------- the answers
+
+# what the simulation plants, in points over no reason: (popular films, Shapley values)
+EFFECTS = {
+    "trust": (0.0, 0.0),
+    "understanding": (0.3, 1.2),
+    "persuasiveness": (1.0, 0.4),
+    "effectiveness": (-0.4, 0.4),
+}
+
+
+def simulate(
+    people: int = 36, effects: dict[str, tuple[float, float]] = EFFECTS, seed: int = 0
+) -> pd.DataFrame:
+    """Draw answers from a known world: one row per person and kind.
+
+    Columns of `plan`, the statements, expected, given. A person has a level of his own
+    (SD 1), every answer its noise (SD 1), on seven points; stars from 1 to 5. effects:
+    {aim: (popular films, Shapley values)} over no reason, in points. An effect on
+    effectiveness takes as much from the spread, 1.2 stars, by which the expected stars
+    miss the given ones. Raises ValueError as `plan` does.
+    """
+    table = plan(people, seed=seed)
+    random = np.random.default_rng([seed, 1])
+    kind = table["kind"].map(KINDS.index).to_numpy()
+    # (rows,) per aim: what the row's kind adds
+    planted = {aim: np.array((0.0, *effects[aim]))[kind] for aim in AIMS}
+    level = random.normal(0, 1, people)[table["person"]]
+    for code, statement in QUESTIONNAIRE.items():
+        noise = random.normal(size=len(table))
+        felt = _on_scale(4 + level + planted[statement.aim] + noise, 7)
+        table[code] = 8 - felt if statement.turned else felt
+    given = random.integers(1, 6, len(table))
+    spread = 1.2 - planted["effectiveness"]
+    miss = random.normal(size=len(table)) * spread
+    return table.assign(expected=_on_scale(given + miss, 5), given=given)
+
+
+def _on_scale(felt: np.ndarray, points: int) -> np.ndarray:
+    """Whole answers from 1 to `points`."""
+    return np.clip(np.rint(felt), 1, points).astype(int)
+
+
+def load_answers(path: Path = STUDY) -> pd.DataFrame:
+    """A table of answers; lines that begin with # tell its origin.
+
+    Args:
+        path: a CSV file; by default the simulated answers shipped.
+
+    Returns:
+        One row per person and kind: person, place, kind, the statements of
+        QUESTIONNAIRE (1 to 7), expected and given (stars, 1 to 5).
+
+    Raises:
+        ValueError: a column is missing.
+        FileNotFoundError: there is no such file.
+
+    Example:
+        >>> answers = load_answers()
+        >>> sorted(answers["kind"].unique())
+        ['Shapley values', 'no reason', 'popular films']
+    """
+    answers = pd.read_csv(path, comment="#")
+    needed = {"person", "place", "kind", *QUESTIONNAIRE, "expected", "given"}
+    missing = needed - set(answers)
+    if missing:
+        listed = ", ".join(sorted(missing))
+        raise ValueError(f"{Path(path).name} lacks {listed}: see data/study/README.md")
+    return answers
+
+
+def aims(answers: pd.DataFrame) -> pd.DataFrame:
+    """Each person's mark of each kind on each aim, higher is better.
+
+    Mean of an aim's statements on 1..7, turned ones turned back; effectiveness is minus
+    |expected - given| in stars (Bilgic & Mooney 2005). Several rows of a person and
+    kind are averaged.
+
+    Args:
+        answers: a table as `load_answers` gives it.
+
+    Returns:
+        Rows person, columns (aim, kind).
+
+    Raises:
+        ValueError: somebody did not meet every kind.
+
+    Example:
+        >>> marks = aims(load_answers())
+        >>> marks.columns.get_level_values(0).unique().tolist()
+        ['trust', 'understanding', 'persuasiveness', 'effectiveness']
+    """
+    miss = (answers["expected"] - answers["given"]).abs()
+    marks = pd.DataFrame({"effectiveness": -miss})
+    for aim in AIMS[:-1]:
+        marks[aim] = _mean_of_statements(answers, aim)
+    by_person = marks[list(AIMS)].groupby([answers["person"], answers["kind"]])
+    table = by_person.mean().unstack()
+    if table.isna().any(axis=None):
+        raise ValueError(
+            "somebody did not meet every kind: leave that person out, and say so"
+        )
+    return table
+
+
+def _mean_of_statements(answers: pd.DataFrame, aim: str) -> np.ndarray:
+    """(rows,) on 1..7, turned statements turned back."""
+    columns = []
+    for code, statement in QUESTIONNAIRE.items():
+        if statement.aim == aim:
+            said = answers[code]
+            columns.append(8 - said if statement.turned else said)
+    return np.mean(columns, axis=0)
+
+
+def compare(marks: pd.DataFrame) -> pd.DataFrame:
+    """All pairs of kinds on each aim, by a paired t test each.
+
+    Args:
+        marks: a table as `aims` gives it.
+
+    Returns:
+        One row per aim and pair: aim, one, other, mean (of one - other, in points or
+        stars), low, high (95% t interval, of this pair alone), effect (d_z, no unit), p
+        (paired t test) and p_holm (over all rows).
+
+    Raises:
+        ValueError: constant differences, which give no p.
+
+    Example:
+        >>> table = compare(aims(load_answers()))
+        >>> len(table)  # four aims, three pairs each
+        12
+    """
+    rows = []
+    for aim in AIMS:
+        for one, other in combinations(reversed(KINDS), 2):
+            compared = _compared(marks[aim, one], marks[aim, other], aim)
+            rows.append((aim, one, other, *compared))
+    columns = ["aim", "one", "other", "mean", "low", "high", "effect", "p"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(p_holm=holm(table["p"].to_numpy()))
+
+
+def _compared(
+    one: pd.Series, other: pd.Series, aim: str
+) -> tuple[float, float, float, float, float]:
+    """mean, low, high, effect and p of the differences of two kinds."""
+    difference = one - other
+    mean = difference.mean()
+    deviation = difference.std()
+    if deviation == 0:
+        _, kind = one.name
+        _, against = other.name
+        raise ValueError(
+            f"{aim}: {kind} and {against} differ by the same for everybody; "
+            "look at the raw answers"
+        )
+    test = ttest_rel(one, other)
+    low, high = test.confidence_interval()
+    return mean, low, high, mean / deviation, test.pvalue

@@ -1,0 +1,361 @@
+"""Is an explanation true to its model?
+
+Remove, or add, the players in its order and watch the score or the rank.
+
+Deletion and insertion curves: Petsiuk, Das & Saenko 2018 (RISE, BMVC). A faithful order
+makes the score fall fast when players are deleted, and rise fast when they are
+inserted. The lower the area under a deletion curve the better; the higher under an
+insertion curve.
+
+POS@k and NEG@k watch the rank instead (Barkan et al. 2024,
+doi:10.1145/3589334.3645560); infidelity, completeness and sparsity look at the values
+and not at their order alone. Every measure here judges one explanation on its own game;
+`agreement` compares explanations with each other.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from xrec_utils.contract import HistoryModel, top_k
+from xrec_utils.data.splits import Split
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game, Masks, rank_game
+from xrec_utils.judge.deletion import first_players, order
+from xrec_utils.metrics.ranking import ndcg, places
+
+Ranks = Callable[[Masks], np.ndarray]  # (n, players) bool -> (n,) ranks, 1 is best
+
+
+# -------------------------------------------------------- the rank along an order
+
+
+def ranks(
+    model: HistoryModel, history: np.ndarray, item: int, masks: Masks
+) -> np.ndarray:
+    """Rank of the item when only the films of each mask are left in the history.
+
+    `games.rank_game` in whole places: candidates are the catalogue minus the *full*
+    history, whatever is removed, and a tied item takes the middle place of its group,
+    rounded down. `partial(ranks, model, history, item)` gives the function of masks
+    that the measures below take.
+
+    Args:
+        model: scores histories, see `contract.HistoryModel`.
+        history: (films,) item codes, oldest first.
+        item: the code ranked, outside the history.
+        masks: (n, films) bool, True = present.
+
+    Returns:
+        (n,) int, 1 is best.
+
+    Raises:
+        ValueError: as `rank_game` does.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> def score(histories, items=None):
+        ...     scores = np.zeros((len(histories), 4))
+        ...     for row, films in enumerate(histories):
+        ...         scores[row, 2] = len(films)  # film 2 rises with every film seen
+        ...     scores[:, 3] = 1.5
+        ...     return scores if items is None else scores[:, items]
+        >>> model = SimpleNamespace(name="count", n_items=4, score=score)
+        >>> masks = np.array([[True, True], [True, False]])
+        >>> ranks(model, np.array([0, 1]), 2, masks).tolist()
+        [1, 2]
+    """
+    logarithm = -rank_game(model, history, item)(masks)
+    # the game says -log2(1 + rank); the small number undoes the rounding of exp2
+    return np.floor(np.exp2(logarithm) - 1 + 1e-6).astype(int)
+
+
+class Stays(NamedTuple):
+    """Share of the steps at which the item is still in the top k, each in [0, 1].
+
+    pos: the films that matter most go first (lower is better). neg: they go last
+    (higher is better).
+    """
+
+    pos: float
+    neg: float
+
+
+def pos_neg(ranks: Ranks, order: np.ndarray, k: int = 10, bins: int = 10) -> Stays:
+    """POS@k and NEG@k of one user: how long the item stays in the top k.
+
+    Films are removed in `bins` equal steps. POS@k = mean over b = 0..bins of [rank
+    after removing the first b/bins of the order <= k]; NEG@k the same for the reversed
+    order. As in the authors' code the mean includes the whole and the empty history.
+    Average over users. The order is that of the values, so films that speak against the
+    item go last in POS.
+
+    Args:
+        ranks: masks (n, films) -> ranks (n,), see `ranks`.
+        order: (films,) positions, the film that matters most first.
+        k: length of the list.
+        bins: steps.
+
+    Returns:
+        Both shares, in [0, 1]: pos is better low, neg is better high.
+
+    Raises:
+        ValueError: `order` does not name every film once.
+
+    Source: Barkan et al. 2024, doi:10.1145/3589334.3645560.
+
+    Example:
+        Film 0 alone keeps the item in the list:
+
+        >>> of_masks = lambda masks: np.where(masks[:, 0], 1, 99)
+        >>> stays = pos_neg(of_masks, [0, 1], bins=2)
+        >>> round(stays.pos, 2), round(stays.neg, 2)
+        (0.33, 0.67)
+    """
+    films = len(order)
+    steps = np.array_split(np.arange(films), bins)
+    counts = np.cumsum([0, *map(len, steps)])
+    first_out = ~first_players(np.asarray(order), films, counts)
+    last_out = ~first_players(np.asarray(order)[::-1], films, counts)
+    # (2 · (bins + 1), films) in one call: the model is slow to start
+    stays = ranks(np.concatenate([first_out, last_out])) <= k
+    pos, neg = stays.reshape(2, -1).mean(axis=1).tolist()
+    return Stays(pos, neg)
+
+
+def films_until_gone(ranks: Ranks, order: np.ndarray, k: int = 10) -> int | None:
+    """How many films must go until the item has left the top k.
+
+    Counterfactual validity is the share of users with an answer (higher is better),
+    counterfactual size the mean of the answers in films (lower is better). It bounds
+    the smallest such set from above: the order is followed, not searched.
+
+    Args:
+        ranks: masks (n, films) -> ranks (n,), see `ranks`.
+        order: (films,) positions, the first to go first.
+        k: length of the list.
+
+    Returns:
+        Films removed; 0 when the item was not in the top k to begin with, None when it
+        never leaves.
+
+    Raises:
+        ValueError: `order` does not name every film once.
+
+    Example:
+        >>> of_masks = lambda masks: np.where(masks[:, 0], 1, 99)
+        >>> films_until_gone(of_masks, [1, 0])
+        2
+        >>> films_until_gone(lambda masks: np.ones(len(masks)), [1, 0]) is None
+        True
+    """
+    films = len(order)
+    removed = first_players(order, films, np.arange(films + 1))
+    gone = ranks(~removed) > k
+    return int(gone.argmax()) if gone.any() else None
+
+
+# ---------------------------------------------------------- the values themselves
+
+
+class Infidelity(NamedTuple):
+    """How badly values foretell joint removals; lower is better in each.
+
+    raw, scaled: mean squared error in score². factor: of the values, >= 0. relative:
+    scaled divided by what values of zero would get, in [0, 1]; 1 is no better than
+    saying nothing.
+    """
+
+    raw: float
+    scaled: float
+    factor: float
+    relative: float
+
+
+def infidelity(
+    game: Game, explanation: Explanation, samples: int = 200, seed: int = 0
+) -> Infidelity:
+    """How badly the values foretell what removing several players together does.
+
+    E over groups R of (Σ_{i in R} φ_i - (v(all) - v(all but R)))², over groups whose
+    size is uniform on 1..players. `scaled` first multiplies the values by the factor
+    that fits best, as the paper does for methods whose values have another unit; it may
+    not be negative, so that values of the wrong sign gain nothing. Larger groups cost
+    more whoever is in them, so even equal values for all foretell much: put that
+    explanation beside the others.
+
+    Args:
+        game: the game explained, n players.
+        explanation: of its players, in their order.
+        samples: groups drawn.
+        seed: of the groups; with one seed, all explanations of a game meet the same.
+
+    Returns:
+        The errors in score² and, relative to saying nothing, in [0, 1].
+
+    Source: Yeh et al. 2019, arXiv:1901.09392.
+
+    Example:
+        In a game that adds up, half of each worth is wrong by a factor of two only:
+
+        >>> game = Game(("a", "b"), "sum", lambda masks: masks @ np.array([4.0, 2.0]))
+        >>> half = Explanation(("a", "b"), "sum", [2.0, 1.0], 0, 6, "half")
+        >>> found = infidelity(game, half)
+        >>> found.raw > 1, found.factor, found.relative
+        (True, 2.0, 0.0)
+    """
+    players = game.n_players
+    rng = np.random.default_rng(seed)
+    # argsort twice gives each player its place in a random order: (samples, players)
+    places = rng.random((samples, players)).argsort(axis=1).argsort(axis=1)
+    sizes = rng.integers(1, players, samples, endpoint=True)
+    removed = places < sizes[:, None]
+    foretold = removed @ explanation.values
+    fell = game.full() - game(~removed)
+    factor = _best_factor(foretold, fell)
+    raw = _mean_square(foretold - fell)
+    scaled = _mean_square(factor * foretold - fell)
+    nothing = _mean_square(fell)
+    relative = scaled / nothing if nothing else 0.0
+    return Infidelity(raw, scaled, factor, relative)
+
+
+def _best_factor(foretold: np.ndarray, fell: np.ndarray) -> float:
+    """The factor, not below 0, that brings the values closest by least squares."""
+    length = foretold @ foretold
+    if not length:
+        return 0.0
+    return max(0.0, float(foretold @ fell / length))
+
+
+def _mean_square(errors: np.ndarray) -> float:
+    return float(np.mean(errors**2))
+
+
+def completeness(explanation: Explanation, floor: float = 0.0) -> float:
+    """What the values leave unexplained, as a share of what there is to explain.
+
+    |v(all) - v(none) - Σ φ_i| / max(|v(all) - v(none)|, floor): the axiom of
+    Sundararajan et al. 2017, efficiency for Shapley values. Says nothing about methods
+    that promise an order only.
+
+    Args:
+        explanation: with its score, base and values.
+        floor: guards users whose score hardly moves, for example 5% of the median
+            |v(all) - v(none)|; in the unit of the score.
+
+    Returns:
+        The share, no unit; 0 is best, and values whose sum is zero give 1.
+
+    Source: Sundararajan et al. 2017, arXiv:1703.01365.
+
+    Example:
+        >>> said = Explanation(("a", "b"), "score", [2.0, 1.0], 0, 4, "hand")
+        >>> completeness(said)
+        0.25
+    """
+    gap = abs(explanation.gap)
+    moved = abs(explanation.score - explanation.base)
+    return gap / max(moved, floor) if gap else 0.0
+
+
+def sparsity(explanation: Explanation) -> float:
+    """Gini index of |φ|: 0 when all players count alike, 1 - 1/players for one alone.
+
+    1 - 2 Σ_k |φ|_(k) / ‖φ‖₁ · (n - k + ½) / n, smallest first (Chalasani et al. 2020,
+    arXiv:1810.06583); 0 for all zeros. No unit. Higher is shorter to read, not truer:
+    compare explanations of equal faithfulness.
+    """
+    sizes = np.sort(np.abs(explanation.values))
+    if not sizes.any():
+        return 0.0
+    n = len(sizes)
+    weights = n - np.arange(1, n + 1) + 0.5
+    return float(1 - 2 * sizes @ weights / (n * sizes.sum()))
+
+
+# ------------------------------------------------------------- remove and retrain
+
+# (model, history, item) -> explanation
+Explain = Callable[[HistoryModel, np.ndarray, int], Explanation]
+
+
+def roar(
+    explainers: Mapping[str, Explain],
+    split: Split,
+    fit: Callable[[list[np.ndarray], int], HistoryModel],
+    share: float = 0.3,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Remove the films an explainer names from all training data, and train again.
+
+    Hooker et al. 2019 (arXiv:1806.10758), for recommenders: each training history loses
+    that share of its films which count most for the user's own first recommendation;
+    `fit(histories, n_items)` trains anew; NDCG@10 on the validation cases is then
+    measured from the reduced histories, among candidates outside the full ones. Returns
+    one row per user: NDCG@10 in [0, 1] with the columns full (nothing removed), random
+    (as many films by lot), and one per explainer. The lower an explainer's column below
+    `random`, the better it found what carries information; films that stand in for one
+    another hide that. Raises ValueError on a split whose cases are new users.
+    """
+    if split.fold_in:
+        raise ValueError(
+            f"split={split.name!r} asks about new users: "
+            "roar needs leave_last_out or random_per_user"
+        )
+    histories = split.train_histories()
+    model = fit(histories, split.n_items)
+    orders = _removal_orders(explainers, model, histories, seed)
+    columns = {"full": _validation_ndcg(model, split, histories)}
+    for name, of_user in orders.items():
+        reduced = _without_first(histories, of_user, share)
+        again = fit(reduced, split.n_items)
+        columns[name] = _validation_ndcg(again, split, reduced)
+    users = pd.Index(split.cases("validation").users, name="user")
+    return pd.DataFrame(columns, index=users)
+
+
+def _removal_orders(
+    explainers: Mapping[str, Explain],
+    model: HistoryModel,
+    histories: list[np.ndarray],
+    seed: int,
+) -> dict[str, dict[int, np.ndarray]]:
+    """By name, "random" first, then by user: the films, the first to go first."""
+    rng = np.random.default_rng(seed)
+    users = [user for user, history in enumerate(histories) if len(history)]
+    # (users,): each user's own first recommendation is what gets explained
+    items = top_k(model.score(histories), 1, histories)[:, 0]
+    by_lot = {user: rng.permutation(len(histories[user])) for user in users}
+    orders = {"random": by_lot}
+    for name, explain in explainers.items():
+        orders[name] = {}
+        for user in users:
+            said = explain(model, histories[user], int(items[user]))
+            orders[name][user] = order(said)
+    return orders
+
+
+def _without_first(
+    histories: list[np.ndarray], orders: dict[int, np.ndarray], share: float
+) -> list[np.ndarray]:
+    """The histories without that share of each, first of its order first."""
+    reduced = list(histories)
+    for user, films in orders.items():
+        gone = films[: round(share * len(films))]
+        reduced[user] = np.delete(histories[user], gone)
+    return reduced
+
+
+def _validation_ndcg(
+    model: HistoryModel, split: Split, histories: list[np.ndarray]
+) -> np.ndarray:
+    """NDCG@10 (cases,) from these histories.
+
+    Films of the full history are never candidates.
+    """
+    cases = split.cases("validation")
+    scores = model.score([histories[user] for user in cases.users])
+    return ndcg(places(scores, cases.targets, cases.histories), 10)

@@ -1,0 +1,303 @@
+"""Explanations against the truth: the simulated shop knows why.
+
+So an explainer can be marked like an exam.
+
+Two errors are told apart. `shop_game` lets an explainer explain the shop's own utility,
+whose exact Shapley values are known: what is wrong there is the explainer's error
+alone. `train_on_shop` gives a model that learned from the shop's log: explaining *it*
+adds the model's error. A model may recommend ink for another reason than the shop's
+(both come from offices, or ink is shown more often), and an explanation that says so is
+true to the model although it misses the shop's reason. Low agreement there accuses the
+pair, not the explainer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from xrec_utils import zoo
+from xrec_utils.data.splits import Split, leave_last_out
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game, Masks
+from xrec_utils.judge.comparisons import kendall, relative_error
+from xrec_utils.shop.log import ShopData, load_shop
+from xrec_utils.shop.shop import CATEGORIES, Shop
+
+TRAPS = ("need", "redundant pair", "bundle", "suppressor", "saturation")
+
+
+def shop_game(shop: Shop, owned: Sequence[int], item: int) -> Game:
+    """Earlier purchases play for what they change in the shop's utility of an item.
+
+    v(S) = shop.earlier(S)[item]; its Shapley values are shop.true_reasons(owned, item).
+
+    Args:
+        shop: the simulated shop.
+        owned: (n,) item codes, oldest first; a thing bought twice is two players.
+        item: the code looked at.
+
+    Returns:
+        A game of n players whose scores are in logits; 0 without any.
+
+    Raises:
+        ValueError: nothing is owned.
+
+    Example:
+        Items 0 to 15 are printers, 16 to 31 ink, which a printer makes useful:
+
+        >>> game = shop_game(Shop(), [0, 200], 16)
+        >>> game.full() > 0, game.empty()
+        (True, 0.0)
+    """
+    owned = np.asarray(owned, dtype=int)
+    titles = shop.items["title"]
+
+    def value(masks: Masks) -> np.ndarray:
+        return np.array([shop.earlier(owned[mask])[item] for mask in masks])
+
+    target = f"what earlier purchases add to {titles[item]}"
+    return Game(tuple(titles[owned]), target, value)
+
+
+@dataclass(frozen=True, eq=False)
+class PlantedCase:
+    """A customer's choice and the true reasons for it.
+
+    user: code. owned: (n,) item codes, oldest first, no two alike. item: what was
+    looked at, not owned yet. truth (n,): exact Shapley values in logits, not all zero.
+    trap: one of TRAPS. correlated, popular: (n,) the purchases that a shallow explainer
+    blames although their true value is zero, see `decoys`.
+    """
+
+    user: int
+    owned: np.ndarray
+    item: int
+    truth: np.ndarray
+    trap: str
+    correlated: np.ndarray
+    popular: np.ndarray
+
+
+def planted_cases(
+    shop: Shop, data: ShopData, n: int, seed: int = 0
+) -> list[PlantedCase]:
+    """Draw recorded choices with true reasons, equally many for each trap.
+
+    Only choices from three or more different purchases, of an item not yet owned, are
+    drawn: the form that a recommender's history has. At least one purchase has no
+    effect, so that there is something to get wrong.
+
+    Args:
+        shop: the simulated shop that knows the reasons.
+        data: its log.
+        n: choices wanted; the first traps of TRAPS get the remainder.
+        seed: of the draw.
+
+    Returns:
+        n cases, in the order of TRAPS.
+
+    Raises:
+        ValueError: the log has too few choices with one of the traps.
+
+    Example:
+        >>> cases = planted_cases(Shop(), load_shop(), 5)
+        >>> [case.trap for case in cases]
+        ['need', 'redundant pair', 'bundle', 'suppressor', 'saturation']
+    """
+    parts = np.array_split(np.arange(n), len(TRAPS))
+    sizes = {trap: len(part) for trap, part in zip(TRAPS, parts, strict=True)}
+    drawn: dict[str, list[PlantedCase]] = {trap: [] for trap in TRAPS}
+    choices = _choices(data)
+    for place in np.random.default_rng(seed).permutation(len(choices)):
+        user, owned, item = choices[place]
+        truth = shop.true_reasons(owned, item)
+        trap = trap_of(shop, owned, item)
+        mixed = truth.any() and not truth.all()
+        if mixed and len(drawn[trap]) < sizes[trap]:
+            correlated, popular = decoys(shop, owned, item)
+            case = PlantedCase(user, owned, item, truth, trap, correlated, popular)
+            drawn[trap].append(case)
+    for trap in TRAPS:
+        if len(drawn[trap]) < sizes[trap]:
+            raise ValueError(
+                f"n={n}: the log has only {len(drawn[trap])} choices of the kind "
+                f"{trap!r}; choose a smaller n"
+            )
+    return [case for trap in TRAPS for case in drawn[trap]]
+
+
+def _choices(data: ShopData) -> list[tuple[int, np.ndarray, int]]:
+    """(customer, purchases of earlier visits, item) of each choice that fits.
+
+    `shown` has the time of the visit, which the events lack: what is bought in a visit
+    counts from the next one on.
+    """
+    picked = []
+    reacted = data.shown[data.shown["reaction"] > 0]
+    for user, shown in reacted.groupby("user"):
+        items = shown["item"].to_numpy()
+        times = shown["time"].to_numpy()
+        bought = (shown["reaction"] == 2).to_numpy()
+        for item, time in zip(items, times, strict=True):
+            owned = items[bought & (times < time)]
+            different = len(np.unique(owned)) == len(owned)
+            if len(owned) >= 3 and different and item not in owned:
+                picked.append((int(user), owned, int(item)))
+    return picked
+
+
+def trap_of(shop: Shop, owned: np.ndarray, item: int) -> str:
+    """What makes the true reasons hard to find; of several things, the first below.
+
+    bundle: two things count only together. suppressor: a thing counts against the item.
+    redundant pair: two or more stand in for each other. need: one thing makes the other
+    useful. saturation: the customer has such a thing already.
+    """
+    kinds = shop.category[np.asarray(owned, dtype=int)]
+    target = shop.category[item]
+    rules = []  # those of the item whose things are all owned
+    for groups, kind, change in shop.rules:
+        if kind == target and np.isin(groups, kinds).all():
+            rules.append((groups, change))
+    if any(len(groups) == 2 for groups, _ in rules):
+        return "bundle"
+    if any(change < 0 for _, change in rules):
+        return "suppressor"
+    if not rules:
+        return "saturation"
+    needed, _ = rules[0]
+    return "redundant pair" if np.isin(kinds, needed).sum() > 1 else "need"
+
+
+def decoys(shop: Shop, owned: np.ndarray, item: int) -> tuple[np.ndarray, np.ndarray]:
+    """Owned things (n,) without a true effect that go with the item all the same.
+
+    correlated: of a category that one lifestyle likes together with the item's, or of
+    the same category. popular: in the quarter of the catalogue that is shown most;
+    exposure sells without being liked.
+    """
+    without = shop.true_reasons(owned, item) == 0
+    kinds = np.array(CATEGORIES)[shop.category[owned]]
+    target = CATEGORIES[shop.category[item]]
+    together = {target}
+    for _, liked in shop.parameters.lifestyles:
+        if target in liked:
+            together.update(liked)
+    correlated = without & np.isin(kinds, list(together))
+    often = shop.exposure[owned] >= np.quantile(shop.exposure, 0.75)
+    return correlated, without & often
+
+
+# ------------------------------------------------------------------- the mark
+
+
+class Mark(NamedTuple):
+    """Higher is better for tau and found, lower for misplaced and error.
+
+    tau: Kendall's tau-b with the truth, in [-1, 1]. found: share of the true reasons
+    that are named with the right sign, in [0, 1]. misplaced: share of Σ|φ| that falls
+    on purchases without any effect, in [0, 1], 0 where nothing is said. error: relative
+    L2 error, 0 or more.
+    """
+
+    tau: float
+    found: float
+    misplaced: float
+    error: float
+
+
+def agreement_with_truth(explanation: Explanation, truth: np.ndarray) -> Mark:
+    """Mark an explanation against the true Shapley values.
+
+    With m non-zero true values, `found` looks at the m largest |φ|: how many are true
+    reasons and have their sign. As m are chosen and m are there, this is precision and
+    recall at once. Where the unit is another (a trained model, an order), read tau,
+    found and misplaced only.
+
+    Args:
+        explanation: values (n,) to be marked.
+        truth: (n,) the true ones, not all zero, in logits.
+
+    Returns:
+        tau in [-1, 1], found and misplaced in [0, 1], error 0 or more; see `Mark`.
+
+    Raises:
+        ValueError: the lengths differ or the truth is all zero.
+
+    Example:
+        >>> said = Explanation(("a", "b", "c"), "logit", [2.0, 1.0, 1.0], 0, 4, "hand")
+        >>> mark = agreement_with_truth(said, [2.0, 2.0, 0.0])
+        >>> mark.found, mark.misplaced, mark.error
+        (1.0, 0.25, 0.5)
+    """
+    values = explanation.values
+    truth = np.asarray(truth, dtype=float)
+    if truth.shape != values.shape or not truth.any():
+        raise ValueError(
+            f"truth {truth.shape} must hold one value for each of {len(values)} "
+            "players, not all zero"
+        )
+    sizes = np.abs(values)
+    real = truth != 0
+    largest = np.argsort(-sizes, kind="stable")[: real.sum()]
+    right_sign = np.sign(values[largest]) * np.sign(truth[largest]) > 0
+    misplaced = sizes[~real].sum() / sizes.sum() if sizes.any() else 0.0
+    return Mark(
+        tau=kendall(values, truth),
+        found=float(np.mean(right_sign)),
+        misplaced=float(misplaced),
+        error=relative_error(values, truth),
+    )
+
+
+# ---------------------------------------------------- models trained on the shop
+
+
+def shop_split(data: ShopData) -> Split:
+    """The shop's purchases, each customer's last for test, the one before to validate.
+
+    Item codes are the shop's own. Things nobody bought stay in the catalogue. All are
+    given one year, that of the log, because models ask for one.
+    """
+    purchases = data.purchases()
+    split = leave_last_out(purchases)
+    codes = split.items["item"].to_numpy()
+    own = {}
+    for part in ("train", "validation", "test"):
+        events = getattr(split, part)
+        # the split counts items anew from 0: back to the shop's codes
+        shop_codes = codes[events["item"]].astype(np.int32)
+        own[part] = events.assign(item=shop_codes)
+    years = pd.array([2023] * len(data.items), dtype="Int64")
+    items = purchases.items.assign(year=years)
+    return replace(split, items=items.rename_axis("code"), **own)
+
+
+def train_on_shop(name: str, seed: int = 0, **options: Any) -> Any:
+    """Train a history model of the zoo on the shipped log's purchases.
+
+    The customers of `planted_cases` are among the training customers, and their later
+    purchases too, as in any shop that explains what it recommends. `embedding_mlp`
+    knows its users by code and finds only those.
+
+    Args:
+        name: of a model of the zoo.
+        seed: of the training.
+        options: of the training loop, for example epochs=5.
+
+    Returns:
+        The model; it scores the shop's item codes.
+
+    Raises:
+        KeyError: the zoo has no such model.
+
+    Example:
+        >>> model = train_on_shop("popularity")
+        >>> model.score([np.array([0, 1])]).shape == (1, len(load_shop().items))
+        True
+    """
+    model, *_ = zoo.train(name, shop_split(load_shop()), seed, **options)
+    return model

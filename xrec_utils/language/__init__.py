@@ -1,0 +1,76 @@
+"""Recommending and explaining in words: prompts, replies, a small language model, and what
+it was asked.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "citations": [
+            "cited",
+        ],
+        "endpoint": [
+            "EndpointLM",
+        ],
+        "experiment": [
+            "CANDIDATES",
+            "CITED",
+            "CLOSE",
+            "EXPLAINED",
+            "HYPOTHESES",
+            "LINES",
+            "Question",
+            "STARTS",
+            "USERS",
+            "averaged",
+            "baseline",
+            "live",
+            "model",
+            "names",
+            "ndcg",
+            "panel",
+            "scores",
+            "shown",
+            "words",
+            "zoo",
+        ],
+        "prompt_game": [
+            "citation_precision",
+            "template_reason",
+        ],
+        "prompts": [
+            "DESIGNS",
+            "chat",
+            "message",
+            "within",
+        ],
+        "ranker": [
+            "Lister",
+            "TitleRecommender",
+        ],
+        "reasons": [
+            "WHY",
+            "case",
+            "chosen",
+            "closely",
+            "explanation",
+            "falls",
+            "game",
+            "groups",
+            "stars",
+            "stated",
+            "texts",
+        ],
+        "replies": [
+            "films_in",
+            "ranked",
+        ],
+        "results": [
+            "explained",
+            "history",
+            "lists",
+            "quality",
+        ],
+    },
+)

@@ -1,0 +1,92 @@
+"""Sentences as points: all-MiniLM-L6-v2 (8-bit weights, ONNX).
+
+Quick enough to ask thousands of times. Reimers and Gurevych 2019 (arXiv:1908.10084):
+the mean of a sentence's token vectors, brought to length 1, so that a dot product is a
+cosine. Needs what `make llm` installs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from xrec_utils.language.weights import model_file
+from xrec_utils.language.writer import package
+
+LONGEST = 256  # tokens; what the model was trained for, the rest of a text is not read
+
+
+class SentenceEncoder:
+    """Texts to unit vectors of 384 numbers.
+
+    Texts about the same thing lie close together.
+    """
+
+    name = "all-MiniLM-L6-v2 int8 (ONNX)"
+
+    def __init__(self, threads: int = 2) -> None:
+        """Load network and tokeniser; `threads`: of the processor.
+
+        Raises LanguageModelError without `make llm`, DataError if a model's file cannot
+        be had.
+        """
+        onnx = package("onnxruntime")
+        tokenizers = package("tokenizers")
+        options = onnx.SessionOptions()
+        options.intra_op_num_threads = threads
+        # waiting threads leave the cores free
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._network = onnx.InferenceSession(
+            model_file("minilm"), options, providers=["CPUExecutionProvider"]
+        )
+        words = str(model_file("minilm-tokenizer"))
+        self._tokenizer = tokenizers.Tokenizer.from_file(words)
+        self._tokenizer.enable_truncation(LONGEST)
+        self._tokenizer.no_padding()
+
+    def encode(self, texts: Sequence[str], batch: int = 32) -> np.ndarray:
+        """Unit vectors (n, 384) float32, in the order of the texts.
+
+        Those of like length are encoded together, `batch` at once.
+        """
+        encodings = self._tokenizer.encode_batch(list(texts))
+        tokens = [encoding.ids for encoding in encodings]
+        vectors = np.zeros((len(tokens), 384), dtype=np.float32)
+        # (texts,): shortest first, so that a batch needs little padding
+        order = np.argsort([len(each) for each in tokens], kind="stable")
+        for start in range(0, len(order), batch):
+            rows = order[start : start + batch]
+            vectors[rows] = self._pooled([tokens[row] for row in rows])
+        return vectors
+
+    def score(self, history: Sequence[str], candidates: Sequence[str]) -> np.ndarray:
+        """Mean cosine (candidates,) of each candidate's text to those of the history.
+
+        0 without any history.
+        """
+        vectors = self.encode([*history, *candidates])
+        past = vectors[: len(history)]
+        offered = vectors[len(history) :]
+        if not len(past):
+            return np.zeros(len(offered), dtype=np.float32)
+        return offered @ past.mean(axis=0)
+
+    def _pooled(self, tokens: list[list[int]]) -> np.ndarray:
+        """Mean over each text's own tokens, at length 1: (b, 384) for b texts."""
+        longest = max(map(len, tokens))
+        ids = np.zeros((len(tokens), longest), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, each in enumerate(tokens):
+            ids[row, : len(each)] = each
+            mask[row, : len(each)] = 1
+        inputs = {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "token_type_ids": np.zeros_like(ids),
+        }
+        # (b, longest, 384)
+        (hidden,) = self._network.run(["last_hidden_state"], inputs)
+        total = (hidden * mask[:, :, None]).sum(axis=1)
+        mean = total / mask.sum(axis=1, keepdims=True)
+        return mean / np.linalg.norm(mean, axis=1, keepdims=True)

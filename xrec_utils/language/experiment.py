@@ -1,0 +1,393 @@
+"""The language model's experiments: who is asked, in which words, with what answer.
+
+Answers are stored with the words' hash.
+
+Two hundred users of movielens-small, each with the film they rated last (the target)
+and nineteen others drawn from the films they never rated. A `Question` says how the
+prompt is written. What SmolLM2 answered is in data/language, so that nothing here needs
+the model; with RUN_LLM=1 in the environment the first users are asked anew and
+compared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xrec_utils import zoo
+from xrec_utils.data.titles import spoken
+from xrec_utils.files import DATA
+from xrec_utils.language.prompts import chat, fingerprint, message
+from xrec_utils.language.ranker import KerasLM
+from xrec_utils.metrics.evaluation import ranking_table
+from xrec_utils.metrics.ranking import places
+
+# written down before the first test user was asked
+HYPOTHESES = """  1. Popularity ranks better than the language model by NDCG@10 in each of the three
+     designs (200 users).
+  2. The history adds nothing that the titles alone do not give: "no list" minus
+     "no list, no history" holds zero.
+  3. Raw NDCG@10 depends on the target's place in the list (100 users): largest minus
+     smallest over five places is above 2 points; after averaging over four turns of the
+     list it is at most 2.
+  4. Films that the model cites when asked why move its score, when deleted, no more
+     than its other films do.
+  5. By deletion, exact Shapley values beat integrated gradients, LIME over words and
+     attention, in this order.
+"""
+FOLDER = DATA / "language"
+USERS = 200  # asked most questions
+HALF = 100  # asked the others
+CANDIDATES = 20  # films to choose from
+LENGTH = 10  # films of history told
+CITED = 60  # users asked why
+EXPLAINED = 16  # users whose games are played in full
+LINES = 8  # films in these prompts
+STARTS = (0, 5, 10, 15, 19)  # places of the target where the bias is measured
+TURNS = (0, 5, 10, 15)  # how far a list is turned for an average over four orders
+ASKED_LIVE = 20  # users asked anew with RUN_LLM=1
+CLOSE = 0.02  # nats per token by which a score may differ on another machine
+
+
+@dataclass(frozen=True)
+class Question:
+    """How a prompt is written.
+
+    Args:
+        design: a name in `prompts.DESIGNS`.
+        listed: whether the prompt lists the candidates.
+        length: films of history told, the last ones.
+        place: of the target in the list. None shuffles the list; a number puts the
+            target there and the others behind it, round a circle.
+        users: how many of the panel are asked, from the first.
+
+    Example:
+        >>> Question(place=5).length
+        10
+    """
+
+    design: str = "sequential"
+    listed: bool = True
+    length: int = LENGTH
+    place: int | None = None
+    users: int = USERS
+
+
+def _turned() -> dict[str, Question]:
+    """Each start of the target, turned: the same place may come from two of them."""
+    places = {(start + turn) % CANDIDATES for start in STARTS for turn in TURNS}
+    return {
+        f"target at {place}": Question(place=place, users=HALF)
+        for place in sorted(places)
+    }
+
+
+QUESTIONS = {
+    "sequential": Question(),
+    "recency-focused": Question("recency-focused"),
+    "in-context": Question("in-context"),
+    "no list": Question(listed=False),
+    "no list, no history": Question(listed=False, length=0),
+    "5 films": Question(length=5, users=HALF),
+    "20 films": Question(length=20, users=HALF),
+    **_turned(),
+    "no list, 8 films": Question(listed=False, length=LINES, users=CITED),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Who is asked, and about which films.
+
+    users (n,): codes. histories: all their earlier films, oldest first. candidates (n,
+    20): item codes, target first.
+    """
+
+    users: np.ndarray
+    histories: list[np.ndarray]
+    candidates: np.ndarray
+
+
+@cache
+def panel() -> Panel:
+    """Two hundred users drawn by a seed from the test cases of the shared split.
+
+    Returns:
+        The same panel for every model: users (200,), their histories, and candidates
+        (200, 20) with the target first.
+
+    Example:
+        >>> panel().candidates.shape
+        (200, 20)
+    """
+    cases = zoo.split().cases("test")
+    items = np.arange(zoo.split().n_items)
+    rng = np.random.default_rng(5)
+    drawn = np.sort(rng.choice(len(cases.users), USERS, replace=False))
+    histories = [cases.histories[n] for n in drawn]
+    rows = []
+    for n, history in zip(drawn, histories, strict=True):
+        target = int(cases.targets[n][0])
+        unrated = np.setdiff1d(items, [*history, target])
+        others = rng.choice(unrated, CANDIDATES - 1, replace=False)
+        rows.append(np.append(target, others))
+    return Panel(cases.users[drawn], histories, np.array(rows))
+
+
+def names(codes: Sequence[int]) -> list[str]:
+    """Titles as people say them.
+
+    Args:
+        codes: of items of the shared split.
+
+    Returns:
+        One title a code, without year.
+
+    Example:
+        >>> [title] = names([0])
+        >>> title in zoo.split().titles[0]
+        True
+    """
+    return [spoken(zoo.split().titles[code]) for code in codes]
+
+
+def shown(question: Question, row: int) -> np.ndarray:
+    """The order in which a user is shown the candidates.
+
+    Args:
+        question: how the prompt is written; its `place` decides.
+        row: number of the user in the panel, the seed of a shuffled list.
+
+    Returns:
+        (20,) positions of the candidates, the first shown first; 0 is the target.
+
+    Example:
+        >>> shown(Question(place=5), 0).tolist()[3:8]
+        [18, 19, 0, 1, 2]
+    """
+    if question.place is None:
+        return np.random.default_rng([7, row]).permutation(CANDIDATES)
+    return np.roll(np.arange(CANDIDATES), question.place)
+
+
+def words(question: Question, rows: int | None = None) -> list[str]:
+    """The prompts of a question, one a user.
+
+    Args:
+        question: how they are written.
+        rows: users from the first of the panel; None asks all of the question.
+
+    Returns:
+        Raw prompts, see `prompts.chat`.
+
+    Raises:
+        KeyError: no prompt design has the question's name.
+
+    Example:
+        >>> [prompt] = words(Question(length=0, listed=False), rows=1)
+        >>> "I have watched no film." in prompt
+        True
+    """
+    prompts = []
+    for row in range(rows or question.users):
+        history: Sequence[int] = ()
+        films: Sequence[int] = ()
+        if question.length:
+            history = panel().histories[row][-question.length :]
+        if question.listed:
+            films = panel().candidates[row][shown(question, row)]
+        said = message(names(history), names(films), question.design)
+        prompts.append(chat(said))
+    return prompts
+
+
+def ask(question: Question, model: KerasLM, rows: int | None = None) -> np.ndarray:
+    """Scores (rows, 20) of every candidate, target first, in nats per token."""
+    prompts = words(question, rows)
+    films = [names(codes) for codes in panel().candidates[: len(prompts)]]
+    return np.array(model.likelihood(prompts, films))
+
+
+def live() -> bool:
+    """Whether the environment asks for the model itself instead of its stored answers.
+
+    Returns:
+        True with RUN_LLM=1.
+
+    Example:
+        >>> live() == (os.environ.get("RUN_LLM") == "1")
+        True
+    """
+    return os.environ.get("RUN_LLM") == "1"
+
+
+@cache
+def model() -> KerasLM:
+    """The one language model of a process.
+
+    Returns:
+        SmolLM2 in Keras; it loads its weights when it is first asked, which needs
+        `make llm`.
+
+    Example:
+        >>> model().name
+        'SmolLM2-135M'
+    """
+    return KerasLM()
+
+
+@cache
+def record() -> dict[str, Any]:
+    """How the stored answers were made.
+
+    Hash of the prompts of each question, of the weights, and versions.
+    """
+    return json.loads((FOLDER / "record.json").read_text(encoding="utf-8"))
+
+
+@cache
+def _stored() -> pd.DataFrame:
+    """Columns question, user, and one a candidate."""
+    return pd.read_csv(FOLDER / "ranking.csv.gz")
+
+
+@cache
+def scores(name: str) -> np.ndarray:
+    """What the model answered to the question of that name, as stored.
+
+    Checked against the model itself for the first users if `live`.
+
+    Args:
+        name: a key of QUESTIONS.
+
+    Returns:
+        (users, 20) mean log-probabilities, in nats per token, target first.
+
+    Raises:
+        KeyError: an unknown name.
+        ValueError: the stored answers belong to other words, or the model now answers
+            otherwise.
+
+    Example:
+        >>> scores("sequential").shape
+        (200, 20)
+    """
+    question = QUESTIONS[name]
+    if fingerprint(words(question)) != record()["prompts"][name]:
+        raise ValueError(
+            f"data/language answers other prompts than {name!r}: "
+            "run python -m xrec_tools.bench.language"
+        )
+    table = _stored()
+    answers = table[table["question"] == name]
+    stored = answers.drop(columns=["question", "user"]).to_numpy()
+    if live():
+        compare(ask(question, model(), ASKED_LIVE), stored[:ASKED_LIVE], name)
+    return stored
+
+
+def compare(now: np.ndarray, stored: np.ndarray, what: str) -> None:
+    """Raise ValueError unless the model's answer is `CLOSE` to the stored one."""
+    if not np.allclose(now, stored, atol=CLOSE):
+        far = np.abs(now - stored).max()
+        raise ValueError(
+            f"{what}: the model's answer and the stored one differ by {far:.3f}, "
+            f"more than {CLOSE} nats"
+        )
+
+
+def averaged(start: int) -> np.ndarray:
+    """Scores averaged over four turns of the list that has the target at `start`.
+
+    Args:
+        start: place of the target, one of STARTS.
+
+    Returns:
+        (100, 20) scores in nats per token, target first.
+
+    Raises:
+        KeyError: that place was not asked about.
+
+    Example:
+        The turns by 0, 5, 10 and 15 end at the same four places:
+
+        >>> bool(np.allclose(averaged(0), averaged(5)))
+        True
+    """
+    places = [(start + turn) % CANDIDATES for turn in TURNS]
+    return np.mean([scores(f"target at {place}") for place in places], axis=0)
+
+
+def ndcg(scores: np.ndarray, k: int = 10) -> np.ndarray:
+    """NDCG@k of each user, whose target is the first candidate.
+
+    Args:
+        scores: (n, candidates), target in the first column.
+        k: length of the list.
+
+    Returns:
+        (n,) in [0, 1].
+
+    Example:
+        First place counts 1, second 1 / log2(3):
+
+        >>> ndcg(np.array([[3.0, 1.0], [1.0, 3.0]])).round(3).tolist()
+        [1.0, 0.631]
+    """
+    targets = [[0]] * len(scores)
+    return ranking_table(places(scores, targets), k)["ndcg"].to_numpy()
+
+
+def baseline(name: str, length: int = 0) -> np.ndarray:
+    """Scores of a model of the zoo for the same candidates.
+
+    Args:
+        name: of a trained model of the zoo.
+        length: films of history that it sees, the last ones; 0 shows all.
+
+    Returns:
+        (200, 20) scores, target first, in the model's unit.
+
+    Raises:
+        KeyError: the zoo has no such model.
+
+    Example:
+        >>> baseline("popularity").shape
+        (200, 20)
+    """
+    # history[-0:] is the whole history
+    histories = [history[-length:] for history in panel().histories]
+    every = zoo.load(name).score(histories)
+    return np.take_along_axis(every, panel().candidates, axis=1)
+
+
+def titles_compared() -> list[tuple[list[str], list[str]]]:
+    """What a sentence encoder compares for each user.
+
+    Titles of the last films, and of the candidates.
+    """
+    pairs = zip(panel().histories, panel().candidates, strict=True)
+    return [(names(history[-LENGTH:]), names(codes)) for history, codes in pairs]
+
+
+@cache
+def similarity() -> np.ndarray:
+    """Mean cosine of each candidate's title to the last films' by MiniLM, as stored.
+
+    (200, 20), target first. Raises ValueError when other titles were compared.
+    """
+    stored = json.loads((FOLDER / "encoder.json").read_text(encoding="utf-8"))
+    compared = [repr(texts) for texts in titles_compared()]
+    if stored["texts"] != fingerprint(compared):
+        raise ValueError(
+            "data/language/encoder.json compares other titles: "
+            "run python -m xrec_tools.bench.language"
+        )
+    return np.array(stored["scores"])

@@ -1,0 +1,380 @@
+"""A prompt as a game: what makes a language model prefer one film to another.
+
+Every explanation here is about one number, the *preference*: the mean log-probability
+of a film's title after the prompt minus that of another's, in nats per token. Its
+players are the films of the history, a line of the prompt each. At the end a reason in
+words that is made from Shapley values, and how to judge any reason that names films.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from lime.lime_text import LimeTextExplainer
+from scipy.stats import binomtest
+
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game, Masks
+from xrec_utils.keras_start import tf
+from xrec_utils.language.prompts import chat, message, numbered
+from xrec_utils.language.ranker import KerasLM, Tree
+
+WORD = r"[^\w]+"  # what lies between two words for LIME
+
+
+@dataclass(frozen=True, eq=False)
+class Preference:
+    """A case to explain: why `film` rather than `other`, after the films of `history`.
+
+    model: the language model. history: titles, oldest first.
+    """
+
+    model: KerasLM
+    history: tuple[str, ...]
+    film: str
+    other: str
+
+    @property
+    def target(self) -> str:
+        """What is explained, in words."""
+        return f"preference for {self.film} over {self.other}"
+
+    def of(self, histories: Sequence[Sequence[str]]) -> np.ndarray:
+        """The preference (n,) after each of these histories, float64."""
+        prompts = [chat(message(films)) for films in histories]
+        titles = [[self.film, self.other]] * len(prompts)
+        likelihoods = self.model.likelihood(prompts, titles)
+        return np.array([film - other for film, other in likelihoods])
+
+    def game(self) -> Game:
+        """The lines of the prompt as players.
+
+        An absent film's line is deleted and the rest counted anew.
+        """
+
+        def value(masks: Masks) -> np.ndarray:
+            films = np.array(self.history, dtype=object)
+            return self.of([films[mask].tolist() for mask in masks])
+
+        return Game(self.history, self.target, value)
+
+    def explanation(
+        self, values: np.ndarray, method: str, started: float, base: float | None = None
+    ) -> Explanation:
+        """The values (films,) of the lines as an `Explanation`.
+
+        started: of `time.perf_counter`. base: the preference without history, unless
+        given.
+        """
+        empty, full = self.of([(), self.history])
+        if base is None:
+            base = empty
+        seconds = time.perf_counter() - started
+        return Explanation(
+            self.history, self.target, values, base, full, method, seconds
+        )
+
+
+def probabilities(
+    preference: Callable[[list[list[str]]], np.ndarray],
+) -> Callable[[list[str]], np.ndarray]:
+    """What LIME asks for: a function from texts to (n, 2) probabilities.
+
+    P(other) and P(film), each row adding up to 1. preference: from lists of titles to
+    numbers (n,), such as `Preference.of`; P(film) = 1 / (1 + exp(-preference)). A text
+    holds one film a line; a line with no word left is no film.
+    """
+
+    def predict(texts: list[str]) -> np.ndarray:
+        lines = [[line.strip() for line in text.split("\n")] for text in texts]
+        found = preference(
+            [[line for line in films if any(map(str.isalnum, line))] for films in lines]
+        )
+        film = 1 / (1 + np.exp(-found))
+        return np.column_stack([1 - film, film])
+
+    return predict
+
+
+def lime_words(
+    case: Preference, samples: int = 128, seed: int = 0
+) -> tuple[Explanation, list[tuple[str, float]]]:
+    """LIME over the words of the history, by the lime library.
+
+    Ribeiro et al. 2016, doi:10.1145/2939672.2939778. samples: texts with random words
+    taken away, each read by the model. Returns the weights added up by line, as an
+    explanation of P(film), and the weight of every word in the order of the text.
+    """
+    started = time.perf_counter()
+    text = "\n".join(case.history)
+    explainer = LimeTextExplainer(
+        split_expression=WORD, bow=False, mask_string="", random_state=seed
+    )
+    fitted = explainer.explain_instance(
+        text, probabilities(case.of), num_features=len(text), num_samples=samples
+    )
+    weights = dict(fitted.as_map()[1])  # words without a weight are missing
+    places, spelled = _words(text, fitted.domain_mapper.indexed_string)
+    by_word = [weights.get(n, 0.0) for n in range(len(spelled))]
+    lines = np.array([text.count("\n", 0, place) for place in places])
+    explained = Explanation(
+        case.history,
+        f"P({case.film} over {case.other})",
+        values=np.bincount(lines, by_word, len(case.history)),
+        base=float(fitted.intercept[1]),
+        score=float(fitted.predict_proba[1]),
+        method=f"LIME over words ({samples} samples, local R2 {fitted.score:.2f})",
+        seconds=time.perf_counter() - started,
+    )
+    return explained, list(zip(spelled, map(float, by_word), strict=True))
+
+
+def _words(text: str, indexed: object) -> tuple[list[int], list[str]]:
+    """Place in the text and spelling of each of LIME's words."""
+    count = indexed.num_words()
+    places = [int(indexed.string_position(n)[0]) for n in range(count)]
+    spelled = [str(indexed.word(n)) for n in range(count)]
+    return places, spelled
+
+
+def line_of_tokens(case: Preference) -> tuple[list[int], np.ndarray]:
+    """The prompt's tokens and, for each, the history line it belongs to.
+
+    Lines are 0, 1, ...; -1 for tokens of no line.
+    """
+    prompt = chat(message(case.history))
+    films = numbered(case.history)
+    start = prompt.index(films)
+    # each line ends with the character that breaks it
+    lengths = [len(line) + 1 for line in films.split("\n")]
+    ends = start + np.cumsum(lengths)
+    encoding = case.model.tokenizer.encode(prompt)
+    begins = np.array([begin for begin, _ in encoding.offsets])
+    line = np.searchsorted(ends, begins, side="right")
+    outside = (begins < start) | (line >= len(ends))
+    return encoding.ids, np.where(outside, -1, line)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Prompt, film and other as one tree of tokens.
+
+    With what a gradient or an attention map needs of it. lines (tokens,): the history
+    line of each, or -1. paths: the nodes of film and of other.
+    """
+
+    tree: Tree
+    lines: np.ndarray
+    paths: tuple[list[int], list[int]]
+
+    @classmethod
+    def of(cls, case: Preference) -> Reading:
+        """The reading of a case."""
+        prompt, lines = line_of_tokens(case)
+        tree = Tree()
+        film_end = case.model.tokens(f" {case.film}")
+        film = tree.add(prompt + film_end)[-len(film_end) :]
+        other_end = case.model.tokens(f" {case.other}")
+        other = tree.add(prompt + other_end)[-len(other_end) :]
+        # the two titles come after the prompt, in no line
+        titles = np.full(len(tree.tokens) - len(lines), -1)
+        return cls(tree, np.append(lines, titles), (film, other))
+
+    @cached_property
+    def network(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (1, tokens) and mask (1, tokens, tokens) of the tree."""
+        return np.array([self.tree.depths], np.int32), self.tree.mask()[None]
+
+    def preference(self, case: Preference, vectors: tf.Tensor) -> tf.Tensor:
+        """The preference (1,) from token vectors (1, tokens, width), differentiable."""
+        network = case.model.model
+        hidden = network(vectors, *self.network)
+        film, other = self.paths
+        likely = self._likelihood(network, hidden, film)
+        return likely - self._likelihood(network, hidden, other)
+
+    def _likelihood(
+        self, network: Any, hidden: tf.Tensor, path: list[int]
+    ) -> tf.Tensor:
+        """Mean log-probability (1,) of the tokens of a path."""
+        before = [self.tree.parents[node] for node in path]
+        # (1, path, vocabulary)
+        logits = network.logits(tf.gather(hidden, before, axis=1))
+        spoken = tf.nn.log_softmax(logits)
+        steps = []
+        for place, node in enumerate(path):
+            steps.append(spoken[:, place, self.tree.tokens[node]])
+        return sum(steps) / len(path)
+
+    def by_line(self, credit: np.ndarray, count: int) -> np.ndarray:
+        """Sum credit (tokens,) over the tokens of each of `count` lines."""
+        inside = self.lines >= 0
+        return np.bincount(self.lines[inside], credit[inside], count)
+
+
+def line_gradients(case: Preference, steps: int = 16) -> tuple[Explanation, np.ndarray]:
+    """Integrated gradients from the mean word to the words of each line.
+
+    Sundararajan et al. 2017, arXiv:1703.01365. The straight line starts where every
+    token of the history has the mean vector of all words: from zero vectors it could
+    not start, because the network brings each vector to one length first. `steps`
+    points of the midpoint rule. Returns the explanation, whose base is the preference
+    at the start and whose `gap` is the integral's error, and the credit of every token
+    of the prompt.
+    """
+    started = time.perf_counter()
+    reading = Reading.of(case)
+    words = case.model.model.words.embeddings
+    end = tf.gather(words, reading.tree.tokens).numpy()
+    mean_word = tf.reduce_mean(words, axis=0).numpy()
+    # (tokens, width): all other tokens stay what they are
+    inside = (reading.lines >= 0)[:, None]
+    begin = np.where(inside, mean_word, end)
+    slopes = np.zeros_like(end)
+    for step in (np.arange(steps) + 0.5) / steps:
+        point = begin + step * (end - begin)
+        slopes += _slope(reading, case, point) / steps
+    credit = ((end - begin) * slopes).sum(axis=1)
+    base = float(reading.preference(case, tf.constant(begin[None]))[0])
+    values = reading.by_line(credit, len(case.history))
+    method = f"integrated gradients ({steps} steps)"
+    return case.explanation(values, method, started, base), credit
+
+
+def _slope(reading: Reading, case: Preference, vectors: np.ndarray) -> np.ndarray:
+    """Gradient (tokens, width) of the preference at these token vectors."""
+    point = tf.constant(vectors[None])
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(point)
+        score = reading.preference(case, point)
+    return tape.gradient(score, point)[0].numpy()
+
+
+def line_attention(case: Preference) -> tuple[Explanation, np.ndarray]:
+    """How much the tokens that predict the film's title look at each line.
+
+    Over all blocks and heads. Returns shares of attention as an explanation, although
+    nothing says that they add up to the preference, and the weights (blocks, tokens)
+    averaged over heads and over the tokens that predict the title.
+    """
+    started = time.perf_counter()
+    reading = Reading.of(case)
+    network = case.model.model
+    vectors = network.embed(np.array([reading.tree.tokens], np.int32))
+    film, _ = reading.paths
+    rows = [reading.tree.parents[node] for node in film]
+    by_block = []
+    for weights in network.attention(vectors, *reading.network):
+        # (heads, rows, tokens) -> (tokens,)
+        looks = weights[0].numpy()[:, rows]
+        by_block.append(looks.mean(axis=(0, 1)))
+    weights = np.stack(by_block)
+    values = reading.by_line(weights.mean(axis=0), len(case.history))
+    method = "attention (mean of blocks and heads)"
+    return case.explanation(values, method, started), weights
+
+
+class Reason(NamedTuple):
+    """A reason in one sentence, and the positions of the films that it names."""
+
+    sentence: str
+    cited: list[int]
+
+
+def template_reason(explanation: Explanation, k: int = 3) -> Reason:
+    """A sentence that gives the films which surely raise the score, strongest first.
+
+    Sure are values above twice their standard error. The sentence holds nothing but
+    players, so it cannot invent a title; where no film is sure it says so.
+
+    Args:
+        explanation: values and standard errors (players,).
+        k: films at most.
+
+    Returns:
+        The sentence, and the positions of its films.
+
+    Raises:
+        ValueError: an explanation without errors, which cannot tell what is sure.
+
+    Example:
+        >>> said = Explanation(
+        ...     ("Heat", "Ran", "Big"), "score of Alien", [0.5, 0.9, 0.1], 0.0, 1.5,
+        ...     "sampling", error=[0.1, 0.1, 0.1],
+        ... )
+        >>> print(template_reason(said).sentence)
+        “Ran” and “Heat” raise the model's score of Alien.
+        >>> template_reason(said).cited
+        [1, 0]
+    """
+    if explanation.error is None:
+        raise ValueError(
+            f"{explanation.method} comes without standard errors: "
+            "estimate it with leverage_regression"
+        )
+    target = f"the model's {explanation.target}"
+    sure = explanation.values > 2 * explanation.error
+    cited = [int(player) for player in explanation.top() if sure[player]][:k]
+    if not cited:
+        return Reason(f"No single film of your list clearly raises {target}.", [])
+    films = [f"“{explanation.players[player]}”" for player in cited]
+    *others, last = films
+    if others:
+        return Reason(f"{', '.join(others)} and {last} raise {target}.", cited)
+    return Reason(f"{last} raises {target}.", cited)
+
+
+class Precision(NamedTuple):
+    """How many of the cited films are right.
+
+    low, high: 95% interval of the share (Wilson 1927), as if films were independent.
+    """
+
+    right: int
+    cited: int
+    low: float
+    high: float
+
+    @property
+    def share(self) -> float:
+        """Right films by cited films, in [0, 1]."""
+        return self.right / self.cited
+
+
+def citation_precision(
+    cited: Sequence[Sequence[int]], effects: Sequence[np.ndarray]
+) -> Precision:
+    """Over several cases: how many of the films cited have an effect above zero?
+
+    Args:
+        cited: positions of the films cited in each case.
+        effects: (players,) of each case.
+
+    Returns:
+        Counts and a 95% interval of the share.
+
+    Raises:
+        ValueError: nothing is cited, so there is nothing to be right about; or there
+            are not as many cases in both.
+
+    Example:
+        >>> effects = [np.array([1, -1, 0]), np.array([1, 1, 1])]
+        >>> found = citation_precision([[0, 1], [2]], effects)
+        >>> found.right, found.cited
+        (2, 3)
+    """
+    hits = []
+    for films, effect in zip(cited, effects, strict=True):
+        hits += [effect[player] > 0 for player in films]
+    if not hits:
+        raise ValueError(
+            "no film is cited in any of the cases, so no share of them is right"
+        )
+    right = int(np.sum(hits))
+    interval = binomtest(right, len(hits)).proportion_ci(method="wilson")
+    return Precision(right, len(hits), float(interval.low), float(interval.high))

@@ -1,0 +1,406 @@
+"""data/bench/language.csv: the stored answers of the language model, in numbers.
+
+`python -m xrec_tools.bench.language table` writes it and asks no model. Each function
+of ROWS yields rows; a new figure is one more function. Intervals are at 95%, by
+bootstrap over users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import astuple
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from xrec_utils import zoo
+from xrec_utils.data.load import load_movielens
+from xrec_utils.data.titles import Catalogue
+from xrec_utils.explain.baselines import leave_one_out, most_recent
+from xrec_utils.explain.leverage import leverage_regression
+from xrec_utils.explain.shapley import brute_force
+from xrec_utils.files import DATA, replace_text
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game
+from xrec_utils.judge.comparisons import kendall, relative_error
+from xrec_utils.judge.deletion import area, deletion_curve, order
+from xrec_utils.language import experiment as lang
+from xrec_utils.language import reasons as language_reasons
+from xrec_utils.language.citations import Citations
+from xrec_utils.language.prompt_game import citation_precision, template_reason
+from xrec_utils.language.replies import films_in
+from xrec_utils.metrics.intervals import Interval, mean_interval
+from xrec_utils.metrics.ranking import discounts
+
+RESULT = DATA / "bench" / "language.csv"
+SMALL = "SmolLM2-135M-Instruct, stored answers"
+ASKED = (
+    "sequential",
+    "recency-focused",
+    "in-context",
+    "no list",
+    "no list, no history",
+)
+GROUPS = (64, 128)  # how many of the 256 groups of lines the estimates read
+BESIDE = ("popularity", "ease", "attention")
+
+
+class Row(NamedTuple):
+    """One figure with its interval.
+
+    figure: what was measured. of: of what. value, low, high: in the unit of the figure.
+    n: users. source: whose answers.
+    """
+
+    figure: str
+    of: str
+    value: float
+    low: float
+    high: float
+    n: int
+    source: str
+
+
+def row(figure: str, of: str, by_user: np.ndarray, source: str = SMALL) -> Row:
+    """The mean over users as a row."""
+    mean, low, high = astuple(mean_interval(by_user))
+    return Row(figure, of, mean, low, high, len(by_user), source)
+
+
+def resampled(
+    statistic: Callable[[np.ndarray], float], table: np.ndarray, resamples: int = 2000
+) -> Interval:
+    """A statistic of a table (..., users) with its percentile bootstrap interval.
+
+    Users are drawn, their columns kept together.
+    """
+    rng, users = np.random.default_rng(0), table.shape[-1]
+    drawn = [
+        statistic(table[..., rng.integers(0, users, users)]) for _ in range(resamples)
+    ]
+    return Interval(statistic(table), *np.quantile(drawn, [0.025, 0.975]))
+
+
+def spread(by_place: np.ndarray) -> float:
+    """Largest minus smallest mean over users; by_place (places, users)."""
+    means = by_place.mean(axis=1)
+    return float(means.max() - means.min())
+
+
+def share(counts: np.ndarray) -> float:
+    """Part over whole; counts (2, users)."""
+    # of the sums: a user with few titles counts for few
+    part, whole = counts.sum(axis=1)
+    return float(part / whole)
+
+
+def quality() -> Iterator[Row]:
+    """NDCG@10 of everything that ranks the same candidates.
+
+    Also its lead over popularity.
+
+    Yields:
+        Rows "NDCG@10" and "NDCG@10 minus popularity", in [0, 1] and [-1, 1].
+
+    Example:
+        >>> first = next(quality())
+        >>> first.of, round(float(first.value), 3)
+        ('random order', 0.227)
+    """
+    # a random order puts the target at each place equally often
+    chance = discounts(np.arange(1, lang.CANDIDATES + 1), 10).mean()
+    yield Row(
+        "NDCG@10", "random order", chance, chance, chance, lang.USERS, "closed form"
+    )
+    ranked = _ranked()
+    for name, (by_user, source) in ranked.items():
+        yield row("NDCG@10", name, by_user, source)
+    popular, _ = ranked.pop("popularity")
+    for name, (by_user, source) in ranked.items():
+        yield row("NDCG@10 minus popularity", name, by_user - popular, source)
+
+
+def _ranked() -> dict[str, tuple[np.ndarray, str]]:
+    """NDCG@10 by user and source of everything that ranks the candidates."""
+    encoder = "all-MiniLM-L6-v2, stored answers"
+    course = "weights of the course"
+    ranked = {}
+    for name in ASKED:
+        ranked[f"SmolLM2, {name}"] = (lang.ndcg(lang.scores(name)), SMALL)
+    ranked["MiniLM similarity"] = (lang.ndcg(lang.similarity()), encoder)
+    for name in BESIDE:
+        ranked[name] = (lang.ndcg(lang.baseline(name)), course)
+    last_ten = lang.baseline("ease", lang.LENGTH)
+    ranked["ease, last 10 films"] = (lang.ndcg(last_ten), course)
+    return ranked
+
+
+def history() -> Iterator[Row]:
+    """What the list and the user's films add, and what more or fewer films do.
+
+    Yields:
+        Rows of differences of NDCG@10, and of NDCG@10 by length of the history.
+
+    Example:
+        >>> next(history()).of
+        'list minus no list'
+    """
+    by_name = {}
+    for name in (*ASKED, "5 films", "20 films"):
+        by_name[name] = lang.ndcg(lang.scores(name))
+    # only half of the users are asked with 5 and with 20 films
+    by_name["10 films"] = by_name["sequential"][: lang.HALF]
+    differences = (
+        ("list minus no list", "sequential", "no list"),
+        ("history minus no history", "no list", "no list, no history"),
+        ("5 films minus 10 films", "5 films", "10 films"),
+        ("20 films minus 10 films", "20 films", "10 films"),
+    )
+    for of, one, other in differences:
+        yield row("NDCG@10, difference", of, by_name[one] - by_name[other])
+    for name in ("5 films", "10 films", "20 films"):
+        yield row("NDCG@10, history length", name, by_name[name])
+
+
+def places() -> Iterator[Row]:
+    """NDCG@10 by the target's place in the list, and the spread of the five places.
+
+    As asked, and averaged over four turns.
+    """
+
+    def one_order(start: int) -> np.ndarray:
+        return lang.scores(f"target at {start}")
+
+    orders = {"one order": one_order, "mean of four turns": lang.averaged}
+    for name, scores in orders.items():
+        by_place = np.array([lang.ndcg(scores(start)) for start in lang.STARTS])
+        for start, by_user in zip(lang.STARTS, by_place, strict=True):
+            yield row(f"NDCG@10, {name}", f"target at {start}", by_user)
+        figure = "spread of NDCG@10 over places"
+        interval = astuple(resampled(spread, by_place))
+        yield Row(figure, name, *interval, lang.HALF, SMALL)
+
+
+def written(kind: str) -> pd.DataFrame:
+    """What the model wrote for each user, counted: all titles, and different ones.
+
+    Of the different ones, unknown: no film of the catalogue; invented: nor any other of
+    movielens-small; seen: films of the prompt's history; offered: candidates.
+    """
+    films = load_movielens("movielens-small").items
+    catalogue = Catalogue(zoo.split().titles)
+    others = Catalogue(films["title"] + films["year"].map(" ({:.0f})".format))
+    rows = []
+    for n, reply in enumerate(language_reasons.texts(kind)):
+        rows.append(_counted(n, reply, catalogue, others))
+    return pd.DataFrame(rows)
+
+
+def _counted(
+    n: int, reply: str, catalogue: Catalogue, others: Catalogue
+) -> dict[str, int]:
+    """The titles of one reply, counted as `written` says."""
+    past = lang.panel().histories[n][-lang.LINES :]
+    offered = lang.panel().candidates[n]
+    titles = films_in(reply)
+    different = list(dict.fromkeys(titles))
+    matches = catalogue.match(different, likely=[*past, *offered])
+    unknown = matches.invented
+    # an empty list of titles cannot be matched
+    invented = others.match(unknown).invented if unknown else []
+    return {
+        "titles": len(titles),
+        "different": len(different),
+        "unknown": len(unknown),
+        "invented": len(invented),
+        "seen": np.isin(matches.codes, past).sum(),
+        "offered": np.isin(matches.codes, offered).sum(),
+    }
+
+
+def lists() -> Iterator[Row]:
+    """Of the titles that the model writes, how many differ, and what these are.
+
+    Of the different ones: shares that are no film's, seen, offered.
+
+    Yields:
+        Rows of shares in [0, 1], of "list" and "choice" (see `language.texts`).
+    """
+    shares = {"different": "titles"}
+    for part in ("unknown", "invented", "seen", "offered"):
+        shares[part] = "different"
+    for kind in ("list", "choice"):
+        # (users,) per column
+        counts = written(kind)
+        for part, whole in shares.items():
+            of_users = counts[[part, whole]].to_numpy().T
+            interval = astuple(resampled(share, of_users))
+            figure = f"share of titles {part}"
+            yield Row(figure, kind, *interval, len(counts), SMALL)
+
+
+@cache
+def explained() -> dict[str, list[Explanation]]:
+    """What each method says of the lines of the prompts whose games are stored in full.
+
+    Returns:
+        By method, the exact Shapley values first: one explanation for each of the 16
+        prompts, whose values (8,) are in the unit of the method.
+
+    Raises:
+        ValueError: the stored answers belong to other cases.
+
+    Example:
+        >>> said = explained()
+        >>> len(said["exact Shapley"]), len(said["exact Shapley"][0].values)
+        (16, 8)
+    """
+    cases = range(lang.EXPLAINED)
+    games = [language_reasons.game(n) for n in cases]
+    by_method = {"exact Shapley": [brute_force(game) for game in games]}
+    for groups in GROUPS:
+        by_method[f"Shapley, {groups} groups"] = [
+            leverage_regression(game, groups, n) for n, game in enumerate(games)
+        ]
+    by_method["leave-one-out"] = [leave_one_out(game) for game in games]
+    for method in ("integrated gradients", "LIME over words", "attention"):
+        by_method[method] = [language_reasons.explanation(n, method) for n in cases]
+    by_method["most recent first"] = [most_recent(game) for game in games]
+    return by_method
+
+
+def lead(game: Game, explanation: Explanation) -> float:
+    """How much lower the deletion curve lies than that of a random order.
+
+    Its mean over all orders is exact here.
+    """
+    scores, size = (
+        game(language_reasons.groups()),
+        language_reasons.groups().sum(axis=1),
+    )
+    chance = [scores[size == left].mean() for left in range(lang.LINES, -1, -1)]
+    return area(np.array(chance)) - area(deletion_curve(game, order(explanation)))
+
+
+def referee() -> Iterator[Row]:
+    """Deletion, agreement with the exact values, error of the estimates, by prompt."""
+    games = [language_reasons.game(n) for n in range(lang.EXPLAINED)]
+    exact = [each.values for each in explained()["exact Shapley"]]
+    for name, explanations in explained().items():
+        leads = np.array(list(map(lead, games, explanations)))
+        yield row("deletion, lead over a random order", name, leads)
+        if name != "exact Shapley":
+            taus = _beside(kendall, explanations, exact)
+            yield row("Kendall's tau with exact Shapley", name, taus)
+    for groups in GROUPS:
+        name = f"Shapley, {groups} groups"
+        errors = _beside(relative_error, explained()[name], exact)
+        yield row("relative error to exact Shapley", name, errors)
+
+
+def _beside(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    explanations: list[Explanation],
+    truths: list[np.ndarray],
+) -> np.ndarray:
+    """The measure (cases,) of each explanation's values and the true ones."""
+    pairs = zip(explanations, truths, strict=True)
+    return np.array([measure(each.values, truth) for each, truth in pairs])
+
+
+def _invented(of: str, mentions: list[Citations]) -> Row:
+    """The share of titles mentioned that are no film's."""
+    counts = []
+    for each in mentions:
+        films = len(each.cited) + len(each.others)
+        invented = len(each.invented)
+        counts.append([invented, films + invented])
+    interval = astuple(resampled(share, np.array(counts).T))
+    return Row("share of titles invented", of, *interval, len(mentions), SMALL)
+
+
+def reasons() -> Iterator[Row]:
+    """What the model's reasons cite and whether it matters; beside the template's."""
+    stated = language_reasons.stated()
+    falls = [language_reasons.falls(n) for n in range(lang.CITED)]
+    yield _invented("stated reasons", stated)
+    gaps = _gaps(falls, stated)
+    yield row("deletion, cited minus other films", "preference", gaps[:, 0])
+    yield row("deletion, cited minus other films", "places among 20", gaps[:, 1])
+    cited = {"stated reasons": [each.cited for each in stated]}
+    for groups in GROUPS:
+        name = f"template, {groups} groups"
+        estimates = explained()[f"Shapley, {groups} groups"]
+        written = [template_reason(each) for each in estimates]
+        cited[name] = [reason.cited for reason in written]
+        mentions = []
+        for n, reason in enumerate(written):
+            mentions.append(language_reasons.named_in(n, reason.sentence))
+        yield _invented(name, mentions)
+    # what citing without a look at the effects would get
+    cited["any film"] = [list(range(lang.LINES))] * lang.CITED
+    exact = [each.values for each in explained()["exact Shapley"]]
+    preference = [fall[0] for fall in falls]
+    for name, lines in cited.items():
+        yield _precision("exact Shapley", name, lines, exact)
+        yield _precision("deletion", name, lines, preference)
+
+
+def _gaps(falls: list[np.ndarray], stated: list[Citations]) -> np.ndarray:
+    """How much more deleting cited lines costs than deleting others: (cases, 2).
+
+    Only of cases whose reason cites some lines and not all.
+    """
+    gaps = []
+    for fall, reason in zip(falls, stated, strict=True):
+        if 0 < len(reason.cited) < lang.LINES:
+            said = np.isin(range(lang.LINES), reason.cited)
+            gaps.append(fall[:, said].mean(axis=1) - fall[:, ~said].mean(axis=1))
+    return np.array(gaps)
+
+
+def _precision(
+    test: str, name: str, lines: list[list[int]], effects: list[np.ndarray]
+) -> Row:
+    """Citation precision over the cases that have both reason and effect."""
+    cases = min(len(lines), len(effects))
+    precision = citation_precision(lines[:cases], effects[:cases])
+    return Row(
+        f"citation precision, {test}",
+        name,
+        precision.share,
+        precision.low,
+        precision.high,
+        cases,
+        f"{precision.right} of {precision.cited} films",
+    )
+
+
+def nearness() -> Iterator[Row]:
+    """How far the Keras model lies from two other programs on twenty prompts.
+
+    From NumPy in logits, from llama.cpp in log-probabilities.
+    """
+    (distances,) = lang.record()["agreement"].values()
+    for name, value in distances.items():
+        yield Row("Keras model beside", name, value, value, value, 20, SMALL)
+
+
+ROWS: tuple[Callable[[], Iterator[Row]], ...] = (
+    quality,
+    history,
+    places,
+    lists,
+    referee,
+    reasons,
+    nearness,
+)
+
+
+def write() -> None:
+    """Every row into data/bench/language.csv."""
+    rows = [each for part in ROWS for each in part()]
+    table = pd.DataFrame(rows).round(4)
+    replace_text(RESULT, table.to_csv(index=False))

@@ -1,0 +1,226 @@
+"""Language models that write text, behind one interface.
+
+`generate(prompt, max_tokens, stop, schema)` gives the text. `LocalLM` runs
+SmolLM2-135M-Instruct here, in llama.cpp; `EndpointLM` asks any server that speaks
+OpenAI's protocol. Both need the packages and the model that `make llm` installs;
+nothing else in the course does.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import urllib.request
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+
+from xrec_utils.language.weights import model_file
+
+# a question, or messages as OpenAI's protocol has them: role and content
+Prompt = str | list[dict[str, str]]
+
+
+class LanguageModelError(RuntimeError):
+    """A language model is not installed, configured or reachable, or it refused.
+
+    The message says what to do.
+    """
+
+
+class LanguageModel(Protocol):
+    """What writes text. `name` says which model it is, for captions and caches."""
+
+    name: str
+
+    def generate(
+        self,
+        prompt: Prompt,
+        max_tokens: int = 256,
+        stop: Sequence[str] = (),
+        schema: dict[str, Any] | None = None,
+    ) -> str:
+        """The model's answer, as sure as it can be (temperature 0).
+
+        prompt: a question or messages. max_tokens: of the answer. stop: texts before
+        which it ends. schema: a JSON schema that the answer keeps to, or None. Raises
+        LanguageModelError when there is no answer.
+        """
+        ...
+
+
+def package(name: str) -> ModuleType:
+    """Import a package that `make llm` installs.
+
+    Raises:
+        LanguageModelError: it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as fault:
+        raise LanguageModelError(
+            f"the package {name} is not installed ({fault}): run `make llm`"
+        ) from fault
+
+
+def films_schema(k: int, among: Sequence[str] | None = None) -> dict[str, Any]:
+    """JSON schema of {"films": [k titles]}.
+
+    among: the only titles that the model can then write at all.
+    """
+    if among is None:
+        title = {"type": "string", "maxLength": 100}
+    else:
+        title = {"enum": list(among)}
+    films = {"type": "array", "items": title, "minItems": k, "maxItems": k}
+    return {
+        "type": "object",
+        "properties": {"films": films},
+        "required": ["films"],
+        "additionalProperties": False,
+    }
+
+
+def chat_request(
+    prompt: Prompt, max_tokens: int, stop: Sequence[str], schema: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The body of a chat completion in OpenAI's protocol, without the model's name."""
+    messages = prompt
+    if isinstance(prompt, str):
+        messages = [{"role": "user", "content": prompt}]
+    body = {"messages": messages, "max_tokens": max_tokens, "temperature": 0, "seed": 0}
+    if stop:
+        body["stop"] = list(stop)
+    if schema:
+        reply = {"name": "reply", "schema": schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": reply}
+    return body
+
+
+class LocalLM:
+    """SmolLM2-135M-Instruct (4 bits a weight) in llama.cpp, offline.
+
+    Equal prompts give equal text. llama.cpp also serves OpenAI's protocol at `address`
+    + "/v1", to this machine and to those who know `key`.
+    """
+
+    name = "SmolLM2-135M-Instruct Q4_1 (llama.cpp)"
+
+    def __init__(self, context: int = 4096, threads: int = 2) -> None:
+        """Start llama.cpp.
+
+        Args:
+            context: tokens of a prompt and its answer together, at most 8,192 (23 kB of
+                memory each).
+            threads: of the processor.
+
+        Raises:
+            LanguageModelError: xllamacpp is not installed, or llama.cpp cannot start.
+            DataError: the model's file is not in the cache and cannot be fetched.
+        """
+        llama_cpp = package("xllamacpp")
+        self.key = secrets.token_hex(16)
+        parameters = self._parameters(llama_cpp, context, threads)
+        try:
+            self._server = llama_cpp.Server(parameters)
+        except RuntimeError as fault:
+            raise LanguageModelError(
+                f"llama.cpp cannot start with {parameters.model.path}: {fault}"
+            ) from fault
+        self.address: str = self._server.listening_address
+        # wait until it answers: a server that is stopped while it starts may wait for
+        # itself for ever
+        self.tokens("")
+
+    def _parameters(self, llama_cpp: ModuleType, context: int, threads: int) -> Any:
+        """llama.cpp's settings: one request at a time, nothing kept, nothing logged."""
+        parameters = llama_cpp.CommonParams()
+        parameters.model.path = str(model_file("smollm2"))
+        parameters.model_alias = {"smollm2"}
+        parameters.n_ctx = context
+        parameters.n_parallel = 1
+        parameters.cache_ram_mib = 0
+        parameters.cpuparams.n_threads = threads
+        parameters.cpuparams_batch.n_threads = threads
+        parameters.api_keys = [self.key]
+        parameters.warmup = False
+        parameters.verbosity = -1
+        return parameters
+
+    def generate(
+        self,
+        prompt: Prompt,
+        max_tokens: int = 256,
+        stop: Sequence[str] = (),
+        schema: dict[str, Any] | None = None,
+    ) -> str:
+        """See `LanguageModel`.
+
+        Raises:
+            LanguageModelError: the prompt is longer than the context, or the schema is
+                none.
+        """
+        body = chat_request(prompt, max_tokens, stop, schema)
+        choice = _choice(self._server.handle_chat_completions, body)
+        return choice["message"]["content"]
+
+    def log_probabilities(
+        self, prompt: str | Sequence[int], top: int = 10
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The `top` likeliest next tokens of a raw prompt (no chat template).
+
+        Returns their ids (top,) int64 and natural log-probabilities (top,) float64 over
+        all 49,152 tokens, largest first.
+        """
+        raw = prompt if isinstance(prompt, str) else [int(token) for token in prompt]
+        body = {"prompt": raw, "max_tokens": 1, "temperature": 0, "n_probs": top}
+        choice = _choice(self._server.handle_completions, body)
+        first_token = choice["logprobs"]["content"][0]
+        likeliest = first_token["top_logprobs"]
+        ids = np.array([each["id"] for each in likeliest])
+        return ids, np.array([each["logprob"] for each in likeliest])
+
+    def tokens(self, text: str) -> list[int]:
+        """The ids of a text's tokens.
+
+        Marks such as <|im_end|> are read as the one token they are.
+        """
+        return self._post("/tokenize", {"content": text})["tokens"]
+
+    def template(self, prompt: Prompt) -> str:
+        """The raw prompt that the model reads for a question or messages.
+
+        Its chat template filled in.
+        """
+        body = chat_request(prompt, 0, (), None)
+        return self._post("/apply-template", body)["prompt"]
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Ask llama.cpp's own server for what its binding has no call for."""
+        headers = {
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {self.key}",
+        }
+        data = json.dumps(body).encode()
+        request = urllib.request.Request(self.address + path, data, headers)
+        # a proxy of the environment must not see a request to this machine
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(request) as answer:
+            return json.load(answer)
+
+
+def _choice(
+    ask: Callable[[dict[str, Any]], dict[str, Any]], body: dict[str, Any]
+) -> dict[str, Any]:
+    """The one answer llama.cpp gives, or its refusal as an error."""
+    try:
+        # a prompt kept from before would change the text
+        answer = ask(body | {"cache_prompt": False})
+    except ValueError as fault:
+        answer = {"error": {"message": str(fault)}}
+    if "error" in answer:
+        raise LanguageModelError(f"llama.cpp refused: {answer['error']['message']}")
+    return answer["choices"][0]

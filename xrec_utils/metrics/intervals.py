@@ -1,0 +1,136 @@
+"""Bootstrap intervals of a mean, also of a paired difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap
+
+# ---------------------------------------------------------------- uncertainty
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with the ends of its interval, all in the unit of the values.
+
+    Attributes:
+        mean: the mean over users.
+        low: lower end.
+        high: upper end.
+
+    Example:
+        >>> print(Interval(mean=0.25, low=0.2, high=0.3))
+        0.2500 [0.2000, 0.3000]
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+def interval(
+    values: np.ndarray, seed: int = 0, resamples: int = 2000, level: float = 0.95
+) -> Interval:
+    """Mean of one value per user with its percentile bootstrap interval.
+
+    values: (users,). Users are drawn with replacement `resamples` times by SciPy
+    (Efron & Tibshirani 1993, chapter 13). Raises ValueError on fewer than two users
+    and on values that are not finite.
+    """
+    n = len(values)
+    if n < 2 or not np.isfinite(values).all():
+        raise ValueError(
+            f"an interval needs two or more users and finite values; got {n} users"
+        )
+    drawn = bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=resamples,
+        # a few megabytes at once; the draws are the same for any batch
+        batch=max(1, 2**17 // n),
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    # NumPy's quantiles: those of `drawn` round otherwise in the last digits, which
+    # would change stored figures
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(drawn.bootstrap_distribution, ends)
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def mean_interval(
+    a: np.ndarray, seed: int = 0, resamples: int = 2000, level: float = 0.95
+) -> Interval:
+    """Mean over users with its percentile bootstrap interval.
+
+    Seeds are averaged first, so the interval speaks of other users like these, given
+    these trained models (Efron & Tibshirani 1993, "An introduction to the bootstrap").
+
+    Args:
+        a: (users,) or (seeds, users) values of a metric.
+        seed: start of the draws.
+        resamples: how often users are drawn.
+        level: probability that the interval aims at.
+
+    Returns:
+        Mean and ends in the unit of `a`.
+
+    Raises:
+        ValueError: fewer than two users, or a value that is not finite.
+
+    Example:
+        >>> mean_interval([0.0, 1.0, 1.0, 0.0]).mean
+        0.5
+        >>> print(mean_interval([2.0, 2.0, 2.0]))
+        2.0000 [2.0000, 2.0000]
+    """
+    return interval(_mean_over_seeds(a), seed, resamples, level)
+
+
+def paired_interval(
+    a: np.ndarray, b: np.ndarray, seed: int = 0, resamples: int = 2000
+) -> Interval:
+    """Mean of a - b over the same users with its 95% percentile bootstrap interval.
+
+    What users have in common cancels, so the interval is narrower than those of a and
+    b. It excludes 0 where one model is better than the other beyond the draw of users.
+
+    Args:
+        a: (users,) or (seeds, users) values of a metric.
+        b: the same users in the same order; another number of seeds is allowed.
+        seed: start of the draws.
+        resamples: how often users are drawn.
+
+    Returns:
+        Mean difference and its ends, in the unit of `a` and `b`.
+
+    Raises:
+        ValueError: the users differ (by index for pandas columns, by number for
+            arrays), are fewer than two, or a value is not finite.
+
+    Example:
+        >>> print(paired_interval([0.5, 0.75, 1.0], [0.25, 0.5, 0.75]))
+        0.2500 [0.2500, 0.2500]
+    """
+    both_indexed = isinstance(a, pd.Series) and isinstance(b, pd.Series)
+    if both_indexed and not a.index.equals(b.index):
+        raise ValueError(
+            "a and b must hold the same users in the same order; "
+            "reindex one by the other first"
+        )
+    a = _mean_over_seeds(a)
+    b = _mean_over_seeds(b)
+    if a.shape != b.shape:
+        raise ValueError(f"a and b must hold the same users, got {len(a)} and {len(b)}")
+    return interval(a - b, seed, resamples)
+
+
+def _mean_over_seeds(a: np.ndarray) -> np.ndarray:
+    """(users,) or (seeds, users) -> (users,)."""
+    rows = np.atleast_2d(np.asarray(a, dtype=float))
+    return rows.mean(axis=0)

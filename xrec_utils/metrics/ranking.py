@@ -1,0 +1,317 @@
+"""Ranking metrics, exact under ties, vectorised over users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln
+
+from xrec_utils.contract import Ids, finite_scores
+
+# ---------------------------------------------------------------- places of targets
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where each target stands among the candidates of its row.
+
+    Entries of length t are one per pair of row and target, by row and best first;
+    entries of length n are one per row. Without ties the rank is above + 1.
+
+    Attributes:
+        row: (t,) which row.
+        above: (t,) candidates with a strictly higher score.
+        tied: (t,) candidates with the same score, the target included.
+        candidates: (n,) how many items are ranked.
+        relevant: (n,) how many of them are targets.
+    """
+
+    row: np.ndarray
+    above: np.ndarray
+    tied: np.ndarray
+    candidates: np.ndarray
+    relevant: np.ndarray
+
+    def per_row(self, values: np.ndarray) -> np.ndarray:
+        """Sum over the targets of each row: (t,) -> (n,)."""
+        n_rows = len(self.relevant)
+        return np.bincount(self.row, weights=values, minlength=n_rows)
+
+    def expected(self, gain: np.ndarray) -> np.ndarray:
+        """Average gain over the positions a target may take: (positions,) -> (t,)."""
+        return between(gain, self.above, self.tied) / self.tied
+
+    def positions(self) -> np.ndarray:
+        """1, 2, ... up to the largest number of candidates."""
+        return np.arange(1, self.candidates.max() + 1)
+
+
+def between(gain: np.ndarray, above: np.ndarray, tied: np.ndarray) -> np.ndarray:
+    """Sum the gain over the positions of each tied group.
+
+    gain: (positions,). `above` items stand before a group, `tied` items in it.
+    """
+    total = np.concatenate([[0.0], np.cumsum(gain)])
+    return total[above + tied] - total[above]
+
+
+def places(
+    scores: np.ndarray,
+    targets: Ids,
+    seen: Ids | None = None,
+    negatives: int | None = None,
+    seed: int = 0,
+    users: Sequence[int] | None = None,
+) -> Places:
+    """Rank the targets of each row among its candidates.
+
+    Candidates are all items outside the row's history, or, with `negatives`, the
+    targets and that many items drawn uniformly from the others. The draw is seeded by
+    `seed` and the user code, so that every model meets the same items.
+
+    Args:
+        scores: (n, items), higher is better.
+        targets: for each row, one or more different item codes.
+        seen: for each row, the item codes of its history (None: no history).
+        negatives: how many other candidates to draw; None takes all.
+        seed: start of that draw.
+        users: code of each row's user; 0 .. n - 1 if not given.
+
+    Returns:
+        Above, tied and candidates as counts, see `Places`.
+
+    Raises:
+        ValueError: scores are not finite, lengths differ, a row has no targets or one
+            of them twice, a target lies in the history, a code is unknown, or
+            `negatives` is more than there is.
+
+    Example:
+        Film 2 ranks second of three, since film 0 is in the history:
+
+        >>> place = places(np.array([[9.0, 7.0, 5.0, 3.0]]), [[2]], seen=[[0]])
+        >>> place.above.tolist(), place.tied.tolist(), place.candidates.tolist()
+        ([1], [1], [3])
+    """
+    scores = finite_scores(scores)
+    n, n_items = scores.shape
+    seen = [()] * n if seen is None else seen
+    users = range(n) if users is None else users
+    if not n or not len(targets) == len(seen) == len(users) == n:
+        raise ValueError(
+            f"scores has {n} rows; targets, seen and users have "
+            f"{len(targets)}, {len(seen)}, {len(users)}"
+        )
+    above = []
+    tied = []
+    candidates = []
+    for r in range(n):
+        target, others = target_and_others(targets[r], seen[r], n_items, users[r])
+        if negatives is not None:
+            others = draw(others, negatives, seed, users[r])
+        higher, equal = _count_higher_and_equal(scores[r, target], scores[r, others])
+        above.append(higher)
+        tied.append(equal)
+        candidates.append(len(target) + len(others))
+    relevant = np.array([len(higher) for higher in above])
+    return Places(
+        row=np.repeat(np.arange(n), relevant),
+        above=np.concatenate(above),
+        tied=np.concatenate(tied),
+        candidates=np.array(candidates),
+        relevant=relevant,
+    )
+
+
+def _count_higher_and_equal(
+    target: np.ndarray, others: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count candidates above and level with each target, the best target first.
+
+    target (t,) and others (o,) are scores of one row; both answers have shape (t,).
+    """
+    pool = np.sort(np.concatenate([target, others]))
+    best_first = np.sort(target)[::-1]
+    # the pool rises: a score's equals lie between its left and its right place
+    low = np.searchsorted(pool, best_first, "left")
+    high = np.searchsorted(pool, best_first, "right")
+    return len(pool) - high, high - low
+
+
+def target_and_others(
+    target: Sequence[int], seen: Sequence[int], n_items: int, user: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Check one row; return its targets and the other candidates as item codes.
+
+    Raises ValueError on targets that are none, doubled or in `seen`, and on codes
+    outside 0 .. n_items - 1.
+    """
+    target = np.asarray(target, dtype=int)
+    seen = np.asarray(seen, dtype=int)
+    if not len(target) or len(np.unique(target)) < len(target):
+        raise ValueError(
+            f"user {user}: targets must be one or more different items, "
+            f"got {target.tolist()}"
+        )
+    codes = np.concatenate([target, seen])
+    if codes.min() < 0 or codes.max() >= n_items:
+        raise ValueError(f"user {user}: item codes must lie in 0..{n_items - 1}")
+    free = np.ones(n_items, dtype=bool)
+    free[seen] = False
+    taken = target[~free[target]]
+    if len(taken):
+        raise ValueError(
+            f"user {user}: target {taken.tolist()} is in the user's own history"
+        )
+    free[target] = False
+    return target, np.flatnonzero(free)
+
+
+def draw(others: np.ndarray, negatives: int, seed: int, user: int) -> np.ndarray:
+    """Draw `negatives` different items of `others`, the same for every model.
+
+    Raises ValueError when `others` has fewer items, or when none is wanted.
+    """
+    if not 1 <= negatives <= len(others):
+        raise ValueError(
+            f"negatives={negatives}: user {user} has {len(others)} items to draw from"
+        )
+    rng = np.random.default_rng([seed, int(user)])
+    return rng.choice(others, negatives, replace=False)
+
+
+# ---------------------------------------------------------------- metrics of a ranking
+
+
+def hit_rate(places: Places, k: int) -> np.ndarray:
+    """HR@k: probability that at least one target is among the first k.
+
+    Returns (n,) in [0, 1].
+    """
+    row, above, tied, relevant, before = groups(places)
+    first = before == 0
+    # hypergeometric: `inside` of the tied items reach the list, none of them a target
+    inside = np.clip(k - above, 0, tied)
+    log_miss = log_choose(tied - relevant, inside) - log_choose(tied, inside)
+    hit = 1 - np.exp(log_miss)
+    return np.bincount(row[first], weights=hit[first])
+
+
+def recall(places: Places, k: int) -> np.ndarray:
+    """Recall@k: share of the row's targets among the first k. -> (n,) in [0, 1]."""
+    in_list = places.expected(places.positions() <= k)
+    return places.per_row(in_list) / places.relevant
+
+
+def precision(places: Places, k: int) -> np.ndarray:
+    """Precision@k: targets among the first k, divided by k. -> (n,) in [0, 1]."""
+    in_list = places.expected(places.positions() <= k)
+    return places.per_row(in_list) / k
+
+
+def discounts(positions: np.ndarray, k: int) -> np.ndarray:
+    """1 / log2(position + 1) up to position k, then 0 (Järvelin & Kekäläinen 2002)."""
+    return (positions <= k) / np.log2(positions + 1)
+
+
+def ndcg(places: Places, k: int) -> np.ndarray:
+    """NDCG@k: discounted gain of the targets, divided by that of the best order.
+
+    A target at position p gains 1 / log2(p + 1) if p <= k, every other film nothing
+    (Järvelin & Kekäläinen 2002, doi:10.1145/582415.582418, with relevance 0 or 1).
+
+    Args:
+        places: where the targets stand.
+        k: length of the list.
+
+    Returns:
+        (n,) in [0, 1], one number per row.
+
+    Example:
+        The only target stands third: 1 / log2(3 + 1).
+
+        >>> place = places(np.array([[9.0, 7.0, 5.0, 3.0]]), [[2]])
+        >>> ndcg(place, k=3).round(3).tolist()
+        [0.5]
+    """
+    # entry m - 1: the gain of m targets at the first m positions
+    best = np.cumsum(discounts(np.arange(1, k + 1), k))
+    ideal = best[np.minimum(places.relevant, k) - 1]
+    gain = places.expected(discounts(places.positions(), k))
+    return places.per_row(gain) / ideal
+
+
+def reciprocal_rank(places: Places) -> np.ndarray:
+    """MRR: 1 / rank of the first target, over the whole ranking (no cut at k).
+
+    Returns (n,) in (0, 1].
+    """
+    _, above, tied, relevant, before = groups(places)
+    first = before == 0
+    above = above[first]
+    tied = tied[first]
+    relevant = relevant[first]
+    result = between(1 / places.positions(), above, tied) / tied
+    for i in np.flatnonzero(relevant > 1):
+        result[i] = _first_of_several(above[i], tied[i], relevant[i])
+    return result
+
+
+def _first_of_several(above: int, tied: int, relevant: int) -> float:
+    """Mean of 1 / rank of the first target when several share one score."""
+    place = np.arange(1, tied - relevant + 2)
+    # the other targets lie behind the first one, in any of their orders
+    log_orders = log_choose(tied - place, relevant - 1)
+    chance = np.exp(log_orders - log_choose(tied, relevant))
+    return np.sum(chance / (above + place))
+
+
+def average_precision(places: Places, k: int) -> np.ndarray:
+    """MAP@k: precision at each target's position up to k, over min(targets, k).
+
+    Returns (n,) in [0, 1].
+    """
+    row, above, tied, relevant, before = groups(places)
+    in_list = places.positions() <= k
+    inverse = between(in_list / places.positions(), above, tied)
+    count = between(in_list, above, tied)
+    # within a group, position i holds a target with probability r/t, and
+    # (i - 1)(r - 1)/(t - 1) targets stand before it
+    density = (relevant - 1) / np.maximum(tied - 1, 1)
+    neighbours = density * (count - (above + 1) * inverse)
+    chance = relevant / tied
+    gain = chance * ((before + 1) * inverse + neighbours)
+    return np.bincount(row, weights=gain) / np.minimum(places.relevant, k)
+
+
+def auc(places: Places) -> np.ndarray:
+    """AUC: probability that a target is scored above a non-target, ties one half.
+
+    Returns (n,) in [0, 1], NaN for a row without non-targets.
+    """
+    m = places.relevant
+    others = (places.candidates - m).astype(float)
+    others[others == 0] = np.nan
+    rank_sum = places.per_row(places.above + (places.tied + 1) / 2)
+    smallest = m * (m + 1) / 2
+    return 1 - (rank_sum - smallest) / (m * others)
+
+
+def groups(places: Places) -> tuple[np.ndarray, ...]:
+    """Merge the targets of a row that share a score into one group.
+
+    Returns five arrays (groups,): row, items above it, items in it, targets in it, and
+    targets of the row before it.
+    """
+    key = np.stack([places.row, places.above])
+    _, start, relevant = np.unique(key, axis=1, return_index=True, return_counts=True)
+    row = places.row[start]
+    first_of_row = np.cumsum(places.relevant) - places.relevant
+    before = start - first_of_row[row]
+    return row, places.above[start], places.tied[start], relevant, before
+
+
+def log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Logarithm of the binomial coefficient; minus infinity when k > n."""
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

@@ -1,0 +1,57 @@
+"""Recommenders as code one can read: classic, star ratings, networks that read a history,
+autoencoders, context.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "autoencoders": [
+            "fit_autoencoder",
+            "vae",
+        ],
+        "by_hand": [
+            "dense",
+            "multi_head",
+            "normal",
+        ],
+        "classic": [
+            "EASE",
+            "ImplicitALS",
+            "item_features",
+        ],
+        "context": [
+            "fit_variants",
+            "gains",
+            "measure",
+            "partial_dependence",
+        ],
+        "sequence": [
+            "attention_recommender",
+            "item_attributes",
+            "review_attributes",
+        ],
+        "specs": [
+            "FEATURE_MODELS",
+            "SPECS",
+        ],
+        "stars": [
+            "Baseline",
+            "ItemNeighbours",
+            "MatrixFactorisation",
+        ],
+        "training": [
+            "IGNORED",
+            "Windows",
+            "fit_next_item",
+            "next_item_loss",
+        ],
+        "user_item": [
+            "Negatives",
+            "feature_mlp",
+            "fit_features",
+            "two_branch_mlp",
+        ],
+    },
+)

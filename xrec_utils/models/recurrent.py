@@ -1,0 +1,106 @@
+"""Recurrent recommenders: a GRU over the history, with and without attention.
+
+Both are encoders for `neural.HistoryRecommender`, so the item table, the windows, the
+scoring rule and the training loop are those of the attention model. Train them with
+fit_next_item(..., compiled=False): XLA is several times slower at a GRU's steps.
+"""
+
+import numpy as np
+
+from xrec_utils.keras_start import keras, tf
+from xrec_utils.models.encoders import CausalMask, ItemTable
+from xrec_utils.models.sequence import HistoryRecommender
+
+layers = keras.layers
+ops = keras.ops
+
+
+def _gru_states(
+    units: int, dropout: float, width: int
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Read vectors (batch, length, width) from the left, from the zero state.
+
+    Returns the inputs (vectors, present) and the states (batch, length, units). The
+    gates have no bias: a zero vector then leaves the zero state at zero, so padding on
+    the left changes nothing.
+    """
+    vectors = keras.Input((None, width), name="vectors")
+    present = keras.Input((None,), dtype="bool", name="present")
+    # zero vectors at padded places
+    held = vectors * ops.cast(present, "float32")[..., None]
+    dropped = layers.Dropout(dropout, name="dropout_in")(held)
+    gru = layers.GRU(units, return_sequences=True, use_bias=False, name="gru")
+    return [vectors, present], gru(dropped)
+
+
+def gru_encoder(width: int = 64, units: int = 128, dropout: float = 0.3) -> keras.Model:
+    """Build the encoder of GRU4Rec: a GRU, projected to the items' width.
+
+    Source: Hidasi et al. 2016, arXiv:1511.06939. Maps vectors (batch, length, width)
+    and present (batch, length) to hidden states (batch, length, width).
+    """
+    inputs, states = _gru_states(units, dropout, width)
+    hidden = _to_items(states, width, dropout)
+    return keras.Model(inputs, hidden, name="encoder")
+
+
+def gru_attention_encoder(
+    width: int = 64, units: int = 128, dropout: float = 0.3
+) -> tuple[keras.Model, keras.Model]:
+    """Build the encoder of NARM: a GRU whose last state looks back.
+
+    Source: Li et al. 2017, doi:10.1145/3132847.3132926. The current state is the query
+    of one attention head over all states so far; state and answer side by side are
+    projected to the items' width. The head compares by scaled dot product, where NARM
+    uses a small network.
+
+    Returns:
+        The encoder and its attention map, a dict with one array (batch, 1, length,
+        length), as `attention_encoder` does.
+    """
+    inputs, states = _gru_states(units, dropout, width)
+    attention = layers.MultiHeadAttention(1, width, dropout=dropout, name="attention_1")
+    present = inputs[1]
+    mask = CausalMask(name="causal_mask")(present)
+    mixed, weights = attention(
+        states, states, attention_mask=mask, return_attention_scores=True
+    )
+    both = layers.Concatenate(name="state_and_look_back")([states, mixed])
+    hidden = _to_items(both, width, dropout)
+    encoder = keras.Model(inputs, hidden, name="encoder")
+    maps = keras.Model(inputs, {"attention_1": weights}, name="maps")
+    return encoder, maps
+
+
+def _to_items(states: tf.Tensor, width: int, dropout: float) -> tf.Tensor:
+    """Project states (batch, length, …) to the items' width."""
+    # Made before the dropout: layers draw their seeds in the order they are made.
+    projection = layers.Dense(width, name="to_items")
+    projected = projection(layers.Dropout(dropout, name="dropout_out")(states))
+    return layers.LayerNormalization(epsilon=1e-6, name="final_norm")(projected)
+
+
+def gru_recommender(
+    attributes: np.ndarray,
+    width: int = 64,
+    units: int = 128,
+    dropout: float = 0.3,
+    window: int = 50,
+) -> HistoryRecommender:
+    """Build the untrained GRU recommender on item attributes (n_items, a)."""
+    encoder = gru_encoder(width, units, dropout)
+    table = ItemTable(attributes, width)
+    return HistoryRecommender("gru", table, encoder, None, window)
+
+
+def gru_attention_recommender(
+    attributes: np.ndarray,
+    width: int = 64,
+    units: int = 128,
+    dropout: float = 0.3,
+    window: int = 50,
+) -> HistoryRecommender:
+    """Build its untrained sibling that looks back over its states with attention."""
+    encoder, maps = gru_attention_encoder(width, units, dropout)
+    table = ItemTable(attributes, width)
+    return HistoryRecommender("gru_attention", table, encoder, maps, window)

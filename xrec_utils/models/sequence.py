@@ -1,0 +1,350 @@
+"""Deep recommenders that read a history.
+
+They share one item table and one scoring rule, and mix the history in one of two ways.
+The parts are ordinary Keras models that can be looked at, explained and checked one by
+one:
+
+    ids -> ItemTable -> vectors -> encoder (attention, or a plain average) -> hidden ->
+    hidden · table + bias -> logits
+
+A window is the start token followed by at most `window` items; shorter ones are padded
+on the left, and positions are counted from the most recent item, so that deleting a
+film closes the gap.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from xrec_utils.contract import History, item_columns
+from xrec_utils.keras_start import keras, tf
+from xrec_utils.models.encoders import (
+    _FIRST_YEAR,
+    _PERIODS,
+    _YEARS,
+    ItemTable,
+    _TiedLogits,
+    attention_encoder,
+    average_encoder,
+    layers,
+    ops,
+)
+
+
+class HistoryRecommender:
+    """Scores items by (hidden state of the history) · (row of the item) + bias.
+
+    Args:
+        name: how tables and figures call it.
+        table: the item vectors.
+        encoder: model from vectors (batch, length, d) and present (batch, length) to
+            hidden states (batch, length, d).
+        maps: model giving the attention weights on the same inputs, or None for an
+            encoder without attention.
+        window: how many of the most recent films it reads; older ones have no
+            influence.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        table: ItemTable,
+        encoder: keras.Model,
+        maps: keras.Model | None = None,
+        window: int = 50,
+    ) -> None:
+        self.name = name
+        self.table = table
+        self.encoder = encoder
+        self.maps = maps
+        self.window = window
+        self.n_items = table.n_items
+        self.width = table.width
+        self.start = self.n_items
+        self.padding = self.n_items + 1
+        self.model = self._training_model()
+        # One trace for every length: histories of all sizes share it.
+        ids = tf.TensorSpec((None, None), tf.int32)
+        self._last = tf.function(self._last_hidden, input_signature=[ids])
+
+    def _training_model(self) -> keras.Model:
+        """The model from ids (batch, length) to logits (batch, length, n_items)."""
+        ids = keras.Input((None,), dtype="int32", name="ids")
+        present = ops.not_equal(ids, self.padding)
+        hidden = self.encoder([self.table(ids), present])
+        logits = _TiedLogits(self.table, name="logits")(hidden)
+        return keras.Model(ids, logits, name=self.name)
+
+    def _last_hidden(self, ids: tf.Tensor) -> tf.Tensor:
+        vectors = self.table(ids)
+        hidden = self.encoder([vectors, ids != self.padding], training=False)
+        return hidden[:, -1]
+
+    def windows(self, histories: Sequence[History]) -> np.ndarray:
+        """Lay histories out as ids (n, longest + 1), padded on the left.
+
+        Each row holds the start token, then the last `window` items.
+        """
+        recent = [
+            np.asarray(history, dtype=np.int32)[-self.window :] for history in histories
+        ]
+        # at least one place for films: Keras warns of a softmax over a single place
+        longest = max([1, *map(len, recent)])
+        ids = np.full((len(recent), 1 + longest), self.padding, dtype=np.int32)
+        for row, history in zip(ids, recent, strict=True):
+            first = len(row) - len(history)
+            row[first - 1] = self.start
+            row[first:] = history
+        return ids
+
+    def score(
+        self,
+        histories: Sequence[History],
+        items: np.ndarray | None = None,
+        batch: int = 256,
+    ) -> np.ndarray:
+        """Return logits (n histories, n items or len(items)).
+
+        The empty history is the start token alone.
+        """
+        if not len(histories):
+            columns = self.n_items if items is None else len(items)
+            return np.zeros((0, columns), dtype=np.float32)
+        rows = []
+        for at in range(0, len(histories), batch):
+            rows.append(self._logits(histories[at : at + batch], items))
+        return np.concatenate(rows)
+
+    def _logits(
+        self, histories: Sequence[History], items: np.ndarray | None
+    ) -> np.ndarray:
+        # (histories, d)
+        hidden = self._last(self.windows(histories)).numpy()
+        rows, bias = self._item_rows()
+        columns = item_columns(rows.T, items)
+        level = item_columns(bias[None], items)
+        return hidden @ columns + level
+
+    def _item_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        rows = self.table.rows().numpy()
+        return rows[: self.n_items], self.table.bias.numpy()
+
+    def vectors(self, history: History) -> np.ndarray:
+        """Return the vectors of a history's films, (length, d), without positions."""
+        ids = np.asarray(history, dtype=np.int32)
+        return self.table(ids[None])[0].numpy()
+
+    def score_vectors(self, vectors: tf.Tensor, item: int) -> tf.Tensor:
+        """Score one item for embedded histories (n, length, d): (n,), differentiable.
+
+        `score_vectors(vectors(h)[None], j)` equals `score([h])[0, j]`.
+        """
+        vectors = ops.cast(vectors[:, -self.window :], "float32")
+        # One place of padding keeps the softmax of an empty history from being single.
+        tokens = self.table(np.array([[self.padding, self.start]], np.int32))
+        tokens = ops.repeat(tokens, len(vectors), axis=0)
+        whole = ops.concatenate([tokens, vectors], axis=1)
+        present = ops.arange(whole.shape[1]) > 0
+        present = ops.broadcast_to(present, whole.shape[:2])
+        hidden = self.encoder([whole, present], training=False)[:, -1]
+        row = self.table.rows()[item]
+        return ops.matmul(hidden, row) + self.table.bias[item]
+
+    def attention(self, history: History) -> np.ndarray:
+        """Return attention weights (blocks, heads, L, L), L = 1 + films read.
+
+        Place 0 is the start token. Row q says how place q spreads its attention over
+        the places up to it; each row sums to one.
+
+        Raises:
+            TypeError: the encoder of this model has no attention.
+        """
+        self._needs_attention()
+        maps = self.maps(self._read(history), training=False)
+        length = 1 + min(len(history), self.window)
+        # padding stands on the left and is cut away
+        blocks = [m.numpy()[0, :, -length:, -length:] for m in maps.values()]
+        return np.stack(blocks)
+
+    def score_of_attention(
+        self, history: History, item: int
+    ) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Return the item's score as a function of the last row of attention.
+
+        The function maps the last layer's last row of weights (n, heads, L) to scores
+        (n,), with L = 1 + films read and place 0 the start token, for a history with a
+        film in it. All else stays: values, earlier layers and what passes by the
+        attention. Differentiable; given the row that `attention` shows, it is `score`.
+
+        Raises:
+            TypeError: the encoder of this model has no attention.
+        """
+        self._needs_attention()
+        layer, before, after = self._around_attention
+        # beside (L, d) passes the attention by, inside (L, d) goes into it
+        beside, inside = (x[0] for x in before(self._read(history), training=False))
+        *_, kernel, bias, out, shift = layer.weights
+        values = ops.einsum("ld,dhe->lhe", inside, kernel) + bias
+        row = self.table.rows()[item][:, None]
+        level = self.table.bias[item]
+
+        def score(weights: tf.Tensor) -> tf.Tensor:
+            """Weights (n, heads, L) -> scores (n,)."""
+            # (n, heads, e): every head's mixture of values, then back to width d
+            heads = ops.einsum("nhl,lhe->nhe", weights, values)
+            mixed = ops.einsum("nhe,hed->nd", heads, out) + shift
+            last = ops.tile(beside[-1:], (len(weights), 1))
+            hidden = after([last[:, None], mixed[:, None]], training=False)
+            return ops.matmul(hidden[:, 0], row)[:, 0] + level
+
+        return score
+
+    @cached_property
+    def _around_attention(self) -> tuple[layers.Layer, keras.Model, keras.Model]:
+        """The last attention layer, the model before it, and the model after it.
+
+        The first model leads to (past it, into it), the second from its answer and
+        the past to the hidden states.
+        """
+        layer = self.encoder.get_layer(max(self.maps.output))
+        place = self.encoder.layers.index(layer)
+        joins = [
+            behind
+            for behind in self.encoder.layers[place:]
+            if isinstance(behind, (layers.Add, layers.Concatenate))
+        ]
+        join = joins[0]
+        before = keras.Model(self.encoder.inputs, [join.input[0], layer.input[1]])
+        after = keras.Model(join.input, self.encoder.output)
+        return layer, before, after
+
+    def _read(self, history: History) -> list[tf.Tensor]:
+        """What the encoder is fed with for one history."""
+        ids = ops.convert_to_tensor(self.windows([history]))
+        return [self.table(ids), ids != self.padding]
+
+    def _needs_attention(self) -> None:
+        if self.maps is None:
+            raise TypeError(
+                f"{self.name} mixes its history without attention; "
+                "use the model named 'attention'"
+            )
+
+
+def item_attributes(items: pd.DataFrame) -> np.ndarray:
+    """Encode films by their genres and by their release period.
+
+    Args:
+        items: a row per film, with columns genres ("Drama|War") and year; the median
+            year stands in for a missing one.
+
+    Returns:
+        Ones and zeros, float32 (n_items, number of genres + 18): a column per genre,
+        in alphabetical order, and one per five years from 1930 on. Films before 1935
+        share the first, films from 2015 on the last period.
+
+    Raises:
+        KeyError: a column is missing.
+
+    Example:
+        >>> items = pd.DataFrame({"genres": ["Drama|War", "War"], "year": [1931, 1938]})
+        >>> encoded = item_attributes(items)
+        >>> encoded[:, :2].tolist()  # Drama, War
+        [[1.0, 1.0], [0.0, 1.0]]
+        >>> encoded[:, 2:].argmax(axis=1).tolist()  # 1930-1934, 1935-1939
+        [0, 1]
+    """
+    genres = items["genres"].str.get_dummies("|").to_numpy(dtype=np.float32)
+    years = items["year"].astype("Float64").fillna(items["year"].median())
+    period = (years.to_numpy(dtype=float) - _FIRST_YEAR) // _YEARS
+    period = np.clip(period, 0, _PERIODS - 1).astype(int)
+    periods = np.eye(_PERIODS, dtype=np.float32)[period]
+    return np.concatenate([genres, periods], axis=1)
+
+
+def review_attributes(
+    items: pd.DataFrame, reviews: pd.DataFrame, until: int
+) -> np.ndarray:
+    """Encode items by the words of their reviews, as TF-IDF.
+
+    Args:
+        items: a row per item code, with column item.
+        reviews: columns item, time (seconds since 1970), text.
+        until: only reviews written before this second are read, so that neither
+            vocabulary nor weights know the future.
+
+    Returns:
+        float32 (n_items, n_words), in the order of `items`, words in alphabetical
+        order; each row has length one, or is all zeros for an item without review.
+
+    Raises:
+        ValueError: no review before `until` has a word that is no stop word.
+
+    Example:
+        >>> items = pd.DataFrame({"item": [10, 20]})
+        >>> reviews = pd.DataFrame(
+        ...     {"item": [10, 20], "time": [1, 9], "text": ["cup", "lamp"]}
+        ... )
+        >>> review_attributes(items, reviews, until=5).tolist()  # one word: cup
+        [[1.0], [0.0]]
+    """
+    early = reviews[reviews["time"] < until]
+    texts = early.groupby("item")["text"].agg(" ".join)
+    texts = texts.reindex(items["item"], fill_value="")
+    vectorizer = TfidfVectorizer(stop_words="english")
+    return vectorizer.fit_transform(texts).toarray().astype(np.float32)
+
+
+def attention_recommender(
+    attributes: np.ndarray,
+    width: int = 64,
+    blocks: int = 2,
+    heads: int = 2,
+    dropout: float = 0.3,
+    window: int = 50,
+) -> HistoryRecommender:
+    """Build the untrained attention recommender (SASRec, arXiv:1808.09781).
+
+    Args:
+        attributes: float array (n_items, a), for example of `item_attributes`.
+        width: length d of the item vectors.
+        blocks: Transformer blocks, each attention and feed-forward.
+        heads: attention heads of each block; they share `width` evenly.
+        dropout: share of numbers left out in training.
+        window: how many of the most recent films it reads.
+
+    Returns:
+        A `HistoryRecommender` named "attention"; `fit_next_item` trains it.
+
+    Raises:
+        ValueError: there are more heads than `width`.
+
+    Example:
+        >>> model = attention_recommender(np.eye(3), width=4, blocks=1, window=2)
+        >>> history = np.array([0, 2])
+        >>> model.score([history, history[:0]]).shape  # the empty history has a score
+        (2, 3)
+        >>> weights = model.attention(history)  # block, head, place, place it looks at
+        >>> weights.shape
+        (1, 2, 3, 3)
+        >>> weights[0, 0, 0].tolist()  # the start token sees itself alone
+        [1.0, 0.0, 0.0]
+    """
+    encoder, maps = attention_encoder(width, blocks, heads, dropout, window)
+    table = ItemTable(attributes, width)
+    return HistoryRecommender("attention", table, encoder, maps, window)
+
+
+def pooled_mlp(
+    attributes: np.ndarray, width: int = 64, dropout: float = 0.3, window: int = 50
+) -> HistoryRecommender:
+    """Build the untrained sibling that averages the history.
+
+    Table and scoring are those of `attention_recommender`; attributes (n_items, a).
+    """
+    table = ItemTable(attributes, width)
+    encoder = average_encoder(width, dropout)
+    return HistoryRecommender("pooled_mlp", table, encoder, None, window)

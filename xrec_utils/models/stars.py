@@ -1,0 +1,226 @@
+"""Models that predict stars. They answer another question than a recommender: how much,
+not which.
+
+All take codes from 0 and the stars, `.fit(users, items, values)`, and give
+`.predict(users, items)`, stars within the range seen in training. For users and items
+without a training rating the biases that are known remain.
+"""
+
+from typing import Self
+
+import numpy as np
+
+from xrec_utils.models.classic import keep_largest
+
+
+class Baseline:
+    """μ + b_u + b_i: the mean, how generous the user is, how well liked the film is
+    (Koren 2010, section 2.1).
+
+    Biases are means of what is left over, shrunk towards zero as if `user_shrink`
+    (`item_shrink`) more ratings with nothing left over had been seen; a few rounds of
+    turns settle them.
+    """
+
+    def __init__(
+        self, user_shrink: float = 5.0, item_shrink: float = 5.0, rounds: int = 10
+    ) -> None:
+        self.user_shrink, self.item_shrink, self.rounds = (
+            user_shrink,
+            item_shrink,
+            rounds,
+        )
+
+    def fit(self, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> Self:
+        """Estimate μ, `user_bias` and `item_bias` (one spare entry at the end, for
+        everybody unseen, stays 0).
+        """
+        self.mean, self.low, self.high = values.mean(), values.min(), values.max()
+        self.user_bias, self.item_bias = (
+            np.zeros(users.max() + 2),
+            np.zeros(items.max() + 2),
+        )
+        for _ in range(self.rounds):
+            self.item_bias = shrunk_means(
+                items, values - self.mean - self.user_bias[users], self.item_shrink
+            )
+            self.user_bias = shrunk_means(
+                users, values - self.mean - self.item_bias[items], self.user_shrink
+            )
+        return self
+
+    def expected(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """μ + b_u + b_i, not clipped."""
+        return (
+            self.mean
+            + self.user_bias[known(users, self.user_bias)]
+            + self.item_bias[known(items, self.item_bias)]
+        )
+
+    def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Stars, shape (n,)."""
+        return np.clip(self.expected(users, items), self.low, self.high)
+
+
+def shrunk_means(codes: np.ndarray, values: np.ndarray, shrink: float) -> np.ndarray:
+    """Sum of `values` per code divided by (count + shrink); (highest code + 2,), the
+    last entry is 0.
+    """
+    total = np.bincount(codes, weights=values, minlength=codes.max() + 2)
+    return total / np.maximum(
+        np.bincount(codes, minlength=codes.max() + 2) + shrink, 1e-12
+    )
+
+
+def known(codes: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Codes as rows of `table`; codes beyond training become its last row, which is
+    zero.
+    """
+    return np.minimum(codes, len(table) - 1)
+
+
+class MatrixFactorisation:
+    """μ + b_u + b_i + p_u·q_i, trained by stochastic gradient descent (Koren et al.
+    2009, doi:10.1109/MC.2009.263).
+
+    Each step moves biases and vectors against the gradient of ½ (error² + penalty (b_u²
+    + b_i² + |p_u|² + |q_i|²)), summed over a batch of ratings; a batch of one is the
+    textbook loop.
+
+    Args:
+        width: length of the vectors.
+        rate: step length.
+        penalty: λ of the squared lengths.
+        epochs: passes over the ratings.
+        batch: ratings per step.
+        seed: start of the vectors and order of the ratings.
+    """
+
+    def __init__(
+        self,
+        width: int = 50,
+        rate: float = 0.02,
+        penalty: float = 0.1,
+        epochs: int = 20,
+        batch: int = 1000,
+        seed: int = 0,
+    ) -> None:
+        self.width, self.rate, self.penalty = width, rate, penalty
+        self.epochs, self.batch, self.seed = epochs, batch, seed
+
+    def fit(self, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> Self:
+        """Run the epochs; `user_factors` and `item_factors` have one spare row for
+        everybody unseen, it stays 0.
+        """
+        rng = np.random.default_rng(self.seed)
+        self.mean, self.low, self.high = values.mean(), values.min(), values.max()
+        self.user_bias, self.item_bias = (
+            np.zeros(users.max() + 2),
+            np.zeros(items.max() + 2),
+        )
+        self.user_factors, self.item_factors = (
+            self._start(rng, codes) for codes in (users, items)
+        )
+        for _ in range(self.epochs):
+            for rows in np.array_split(
+                rng.permutation(len(values)), -(-len(values) // self.batch)
+            ):
+                sgd_step(self, users[rows], items[rows], values[rows])
+        return self
+
+    def _start(self, rng: np.random.Generator, codes: np.ndarray) -> np.ndarray:
+        factors = rng.normal(0, 0.1, (codes.max() + 2, self.width))
+        return factors * (np.bincount(codes, minlength=len(factors)) > 0)[:, None]
+
+    def expected(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """μ + b_u + b_i + p_u·q_i, not clipped."""
+        users, items = known(users, self.user_bias), known(items, self.item_bias)
+        taste = np.einsum(
+            "nd,nd->n", self.user_factors[users], self.item_factors[items]
+        )
+        return self.mean + self.user_bias[users] + self.item_bias[items] + taste
+
+    def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Stars, shape (n,)."""
+        return np.clip(self.expected(users, items), self.low, self.high)
+
+
+def sgd_step(
+    model: MatrixFactorisation, users: np.ndarray, items: np.ndarray, values: np.ndarray
+) -> None:
+    """One step of gradient descent on a batch of ratings; who stands in it twice moves
+    by the sum.
+    """
+    error = values - model.expected(users, items)
+    p, q = model.user_factors[users], model.item_factors[items]
+    moves = (
+        (model.user_bias, users, error - model.penalty * model.user_bias[users]),
+        (model.item_bias, items, error - model.penalty * model.item_bias[items]),
+        (model.user_factors, users, error[:, None] * q - model.penalty * p),
+        (model.item_factors, items, error[:, None] * p - model.penalty * q),
+    )
+    for table, codes, descent in moves:
+        np.add.at(table, codes, model.rate * descent)
+
+
+class ItemNeighbours:
+    """Baseline plus what the user gave to similar films beyond it (Koren 2010,
+    doi:10.1145/1644873.1644874).
+
+    r_ui = b_ui + Σ_j s_ij (r_uj - b_uj) / Σ_j s_ij over the `n_neighbours` most similar
+    films j that the user rated, with s_ij the correlation of what two films' common
+    raters left over, shrunk by n_ij / (n_ij + shrink); only positive similarities
+    count.
+    """
+
+    def __init__(self, n_neighbours: int = 40, shrink: float = 100.0) -> None:
+        self.n_neighbours, self.shrink = n_neighbours, shrink
+
+    def fit(self, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> Self:
+        """Fit the baseline; `left` (users, items) is what it leaves over, `similarity`
+        (items, items) compares it.
+        """
+        self.baseline = Baseline().fit(users, items, values)
+        shape = len(self.baseline.user_bias), len(self.baseline.item_bias)
+        self.left, self.rated = (
+            np.zeros(shape, dtype=np.float32),
+            np.zeros(shape, dtype=np.float32),
+        )
+        self.left[users, items] = values - self.baseline.expected(users, items)
+        self.rated[users, items] = 1
+        self.similarity = shrunk_correlation(self.left, self.rated, self.shrink)
+        return self
+
+    def predict(
+        self, users: np.ndarray, items: np.ndarray, batch: int = 1000
+    ) -> np.ndarray:
+        """Stars, shape (n,)."""
+        expected = self.baseline.expected(users, items)
+        users, items = known(users, self.left), known(items, self.left.T)
+        for start in range(0, len(users), batch):
+            rows = slice(start, start + batch)
+            near = keep_largest(
+                self.similarity[items[rows]] * self.rated[users[rows]],
+                self.n_neighbours,
+            )
+            gained = np.einsum("ni,ni->n", near, self.left[users[rows]])
+            expected[rows] += gained / np.maximum(near.sum(axis=1), 1e-9)
+        return np.clip(expected, self.baseline.low, self.baseline.high)
+
+
+def shrunk_correlation(
+    left: np.ndarray, rated: np.ndarray, shrink: float
+) -> np.ndarray:
+    """Correlation of columns over the rows that both have, times n / (n + shrink);
+    negative ones and self are 0.
+    """
+    common, squares = rated.T @ rated, (left**2).T @ rated
+    similarity = (
+        left.T
+        @ left
+        / np.sqrt(np.maximum(squares * squares.T, 1e-12))
+        * common
+        / (common + shrink)
+    )
+    np.fill_diagonal(similarity, 0)
+    return np.maximum(similarity, 0)

@@ -1,0 +1,254 @@
+"""Target attention: every candidate asks the history its own question.
+
+This is the idea of the Deep Interest Network.
+
+    score_j = (a_0 + Σ_i e_i a_i) / (1 + Σ_i e_i) + b_j
+    e_i = exp(q_j · (k_i - k_0) / √d),   a_i = v_i · r_j
+
+over the films i of the history: a softmax over the films and the start token 0, whose
+weight before normalising is one, so that the empty history scores a_0 + b_j. With x_i
+the vector of film i: k_i = K x_i, v_i = V x_i, q_j = Q x_j and r_j = x_j. The e_i and
+a_i of a film depend on this film and the candidate alone, neither on its place nor on
+the other films, so the score of any part of a history is a ratio of two sums: the key
+to exact Shapley values in polynomial time. Keep it in this form.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from xrec_utils.contract import History
+from xrec_utils.data.splits import Cases
+from xrec_utils.keras_start import keras, tf
+from xrec_utils.models.encoders import ItemTable
+from xrec_utils.models.sequence import HistoryRecommender
+from xrec_utils.models.training import fit_next_item
+
+layers = keras.layers
+ops = keras.ops
+PAIRS = 5_000_000  # (film, candidate) pairs scored at once: about five arrays of 20 MB
+
+
+@keras.saving.register_keras_serializable("xrec_utils")
+class FilmsForCandidates(layers.Layer):
+    """The matrices Q, K, V beside the item table, and the parts e and a of the formula.
+
+    Args:
+        table: the item vectors; history and candidates share them.
+    """
+
+    def __init__(self, table: ItemTable, name: str = "films_for_candidates") -> None:
+        super().__init__(name=name)
+        self.table = table
+
+    def build(self, *shapes: tuple) -> None:
+        """Create Q, K and V, each (d, d)."""
+        square = (self.table.width, self.table.width)
+        self.query = self.add_weight(shape=square, name="query")
+        self.key = self.add_weight(shape=square, name="key")
+        self.value = self.add_weight(shape=square, name="value")
+
+    def start(self) -> tf.Tensor:
+        """Return the start token's vector, shape (1, d)."""
+        code = np.array([self.table.n_items], np.int32)
+        return self.table(code)
+
+    def parts(
+        self, vectors: tf.Tensor, candidates: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return e and a, both (..., length, m).
+
+        vectors: of films (..., length, d). candidates: their vectors (m, d).
+        """
+        # K is linear: k_i - k_0 = K (x_i - x_0)
+        keys = ops.matmul(vectors - self.start(), self.key)
+        questions = ops.matmul(candidates, self.query) / self.table.width**0.5
+        match = ops.matmul(keys, ops.transpose(questions))
+        values = ops.matmul(vectors, self.value)
+        answer = ops.matmul(values, ops.transpose(candidates))
+        return ops.exp(match), answer
+
+    def scores(
+        self, vectors: tf.Tensor, films: tf.Tensor, candidates: tf.Tensor, sums: Any
+    ) -> tf.Tensor:
+        """Return (a_0 + sums(e a)) / (1 + sums(e)).
+
+        `films` (batch, length) is 1 where a film is, else 0; `sums` adds up over films.
+        """
+        weight, answer = self.parts(vectors, candidates)
+        weight = weight * ops.cast(films, weight.dtype)[..., None]
+        _, nothing = self.parts(self.start(), candidates)
+        return (nothing + sums(weight * answer)) / (1 + sums(weight))
+
+
+@keras.saving.register_keras_serializable("xrec_utils")
+class ScoresSoFar(layers.Layer):
+    """Scores of every item at every place, from the films up to that place.
+
+    It is what next-item training needs. The sums so far are a product with a triangle
+    of ones; one pass gives the targets of all places of a window.
+    """
+
+    def __init__(self, mix: FilmsForCandidates, name: str = "scores_so_far") -> None:
+        super().__init__(name=name)
+        self.mix = mix
+
+    def call(self, vectors: tf.Tensor, films: tf.Tensor) -> tf.Tensor:
+        """Vectors (batch, length, d), films (batch, length): (batch, length, items)."""
+        table = self.mix.table
+        length = ops.shape(vectors)[1]
+        triangle = ops.tril(ops.ones((length, length)))
+
+        def sums(x: tf.Tensor) -> tf.Tensor:
+            return ops.matmul(triangle, x)
+
+        every = table(ops.arange(table.n_items))
+        return self.mix.scores(vectors, films, every, sums) + table.bias
+
+
+class TargetAttention(HistoryRecommender):
+    """Softmax-attention pooling of the history with the candidate as query.
+
+    The Deep Interest Network (Zhou et al. 2018, doi:10.1145/3219819.3219823) weighs the
+    history anew for every candidate; here the weights are a softmax, and a film answers
+    with a dot product instead of a small network. The films have no order.
+
+    Args:
+        attributes: float array (n_items, n_attributes).
+        width: length d of the item vectors.
+        dropout: part of the numbers in the history's vectors that is left out in
+            training.
+        window: how many of the most recent films it reads; in a longer history a
+            deleted film lets an older one in, so the ratio of sums holds for histories
+            that fit.
+    """
+
+    def __init__(
+        self,
+        attributes: np.ndarray,
+        width: int = 64,
+        dropout: float = 0.3,
+        window: int = 50,
+    ) -> None:
+        self.name = "din"
+        self.window = window
+        self.maps = None  # no film looks at another
+        self.table = ItemTable(attributes, width)
+        self.n_items = self.table.n_items
+        self.width = width
+        self.start = self.n_items
+        self.padding = self.n_items + 1
+        self.mix = FilmsForCandidates(self.table)
+        self.model = self._places_model(dropout)
+        # One trace for all lengths and numbers of candidates.
+        ids = tf.TensorSpec((None, None), tf.int32)
+        items = tf.TensorSpec((None,), tf.int32)
+        self._scores = tf.function(self._scores_of, input_signature=[ids, items])
+
+    def _places_model(self, dropout: float) -> keras.Model:
+        """The model from ids (batch, length) to logits (batch, length, n_items)."""
+        ids = keras.Input((None,), dtype="int32", name="ids")
+        # Made before table and mix are built: they draw their seeds in this order.
+        drop = layers.Dropout(dropout, name="dropout_in")
+        vectors = drop(self.table(ids))
+        self.mix.build()
+        # start token and padding are no films
+        logits = ScoresSoFar(self.mix)(vectors, ids < self.n_items)
+        return keras.Model(ids, logits, name="din")
+
+    def _scores_of(self, ids: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        return self._mixed(self.table(ids), ids < self.n_items, items)
+
+    def _mixed(
+        self, vectors: tf.Tensor, films: tf.Tensor, items: tf.Tensor
+    ) -> tf.Tensor:
+        """Scores (batch, m) of whole histories for items (m,)."""
+
+        def sums(x: tf.Tensor) -> tf.Tensor:
+            return ops.sum(x, axis=-2)
+
+        whole = self.mix.scores(vectors, films, self.table(items), sums)
+        return whole + ops.take(self.table.bias, items)
+
+    def score(
+        self, histories: Sequence[History], items: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return logits (n histories, n items or len(items)).
+
+        The empty history is the start token alone.
+        """
+        if items is None:
+            items = np.arange(self.n_items)
+        # so many histories at once that their pairs fit into memory
+        pairs = max(1, len(items)) * (1 + self.window)
+        batch = max(1, min(1000, PAIRS // pairs))
+        return super().score(histories, np.asarray(items, np.int32), batch)
+
+    def _logits(self, histories: Sequence[History], items: np.ndarray) -> np.ndarray:
+        return self._scores(self.windows(histories), items).numpy()
+
+    def score_vectors(self, vectors: tf.Tensor, item: int) -> tf.Tensor:
+        """Score one item for embedded histories (n, length, d): (n,), differentiable.
+
+        `score_vectors(vectors(h)[None], j)` equals `score([h])[0, j]`.
+        """
+        vectors = ops.cast(vectors[:, -self.window :], "float32")
+        films = ops.ones(vectors.shape[:2])
+        scores = self._mixed(vectors, films, np.array([item], np.int32))
+        return scores[:, 0]
+
+    def parts(self, history: History, item: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (e, a), both (films read + 1,), the start token first.
+
+        score = Σ e a / Σ e + the item's bias. Each film's pair is the same in every
+        history that it is part of; the start token's e is one.
+        """
+        recent = np.asarray(history, np.int32)[-self.window :]
+        codes = np.concatenate([[self.n_items], recent]).astype(np.int32)
+        candidate = self.table(np.array([item], np.int32))
+        weight, answer = self.mix.parts(self.table(codes), candidate)
+        return weight.numpy()[:, 0], answer.numpy()[:, 0]
+
+    def weights(self, history: History, item: int) -> np.ndarray:
+        """Return the attention (films read + 1,) that the candidate pays.
+
+        The start token comes first, then each film.
+        """
+        weight, _ = self.parts(history, item)
+        return weight / weight.sum()
+
+    def score_of_attention(
+        self, history: History, item: int
+    ) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Return the item's score as a function of its attention: Σ w a + bias.
+
+        The function maps weights (n, 1, films read + 1) to scores (n,).
+        """
+        _, answer = self.parts(history, item)
+        level = self.table.bias[item]
+
+        def score(weights: tf.Tensor) -> tf.Tensor:
+            """Weights (n, 1, films read + 1) -> scores (n,)."""
+            mixed = ops.matmul(weights[:, 0], answer[:, None])
+            return mixed[:, 0] + level
+
+        return score
+
+
+def fit_target_attention(
+    model: TargetAttention,
+    histories: Sequence[History],
+    validation: Cases | None,
+    batch: int = 16,
+    seed: int = 0,
+    **options: Any,
+) -> list[dict[str, float]]:
+    """Train, in place, to predict each next item from the films before it.
+
+    The loss is the full softmax over all items. options: rate of `fit_next_item`;
+    epochs, patience and callbacks of `fit_network`. Returns one row per epoch.
+    """
+    return fit_next_item(
+        model, histories, validation, batch=batch, seed=seed, **options
+    )

@@ -1,0 +1,240 @@
+"""Figures of causes: two answers side by side, and a rank as reasons are removed.
+
+See `plots`.
+
+The figure of comparisons: means with intervals, and published values beside them.
+
+See `plots`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.plots.style import (
+    GREY,
+    MARKERS,
+    PALETTE,
+    canvas,
+    listed,
+    number,
+    shorten,
+)
+
+
+def two_answers(
+    answers: Mapping[str, Explanation],
+    title: str,
+    k: int = 10,
+    stars: Sequence[float] | None = None,
+    xlabel: str = "effect on the score (− against, + for)",
+    alt: str | None = None,
+) -> None:
+    """Draw two explanations of the same players as two dots per player.
+
+    The line between two dots is the difference of the answers.
+
+    Args:
+        answers: {name: explanation}, two of them.
+        title: the figure's message.
+        k: how many players are drawn: those with the largest |value| in either answer,
+            largest first.
+        stars: (players,) the user's ratings, written beside the titles.
+        xlabel: what the values are.
+        alt: alternative text; without it, the title and the first three players.
+
+    Raises:
+        ValueError: not two answers, or not about the same players in the same order.
+
+    Example:
+        >>> from xrec_utils.games.explanation import Explanation
+        >>> now = Explanation("ab", "X", np.array([1.0, -2.0]), 0, -1, "removed")
+        >>> learned = Explanation("ab", "X", np.array([1.5, 0.5]), 0, 2, "retrained")
+        >>> two_answers({"removed": now, "retrained": learned}, "They differ.")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        They differ. Two dots per film, removed and retrained: b −2 and 0.5; a 1 and
+        1.5.
+    """
+    explanations = list(answers.values())
+    if len(explanations) != 2 or explanations[0].players != explanations[1].players:
+        raise ValueError(
+            "two_answers compares two explanations of the same players, "
+            "in the same order"
+        )
+    players = explanations[0].players
+    values = np.stack([each.values for each in explanations])  # (answers, players)
+    largest = np.abs(values).max(axis=0)
+    order = np.argsort(-largest, kind="stable")[:k]
+    spoken = [
+        f"{players[i]} {number(values[0, i])} and {number(values[1, i])}"
+        for i in order[:3]
+    ]
+    alt = alt or (
+        f"{title.rstrip('.')}. Two dots per film, {' and '.join(answers)}: "
+        f"{'; '.join(spoken)}."
+    )
+    names = [shorten(players[i]) for i in order]
+    if stars is not None:
+        names = [f"{name}  {stars[i]:g}★" for name, i in zip(names, order, strict=True)]
+    with canvas(title, alt, height=1.8 + 0.3 * len(order)) as axes:
+        _draw_dots(axes, list(answers), values[:, order])
+        axes.set_yticks(range(len(order)), names)
+        axes.set_ylim(len(order) - 0.4, -0.6)
+        axes.axvline(0, color=GREY, lw=1)
+        axes.grid(visible=False, axis="y")
+        axes.set(xlabel=xlabel, ylabel="film of the history")
+        axes.figure.legend(loc="outside lower right", ncols=2, frameon=False)
+
+
+def _draw_dots(axes: Axes, names: Sequence[str], values: np.ndarray) -> None:
+    """Draw values (2, k) as two dots per line, with a grey line between them."""
+    places = np.arange(values.shape[1])
+    axes.hlines(places, values[0], values[1], color=GREY, lw=2, zorder=1)
+    for n, name in enumerate(names):
+        style = {"marker": MARKERS[n], "color": PALETTE[n], "label": name}
+        axes.scatter(values[n], places, s=56, zorder=2, **style)
+
+
+def rank_paths(
+    paths: Mapping[str, np.ndarray], k: int, title: str, alt: str | None = None
+) -> None:
+    """Draw a film's rank as more and more films are removed, in several orders.
+
+    Ranks grow downwards on a log scale; a line marks the end of the top k.
+
+    Args:
+        paths: {name of the order: ranks (removed + 1,) after 0, 1, 2, ... films were
+            removed}; they may differ in length.
+        k: the list's length, below whose last place the film is out.
+        title: the figure's message.
+        alt: alternative text; without it, the title and when each order gets the film
+            out.
+
+    Example:
+        >>> ranks = {"Shapley": np.array([1, 12]), "random": np.array([1, 2, 3])}
+        >>> rank_paths(ranks, 10, "One film is enough.")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        One film is enough. Lines of the rank against the films removed; out of the top
+        10: Shapley after 1 and random never.
+    """
+    spoken = []
+    for name, path in paths.items():
+        outside = path > k
+        when = f"after {int(np.argmax(outside))}" if outside.any() else "never"
+        spoken.append(f"{name} {when}")
+    alt = alt or (
+        f"{title.rstrip('.')}. Lines of the rank against the films removed; "
+        f"out of the top {k}: {listed(spoken)}."
+    )
+    with canvas(title, alt, height=3.8) as axes:
+        for n, (name, path) in enumerate(paths.items()):
+            style = {"marker": MARKERS[n % 7], "color": PALETTE[n % 7], "label": name}
+            axes.plot(range(len(path)), path, lw=2, **style)
+        _mark_top(axes, k)
+        axes.set_yscale("log")
+        axes.set_xlabel("films removed from the history")
+        axes.set_ylabel("rank (1 = recommended first)")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.invert_yaxis()
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(loc="upper right")
+
+
+def _mark_top(axes: Axes, k: int) -> None:
+    """Draw a dashed line between rank k and the next."""
+    height = k + 0.5
+    axes.axhline(height, color=GREY, lw=1.5, ls="--")
+    style = {"textcoords": "offset points", "color": GREY}
+    axes.annotate(f"top {k}", (0, height), xytext=(2, 4), **style)
+
+
+def ranges(
+    table: pd.DataFrame,
+    title: str,
+    xlabel: str,
+    published: pd.DataFrame | None = None,
+    alt: str | None = None,
+) -> None:
+    """Draw a mean with its interval per line and group, and zero as a line.
+
+    Lines and groups come in the order they first appear in.
+
+    Args:
+        table: a row per mean, with the columns line, group, mean, low, high.
+        title: the figure's message.
+        xlabel: what the means are.
+        published: what others published, as hollow grey marks below the means; columns
+            line, group, value, as many rows per line and group as there are values.
+        alt: alternative text; without it, the title and each line's means.
+
+    Example:
+        >>> row = {"line": "GRU", "group": "AUC", "mean": 0.1, "low": 0.0, "high": 0.2}
+        >>> ranges(pd.DataFrame([row]), "It helps.", "gain")
+        It helps. Dots with 95% intervals of gain. GRU: AUC 0.1.
+    """
+    lines = table["line"].unique()
+    groups = table["group"].unique()
+    others = [] if published is None else published["group"].unique()
+    # every group has a height of its own within a line
+    count = len(groups) + len(others)
+    heights = np.linspace(-0.32, 0.32, count) * (count > 1)
+    steps = dict(zip([*groups, *others], heights, strict=True))
+    alt = alt or (
+        f"{title.rstrip('.')}. Dots with 95% intervals of {xlabel}. {_spoken(table)}."
+    )
+    height = 1.3 + 0.24 * len(lines) * (1 + len(steps))
+    with canvas(title, alt, width=8.6, height=height) as axes:
+        places = {line: place for place, line in enumerate(lines)}
+        _draw_means(axes, table, places, steps)
+        if published is not None:
+            _draw_published(axes, published, places, steps)
+        axes.axvline(0, color=GREY, lw=1)
+        axes.set(xlabel=xlabel, yticks=range(len(lines)), yticklabels=lines)
+        axes.set_ylim(len(lines) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+
+
+def _draw_means(
+    axes: Axes,
+    table: pd.DataFrame,
+    places: Mapping[str, int],
+    steps: Mapping[str, float],
+) -> None:
+    """Draw the means of each group with their intervals."""
+    for n, group in enumerate(table["group"].unique()):
+        rows = table[table["group"] == group]
+        mean = rows["mean"]
+        y = rows["line"].map(places) + steps[group]
+        # an interval need not reach equally far to both sides
+        ends = (mean - rows["low"], rows["high"] - mean)
+        style = {"fmt": MARKERS[n], "color": PALETTE[n], "label": group}
+        axes.errorbar(mean, y, xerr=ends, capsize=3, ms=7, **style)
+
+
+def _draw_published(
+    axes: Axes,
+    published: pd.DataFrame,
+    places: Mapping[str, int],
+    steps: Mapping[str, float],
+) -> None:
+    """Draw what others published, hollow and grey."""
+    for n, group in enumerate(published["group"].unique()):
+        rows = published[published["group"] == group]
+        y = rows["line"].map(places) + steps[group]
+        style = {"marker": MARKERS[n], "fc": "white", "ec": GREY, "label": group}
+        axes.scatter(rows["value"], y, s=44, **style)
+
+
+def _spoken(table: pd.DataFrame) -> str:
+    """Each line's means in words."""
+    spoken = []
+    for line, rows in table.groupby("line", sort=False):
+        means = [f"{row.group} {number(row.mean)}" for row in rows.itertuples()]
+        spoken.append(f"{line}: {listed(means)}")
+    return "; ".join(spoken)

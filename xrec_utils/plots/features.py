@@ -1,0 +1,310 @@
+"""Figures of models that explain themselves: paths, trees, term functions, importances.
+
+See `plots`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from sklearn.base import BaseEstimator
+
+from xrec_utils.plots.style import (
+    DIVERGING,
+    GREY,
+    MARKERS,
+    PALETTE,
+    canvas,
+    capital,
+    listed,
+    number,
+    shorten,
+)
+
+
+def coefficient_paths(
+    penalties: np.ndarray,
+    paths: Mapping[str, np.ndarray],
+    title: str | None = None,
+    k: int = 6,
+    alt: str | None = None,
+) -> None:
+    """Draw how the coefficients of a sparse linear model grow as its penalty falls.
+
+    The k columns that leave zero first have a colour and a place in the legend, in that
+    order; the others are grey.
+
+    Args:
+        penalties: (n,) penalties α, falling.
+        paths: {column: coefficients (n,), one for each penalty}.
+        title: the figure's message; without it, the column that enters first.
+        k: how many columns have a colour.
+        alt: alternative text; without it, the penalty at which each of the k enters.
+
+    Example:
+        >>> paths = {"hour": np.array([0, 0, 0.5]), "price": np.array([0, 1.0, 2.0])}
+        >>> coefficient_paths(np.array([10, 1, 0.1]), paths)
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Line chart of 2 coefficients against a falling penalty. First to leave zero:
+        price at 1 and hour at 0.1.
+    """
+    # the place on each path at which it leaves zero; past the end if it never does
+    start = {
+        name: int(np.argmax(path != 0)) if np.any(path) else len(penalties)
+        for name, path in paths.items()
+    }
+
+    def entry(name: str) -> tuple[int, float]:
+        # of two that enter together, the one that grows larger comes first
+        return start[name], -np.abs(paths[name]).max()
+
+    first = sorted(start, key=entry)[:k]
+    ends = []
+    for name in first:
+        place = min(start[name], len(penalties) - 1)
+        ends.append(f"{name} at {number(penalties[place])}")
+    alt = alt or (
+        f"Line chart of {len(paths)} coefficients against a falling penalty. "
+        f"First to leave zero: {listed(ends)}."
+    )
+    title = title or f"{capital(first[0])} enters first"
+    with canvas(title, alt, width=8.6, height=4.4) as axes:
+        _draw_paths(axes, penalties, paths, first)
+        axes.set_xscale("log")
+        axes.invert_xaxis()
+        beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+        axes.legend(**beside, frameon=False, title="in order of entry")
+        axes.set_xlabel("penalty α, falling (log scale)")
+        axes.set_ylabel("coefficient")
+
+
+def _draw_paths(
+    axes: Axes,
+    penalties: np.ndarray,
+    paths: Mapping[str, np.ndarray],
+    first: Sequence[str],
+) -> None:
+    """Draw the first columns in colour, above all others in grey."""
+    for name, path in paths.items():
+        if name not in first:
+            axes.plot(penalties, path, color="#BBBBBB", lw=0.8, zorder=1)
+    for place, name in enumerate(first):
+        style = {"color": PALETTE[place % 7], "label": shorten(name)}
+        axes.plot(penalties, paths[name], lw=2, zorder=2, **style)
+
+
+def tree(
+    model: BaseEstimator, names: Sequence[str], title: str, alt: str | None = None
+) -> None:
+    """Draw a decision tree of two classes, the answer yes to the left of each question.
+
+    A leaf says how likely class 1 is there, in colour too, and what share of the
+    training rows it holds.
+
+    Args:
+        model: a fitted DecisionTreeClassifier of scikit-learn with the classes 0 and 1.
+        names: (columns,) names of the columns it was fitted on.
+        title: the figure's message.
+        alt: alternative text; without it, the title, the first question and the leaves.
+
+    Example:
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> stump = DecisionTreeClassifier().fit([[1], [2], [4]], [0, 0, 1])
+        >>> tree(stump, ["stars"], "One question is enough.")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        One question is enough. Decision tree of 1 questions, first: stars at most 3?
+        Its 2 leaves give 0% and 100%.
+    """
+    grown = model.tree_
+    inner = np.flatnonzero(grown.feature >= 0)  # leaves have no feature
+    questions = {
+        node: f"{names[grown.feature[node]]}\n≤ {number(grown.threshold[node])}?"
+        for node in inner
+    }
+    likely = grown.value[:, 0, 1]  # (nodes,): share of class 1
+    spots = _spots(grown.children_left, grown.children_right)
+    leaves = [node for node in spots if node not in questions]
+    shares = listed([f"{likely[node]:.0%}" for node in leaves])
+    alt = alt or (
+        f"{title.rstrip('.')}. Decision tree of {len(inner)} questions, first: "
+        f"{names[grown.feature[0]]} at most {number(grown.threshold[0])}? "
+        f"Its {len(leaves)} leaves give {shares}."
+    )
+    depth = model.get_depth()
+    size = {"width": max(5.0, 1.25 * len(leaves)), "height": 1.2 * (depth + 1)}
+    with canvas(title, alt, **size, note="left: yes, right: no") as axes:
+        for node in inner:
+            _branch(axes, spots[node], spots[grown.children_left[node]])
+            _branch(axes, spots[node], spots[grown.children_right[node]])
+        rows = grown.weighted_n_node_samples
+        for node, spot in spots.items():
+            if node in questions:
+                _node(axes, spot, questions[node], "white")
+            else:
+                share = rows[node] / rows[0]
+                text = f"{likely[node]:.0%} like it\n{share:.0%} of rows"
+                # 0.6: not the darkest colours, on which black text is hard to read
+                _node(axes, spot, text, DIVERGING(0.5 + 0.6 * (likely[node] - 0.5)))
+        axes.set_xlim(-0.6, len(leaves) - 0.4)
+        axes.set_ylim(-depth - 0.4, 0.4)
+        axes.axis("off")
+
+
+def _branch(axes: Axes, start: tuple[float, int], end: tuple[float, int]) -> None:
+    """Draw a line from a question to the node below it."""
+    x, y = zip(start, end, strict=True)
+    axes.plot(x, y, color=GREY, lw=1, zorder=1)
+
+
+def _node(axes: Axes, spot: tuple[float, int], text: str, fill: object) -> None:
+    """Draw a question or a leaf as a text in a box."""
+    box = {"boxstyle": "round", "fc": fill, "ec": GREY}
+    style = {"ha": "center", "va": "center", "fontsize": 11, "zorder": 2}
+    axes.text(*spot, text, bbox=box, **style)
+
+
+def _spots(
+    left: np.ndarray, right: np.ndarray, node: int = 0, y: int = 0, x: int = 0
+) -> dict[int, tuple]:
+    """Places of a node and all below it, {node: (x, y)}.
+
+    Leaves stand side by side from x on, each question above the middle of its two.
+    """
+    if left[node] < 0:  # a leaf
+        return {node: (x, y)}
+    below = _spots(left, right, left[node], y - 1, x)
+    leaves = sum(left[i] < 0 for i in below)
+    # what is on the right begins where the leaves on the left end
+    below |= _spots(left, right, right[node], y - 1, x + leaves)
+    middle = (below[left[node]][0] + below[right[node]][0]) / 2
+    return {node: (middle, y)} | below
+
+
+def term_functions(
+    terms: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    title: str,
+    ylabel: str = "effect (logits)",
+    alt: str | None = None,
+) -> None:
+    """Draw the terms of an additive model as step functions on one scale.
+
+    Args:
+        terms: {column: (edges (bins + 1,), effects (bins,))}, a panel each.
+        title: the figure's message.
+        ylabel: what the effects are.
+        alt: alternative text; without it, the title and the range of each term.
+
+    Example:
+        >>> terms = {"stars": (np.array([1, 3, 5]), np.array([-1.0, 0.5]))}
+        >>> term_functions(terms, "More is better.")  # doctest: +NORMALIZE_WHITESPACE
+        More is better. Step functions of 1 columns. Effects: stars from −1 to 0.5.
+    """
+    lows = {name: min(effect) for name, (_, effect) in terms.items()}
+    highs = {name: max(effect) for name, (_, effect) in terms.items()}
+    spoken = [
+        f"{name} from {number(lows[name])} to {number(highs[name])}" for name in terms
+    ]
+    alt = alt or (
+        f"{title.rstrip('.')}. Step functions of {len(terms)} columns. "
+        f"Effects: {'; '.join(spoken)}."
+    )
+    low = min(lows.values())
+    high = max(highs.values())
+    air = 0.1 * (high - low)
+    size = {"width": 2.6 * len(terms), "height": 3.2, "panels": len(terms)}
+    with canvas(title, alt, **size) as axes:
+        panels = np.atleast_1d(axes)
+        for panel, (name, (edges, effect)) in zip(panels, terms.items(), strict=True):
+            panel.stairs(effect, edges, baseline=None, lw=2, color=PALETTE[0])
+            panel.axhline(0, color=GREY, lw=1)
+            panel.set_ylim(low - air, high + air)
+            panel.set_xlabel(name)
+            panel.xaxis.get_major_locator().set_params(nbins=4)
+            # the scale is the same for all: one panel shows it
+            panel.tick_params(labelleft=panel is panels[0])
+        panels[0].set_ylabel(ylabel)
+
+
+def grouped_bars(
+    table: pd.DataFrame,
+    title: str,
+    xlabel: str,
+    ylabel: str = "feature",
+    alt: str | None = None,
+) -> None:
+    """Draw a group of horizontal bars per line of a table, one bar per column.
+
+    Args:
+        table: numbers, indexed by the name of the line.
+        title: the figure's message.
+        xlabel: what the numbers are.
+        ylabel: what the lines are.
+        alt: alternative text; without it, the title and each column's two longest bars.
+
+    Example:
+        >>> table = pd.DataFrame({"gain": [1, 2]}, index=["hour", "price"])
+        >>> grouped_bars(table, "Price counts more.", "importance")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Price counts more. Horizontal bars of 2 lines. Longest by gain: price and hour.
+    """
+    longest = [
+        f"{name}: {listed(list(table[name].nlargest(2).index))}" for name in table
+    ]
+    alt = alt or (
+        f"{title.rstrip('.')}. Horizontal bars of {len(table)} lines. "
+        f"Longest by {'; '.join(longest)}."
+    )
+    thick = 0.8 / table.shape[1]
+    with canvas(title, alt, height=1.6 + 0.2 * table.size) as axes:
+        for place, name in enumerate(table):
+            # the bars of a line stand around its middle
+            spots = np.arange(len(table)) - 0.4 + thick * (place + 0.5)
+            axes.barh(spots, table[name], thick, label=name, color=PALETTE[place])
+        axes.set_yticks(range(len(table)), [shorten(str(name)) for name in table.index])
+        axes.set_ylim(len(table) - 0.4, -0.6)
+        axes.axvline(0, color=GREY, lw=1)
+        axes.grid(False, axis="y")
+        axes.legend()
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+
+
+def curves(
+    x: np.ndarray,
+    lines: Mapping[str, np.ndarray],
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    alt: str | None = None,
+) -> None:
+    """Draw several lines against one x.
+
+    Args:
+        x: (n,) places.
+        lines: {name: values (n,)}.
+        title: the figure's message.
+        xlabel: what x is.
+        ylabel: what the values are.
+        alt: alternative text; without it, the title and both ends of each line.
+
+    Example:
+        >>> curves([1, 2], {"EASE": [0.1, 0.3]}, "It grows.", "users", "NDCG")
+        It grows. Lines of NDCG against users: EASE from 0.1 to 0.3.
+    """
+    ends = [
+        f"{name} from {number(line[0])} to {number(line[-1])}"
+        for name, line in lines.items()
+    ]
+    alt = alt or (
+        f"{title.rstrip('.')}. Lines of {ylabel} against {xlabel}: {'; '.join(ends)}."
+    )
+    with canvas(title, alt, height=3.6) as axes:
+        for place, (name, line) in enumerate(lines.items()):
+            style = {"marker": MARKERS[place % 7], "color": PALETTE[place % 7]}
+            axes.plot(x, line, label=name, lw=2, **style)
+        axes.legend()
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)

@@ -1,0 +1,187 @@
+"""Figures of notebook 15: a leaderboard of explainers, and how many people to ask.
+
+See `plots`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from xrec_utils.plots.style import (
+    GREY,
+    MARKERS,
+    SEQUENTIAL,
+    canvas,
+    listed,
+    no_grid,
+    number,
+    shorten,
+)
+
+
+def leaderboard(
+    means: pd.DataFrame,
+    marked: pd.DataFrame,
+    better: Mapping[str, int],
+    title: str,
+    alt: str | None = None,
+) -> None:
+    """Draw a table of means as numbers on colours, darker is better.
+
+    Colours compare within a column: from its worst to its best.
+
+    Args:
+        means: (explainers, measures); NaN is left empty.
+        marked: booleans of the same shape; where true, the number is bold in a frame.
+        better: {measure: +1 if more is better, -1 if less is}.
+        title: the figure's message.
+        alt: alternative text; without it, the marked explainers of each measure.
+
+    Example:
+        >>> names = ["Shapley", "random"]
+        >>> means = pd.DataFrame({"deletion": [0.2, 0.5]}, index=names)
+        >>> marked = pd.DataFrame({"deletion": [True, False]}, index=names)
+        >>> leaderboard(means, marked, {"deletion": -1}, "Shapley is best")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Table of 2 explainers by 1 measures. Best, or level: deletion: Shapley.
+    """
+    spoken = [f"{name}: {listed(list(marked.index[marked[name]]))}" for name in means]
+    alt = alt or (
+        f"Table of {len(means)} explainers by {means.shape[1]} measures. "
+        f"Best, or level: {'; '.join(spoken)}."
+    )
+    note = "framed: the best, and what intervals cannot tell from it"
+    size = {"width": 9.5, "height": 1.9 + 0.34 * len(means)}
+    with canvas(title, alt, **size, note=note) as axes:
+        _shade(axes, means, better)
+        for row, column in np.argwhere(means.notna().to_numpy()):
+            value = means.iloc[row, column]
+            _write_mean(axes, (column, row), value, marked.iloc[row, column])
+        names = [f"{name} {'↑' if better[name] > 0 else '↓'}" for name in means]
+        slanted = {"rotation": 35, "ha": "left", "rotation_mode": "anchor"}
+        axes.xaxis.tick_top()
+        axes.set_xticks(range(len(names)), names, **slanted)
+        axes.set_yticks(range(len(means)), [shorten(name) for name in means.index])
+        no_grid(axes)
+
+
+def _shade(axes: Axes, means: pd.DataFrame, better: Mapping[str, int]) -> None:
+    """Colour each cell by how good it is within its column."""
+    goodness = means * pd.Series(better)[means.columns]
+    low = goodness.min()
+    # a column whose means are all equal must not be divided by zero
+    span = (goodness.max() - low).replace(0, 1)
+    shade = ((goodness - low) / span).to_numpy(float)
+    # up to 1.9: black numbers can be read on the lighter half of the colours
+    scale = {"cmap": SEQUENTIAL, "vmin": 0, "vmax": 1.9}
+    axes.imshow(np.ma.masked_invalid(shade), aspect="auto", **scale)
+
+
+def _write_mean(axes: Axes, spot: tuple[int, int], value: float, best: bool) -> None:
+    """Write a mean into its cell, the best ones bold in a frame."""
+    rounded = value.round(2) + 0.0  # the sum turns -0.0 into 0.0
+    text = f"{rounded:.2f}".replace("-", "−")
+    style = {"ha": "center", "va": "center"}
+    if best:
+        frame = {"boxstyle": "round,pad=0.15", "fc": "none", "ec": "black"}
+        style |= {"weight": "bold", "bbox": frame}
+    axes.text(*spot, text, **style)
+
+
+def power_curves(
+    people: np.ndarray,
+    curves: Mapping[str, np.ndarray],
+    wanted: float = 0.8,
+    title: str | None = None,
+    alt: str | None = None,
+) -> None:
+    """Draw the chance of finding an effect against the number of people asked.
+
+    Args:
+        people: (n,) numbers of people.
+        curves: {name of the effect: power (n,), from 0 to 1}.
+        wanted: the power that a study should have, drawn as a line.
+        title: the figure's message.
+        alt: alternative text; without it, from how many people on each effect is found.
+
+    Example:
+        >>> curves = {"large": np.array([0.5, 0.9]), "small": np.array([0.1, 0.2])}
+        >>> power_curves(np.array([10, 20]), curves)
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Lines of power against the number of people. A power of 0.8 is reached by large
+        from 20 people on.
+    """
+    enough = []
+    for name, curve in curves.items():
+        if curve.max() >= wanted:
+            count = int(people[np.argmax(curve >= wanted)])
+            enough.append(f"{name} from {count} people on")
+    alt = alt or (
+        "Lines of power against the number of people. A power of "
+        f"{number(wanted)} is reached by {listed(enough) or 'none of them'}."
+    )
+    with canvas(title or "A small effect needs many people", alt) as axes:
+        # about eight markers per curve
+        every = max(1, len(people) // 8)
+        for place, (name, curve) in enumerate(curves.items()):
+            style = {"marker": MARKERS[place % 7], "markevery": every}
+            axes.plot(people, curve, label=name, **style)
+        axes.axhline(wanted, color=GREY, lw=1, ls="--")
+        axes.set_xlabel("people, each meeting every kind")
+        axes.set_ylabel("chance to find the effect")
+        axes.set_ylim(0, 1.02)
+        axes.legend(title="effect")
+
+
+def deletion_curve(
+    curves: Mapping[str, np.ndarray],
+    title: str | None = None,
+    ylabel: str = "score",
+    xlabel: str = "share of the history removed (%)",
+    alt: str | None = None,
+) -> None:
+    """Draw how a score changes as players are removed in several orders.
+
+    The lower a curve lies, the earlier its order removes what the score depends on.
+
+    Args:
+        curves: {name of the order: scores (p + 1,)}, from all p players to none. Each
+            curve is stretched over 0 to 100%, so that they may differ in length.
+        title: the figure's message; without it, the order with the lowest mean.
+        ylabel: what falls.
+        xlabel: what is removed.
+        alt: alternative text; without it, both ends and the mean of each curve.
+
+    Example:
+        >>> orders = {"Shapley": [4.0, 1.0, 0.0], "random": [4.0, 3.0, 0.0]}
+        >>> deletion_curve(orders)  # doctest: +NORMALIZE_WHITESPACE
+        Line chart of the score against the share of the history removed (%). Shapley
+        from 4 to 0, mean 1.67; random from 4 to 0, mean 2.33. Lowest on average:
+        Shapley.
+    """
+    means = {name: float(np.mean(curve)) for name, curve in curves.items()}
+    lowest = min(means, key=means.__getitem__)
+    default = f"The {ylabel} falls fastest when films go in the order of {lowest}"
+    spoken = []
+    for name, curve in curves.items():
+        first = number(curve[0])
+        last = number(curve[-1])
+        spoken.append(f"{name} from {first} to {last}, mean {number(means[name])}")
+    alt = alt or (
+        f"Line chart of the {ylabel} against the {xlabel}. {'; '.join(spoken)}. "
+        f"Lowest on average: {lowest}."
+    )
+    with canvas(title or default, alt) as axes:
+        for place, (name, curve) in enumerate(curves.items()):
+            x = np.linspace(0, 100, len(curve))
+            # about ten markers per curve: more would hide it
+            every = max(1, len(curve) // 10)
+            style = {"marker": MARKERS[place % 7], "markevery": every, "lw": 2}
+            axes.plot(x, curve, label=name, **style)
+        axes.legend()
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)

@@ -1,0 +1,255 @@
+"""Figures of notebook 08: prompts with one beginning, and what a place in a list does.
+
+See `plots`.
+
+Figures of one prompt: its words in colour, and which block looks at which line.
+
+See `plots`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+
+from xrec_utils.plots.style import (
+    BLUE,
+    DIVERGING,
+    GREY,
+    MARKERS,
+    SEQUENTIAL,
+    SKY,
+    canvas,
+    colour_bar,
+    listed,
+    no_grid,
+    number,
+    shorten,
+    symmetric,
+)
+
+
+def token_tree(
+    words: Sequence[str], parents: Sequence[int], title: str, alt: str | None = None
+) -> None:
+    """Draw a tree of tokens from left to right.
+
+    Args:
+        words: (nodes,) the token of each node.
+        parents: (nodes,) the node that each one follows, -1 for none; a parent comes
+            before its children.
+        title: the figure's message.
+        alt: alternative text; without it, what comes after what.
+
+    Example:
+        >>> token_tree(["The", " Matrix", " Mask"], [-1, 0, 0], "One beginning")
+        A tree of 3 tokens: after 'The' comes ' Matrix', after 'The' comes ' Mask'.
+    """
+    depth, row = _tree_places(parents)
+    links = [(parent, node) for node, parent in enumerate(parents) if parent >= 0]
+    spoken = [f"after {words[start]!r} comes {words[end]!r}" for start, end in links]
+    alt = alt or f"A tree of {len(words)} tokens: {', '.join(spoken)}."
+    height = max(row) + 1
+    with canvas(title, alt, width=9.5, height=1.1 + 0.55 * height) as axes:
+        for start, end in links:
+            x = [depth[start], depth[end]]
+            y = [row[start], row[end]]
+            axes.plot(x, y, color=GREY, lw=1.2, zorder=1)
+        box = {"boxstyle": "round,pad=0.25", "fc": "white", "ec": BLUE}
+        style = {"ha": "center", "va": "center", "bbox": box, "zorder": 2}
+        for node, word in enumerate(words):
+            axes.text(depth[node], row[node], word, **style)
+        axes.set(xlim=(-0.5, max(depth) + 0.5), ylim=(height - 0.4, -0.6))
+        axes.set(xticks=[], yticks=[])
+        no_grid(axes)
+
+
+def _tree_places(parents: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Depth and row of each node: a first child stays in its parent's row."""
+    depth: list[int] = []
+    row: list[int] = []
+    last = -1
+    for node, parent in enumerate(parents):
+        depth.append(depth[parent] + 1 if parent >= 0 else 0)
+        if parent >= 0 and parent == node - 1:
+            row.append(row[parent])
+        else:
+            last += 1
+            row.append(last)
+    return depth, row
+
+
+def first_choices(counts: np.ndarray, title: str, alt: str | None = None) -> None:
+    """Draw how often the first choice stood at each place of the list shown.
+
+    Args:
+        counts: (places,) users whose first choice stood there.
+        title: the figure's message.
+        alt: alternative text; without it, all counts and what an even share would be.
+
+    Example:
+        >>> first_choices(np.array([5, 1]), "The first place wins")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Bars: the first choice stood at places 1 to 2 this often: 5 and 1; an even share
+        is 3.
+    """
+    even = counts.sum() / len(counts)
+    spoken = listed([str(count) for count in counts])
+    alt = alt or (
+        f"Bars: the first choice stood at places 1 to {len(counts)} this often: "
+        f"{spoken}; an even share is {number(even)}."
+    )
+    places = np.arange(1, len(counts) + 1)
+    with canvas(title, alt, height=3.4) as axes:
+        axes.bar(places, counts, color=SKY)
+        # what would be if the place did not matter
+        axes.axhline(even, color=GREY, ls="--", lw=1.5, label="even share")
+        axes.legend()
+        axes.set(xlabel="place in the list shown, from 1", ylabel="users")
+        axes.set_xticks(places)
+        axes.grid(False, axis="x")
+
+
+def by_place(
+    curves: Mapping[str, pd.DataFrame],
+    chance: float,
+    title: str,
+    alt: str | None = None,
+) -> None:
+    """Draw NDCG@10 by the target's place in the list, for several ways of asking.
+
+    Args:
+        curves: {way of asking: table indexed by the target's place, from 0, with the
+            columns mean, low and high}.
+        chance: what a random order reaches, drawn as a line.
+        title: the figure's message.
+        alt: alternative text; without it, all means.
+
+    Example:
+        >>> row = {"mean": 0.5, "low": 0.4, "high": 0.6}
+        >>> by_place({"list": pd.DataFrame([row])}, 0.25, "Early is better")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        NDCG@10 by the target's place in the list. list: 0.5 at 0; chance: 0.25.
+    """
+    spoken = []
+    for name, table in curves.items():
+        means = [f"{number(mean)} at {place}" for place, mean in table["mean"].items()]
+        spoken.append(f"{name}: {', '.join(means)}")
+    alt = alt or (
+        f"NDCG@10 by the target's place in the list. {'; '.join(spoken)}; "
+        f"chance: {number(chance)}."
+    )
+    with canvas(title, alt) as axes:
+        for n, (name, table) in enumerate(curves.items()):
+            ends = table[["low", "high"]].to_numpy().T
+            reach = np.abs(ends - table["mean"].to_numpy())  # (2, places)
+            # a little to the right of the one before, so that lines do not overlap
+            x = table.index + 0.25 * n
+            style = {"label": name, "marker": MARKERS[n], "capsize": 4}
+            axes.errorbar(x, table["mean"], reach, **style)
+        axes.axhline(chance, color=GREY, ls="--", lw=1.5, label="chance")
+        axes.set_xlabel("the target's place in the list, from 0")
+        axes.set_ylabel("NDCG@10 with its interval")
+        axes.set_ylim(0, None)
+        axes.set_xticks(table.index)
+        axes.legend()
+
+
+def coloured_text(
+    table: pd.DataFrame, title: str, label: str, alt: str | None = None
+) -> None:
+    """Write a text with every part on the colour of its value.
+
+    Vermilion is above zero, blue below.
+
+    Args:
+        table: a row per part (a word or token, spaces included) in reading order, with
+            the columns line, text and value.
+        title: the figure's message.
+        label: what the values are.
+        alt: alternative text; without it, the three parts with the largest |value|.
+
+    Example:
+        >>> parts = {"line": 0, "text": ["I liked", " Alien"], "value": [0.1, -0.5]}
+        >>> coloured_text(pd.DataFrame(parts), "Alien counts.", "effect")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Alien counts. Text of 2 parts coloured by effect. Largest: Alien −0.5 and
+        I liked 0.1.
+    """
+    largest = table["value"].abs().sort_values(ascending=False).index[:3]
+    spoken = [
+        f"{table['text'][row].strip()} {number(table['value'][row])}" for row in largest
+    ]
+    alt = alt or (
+        f"{title.rstrip('.')}. Text of {len(table)} parts coloured by {label}. "
+        f"Largest: {listed(spoken)}."
+    )
+    shade = Normalize(**symmetric(table["value"].to_numpy(float)))
+    count = table["line"].nunique()
+    with canvas(title, alt, height=1.0 + 0.36 * count) as axes:
+        for place, (_, parts) in enumerate(table.groupby("line")):
+            _write_line(axes, place, parts, shade)
+        axes.set(xlim=(0, 1), ylim=(count - 0.4, -0.9), xticks=[], yticks=[])
+        no_grid(axes)
+        colour_bar(axes, ScalarMappable(shade, DIVERGING), label)
+
+
+def _write_line(axes: Axes, place: int, parts: pd.DataFrame, shade: Normalize) -> None:
+    """Write the parts of one line side by side, each on its colour."""
+    # the first part begins at the axes' edge, every other where the one before ends
+    before = "data"
+    start = (0, place)
+    for text, value in zip(parts["text"], parts["value"], strict=True):
+        strength = shade(value)
+        ink = "white" if abs(strength - 0.5) > 0.27 else "black"
+        box = {"boxstyle": "square,pad=0", "fc": DIVERGING(strength), "lw": 0}
+        style = {"va": "bottom", "color": ink, "bbox": box, "size": 15}
+        before = axes.annotate(text, start, xycoords=before, **style)
+        start = (1, 0)
+
+
+def blocks_by_line(
+    weights: np.ndarray,
+    lines: Sequence[str],
+    title: str,
+    label: str,
+    alt: str | None = None,
+) -> None:
+    """Draw how much each block of a network looks at each line of a text.
+
+    A column per block from first to last, a row per line.
+
+    Args:
+        weights: (blocks, lines), zero or more.
+        lines: (lines,) names of the lines.
+        title: the figure's message.
+        label: what the weights are.
+        alt: alternative text; without it, the largest weight.
+
+    Example:
+        >>> weights = np.array([[0.5, 0.5], [0.1, 0.9]])
+        >>> blocks_by_line(weights, ["task", "Alien"], "The last looks.", "attention")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        The last looks. Heatmap of attention over 2 blocks and 2 lines. Largest: 0.9 in
+        block 2 for Alien.
+    """
+    block, line = np.unravel_index(weights.argmax(), weights.shape)
+    alt = alt or (
+        f"{title.rstrip('.')}. Heatmap of {label} over {len(weights)} blocks and "
+        f"{len(lines)} lines. Largest: {number(weights.max())} in block {block + 1} "
+        f"for {lines[line]}."
+    )
+    with canvas(title, alt, width=8.6, height=1.6 + 0.3 * len(lines)) as axes:
+        # readers count blocks from 1, and each has its number below its middle
+        extent = (0.5, len(weights) + 0.5, len(lines) - 0.5, -0.5)
+        style = {"cmap": SEQUENTIAL, "vmin": 0, "aspect": "auto"}
+        drawn = axes.imshow(weights.T, extent=extent, **style)
+        axes.set(xlabel="block", ylabel="line of the prompt", yticks=range(len(lines)))
+        axes.set_yticklabels([shorten(name, 28) for name in lines])
+        no_grid(axes)
+        colour_bar(axes, drawn, label)

@@ -1,0 +1,366 @@
+"""Every figure of the course: each function draws one and shows it.
+
+A figure has a message as its title and an alternative text. Both are composed from the
+data unless given. Signed values are vermilion above zero and blue below, on scales
+centred on zero. Figures of tables and training are in `plots_data`, drawings of models
+in `plots_model`; all can be called from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.plots.style import (
+    GREY,
+    NEGATIVE,
+    PALETTE,
+    POSITIVE,
+    _bars,
+    _coloured,
+    canvas,
+    capital,
+    colour_bar,
+    listed,
+    number,
+    rank_correlation,
+    shorten,
+    trend,
+)
+
+Values = Sequence[Explanation] | np.ndarray
+
+
+def history_reasons(
+    explanation: Explanation,
+    title: str | None = None,
+    k: int = 10,
+    stars: Sequence[float] | None = None,
+    alt: str | None = None,
+    xlabel: str = "effect on the score (− against, + for)",
+) -> None:
+    """Draw the k strongest reasons of one explanation as horizontal bars.
+
+    What the other players add up to is one grey bar, so that the bars together are the
+    whole explanation. Estimated effects have a line of 2 standard errors to both sides.
+
+    Args:
+        explanation: the effects of p players on one score.
+        title: the figure's message; without it, the strongest reason.
+        k: how many reasons have a bar of their own.
+        stars: (p,) the user's own ratings of the players, written beside the titles;
+            NaN for none.
+        alt: alternative text; without it, the three strongest reasons.
+        xlabel: what the effects are.
+
+    Example:
+        >>> from xrec_utils.games.explanation import Explanation
+        >>> effects = np.array([0.5, -1.0, 0.1])
+        >>> found = Explanation(("A", "B", "C"), "score of X", effects, 0, -0.4, "EASE")
+        >>> history_reasons(found, k=2)  # doctest: +NORMALIZE_WHITESPACE
+        Horizontal bar chart: effects of 3 players on the score of X by EASE. The
+        largest are B −1 and A 0.5. 1 of 3 effects are negative.
+    """
+    values = np.asarray(explanation.values)
+    order = np.argsort(-np.abs(values), kind="stable")
+    first = order[:k]
+    names = [shorten(explanation.players[i]) + _stars(stars, i) for i in first]
+    bars = list(values[first])
+    colours = [POSITIVE if bar >= 0 else NEGATIVE for bar in bars]
+    # the sum over the others goes in the order of the history, as in the explanation
+    rest = np.setdiff1d(np.arange(len(values)), first)
+    if len(rest):
+        names.append(f"the other {len(rest)} together")
+        bars.append(values[rest].sum())
+        colours.append(GREY)
+
+    note = explanation.method
+    if explanation.error is not None:
+        note += "; lines: ± 2 standard errors"
+    title = title or _strongest_reason(explanation, order[0])
+    alt = alt or _reasons_in_words(explanation, first)
+    with canvas(title, alt, height=1.5 + 0.31 * len(bars), note=note) as axes:
+        _bars(axes, names, bars, colours)
+        if explanation.error is not None:
+            spread = 2 * np.asarray(explanation.error)[first]
+            style = {"fmt": "none", "ecolor": "black", "capsize": 3}
+            axes.errorbar(values[first], range(len(first)), xerr=spread, **style)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel("reason")
+
+
+def _strongest_reason(explanation: Explanation, best: int) -> str:
+    """A title: which player counts most, and for which side."""
+    side = "for" if explanation.values[best] >= 0 else "against"
+    target = _the(explanation.target)
+    name = explanation.players[best]
+    return capital(f"{name} is the strongest reason {side} {target}")
+
+
+def _reasons_in_words(explanation: Explanation, order: np.ndarray) -> str:
+    """The alternative text of `history_reasons`; `order` (k,) has the largest first."""
+    values = np.asarray(explanation.values)
+    players = explanation.players
+    largest = listed([f"{players[i]} {number(values[i])}" for i in order[:3]])
+    target = _the(explanation.target)
+    against = int((values < 0).sum())
+    return (
+        f"Horizontal bar chart: effects of {len(values)} players on {target} by "
+        f"{explanation.method}. The largest are {largest}. {against} of {len(values)} "
+        "effects are negative."
+    )
+
+
+def shap_bar(
+    explanations: Values,
+    title: str | None = None,
+    k: int = 12,
+    names: Sequence[str] | None = None,
+    alt: str | None = None,
+) -> None:
+    """Draw the mean |effect| of the k most important players over many explanations.
+
+    Args:
+        explanations: n explanations of the same p players, or their effects (n, p).
+        title: the figure's message; without it, the most important player.
+        k: how many players are drawn, the most important on top.
+        names: (p,) names of the players; without them those of the first explanation,
+            or x0, x1, ... for an array.
+        alt: alternative text; without it, the three largest means.
+
+    Example:
+        >>> effects = np.array([[0.5, -1.0], [-0.1, 2.0]])
+        >>> shap_bar(effects, names=["hour", "price"])  # doctest: +NORMALIZE_WHITESPACE
+        Horizontal bar chart: mean absolute effect over 2 rows. The largest are price
+        1.5 and hour 0.3.
+    """
+    values, names, order = _table(explanations, names, k)
+    size = np.abs(values).mean(axis=0)[order]
+    labels = [names[i] for i in order]
+    largest = [
+        f"{name} {number(value)}" for name, value in zip(labels, size, strict=True)
+    ]
+    title = title or capital(f"{labels[0]} moves the prediction most")
+    alt = alt or (
+        f"Horizontal bar chart: mean absolute effect over {len(values)} rows. "
+        f"The largest are {listed(largest[:3])}."
+    )
+    with canvas(title, alt, height=1.4 + 0.31 * len(order)) as axes:
+        short = [shorten(label) for label in labels]
+        _bars(axes, short, size, [PALETTE[0]] * len(order))
+        axes.set_xlabel("mean |effect on the prediction|")
+        axes.set_ylabel("feature")
+
+
+def shap_beeswarm(
+    explanations: Values,
+    features: np.ndarray,
+    title: str | None = None,
+    k: int = 12,
+    names: Sequence[str] | None = None,
+    alt: str | None = None,
+) -> None:
+    """Draw one dot per row and feature: its place is its effect.
+
+    Its colour is the rank of the feature's value among the rows, so that one outlier
+    does not leave all other dots in one colour.
+
+    Args:
+        explanations: n explanations of the same p features, or their effects (n, p).
+        features: (n, p) the values of the features that were explained.
+        title: the figure's message; without it, what high values of the first do.
+        k: how many features are drawn, the one with the largest mean |effect| on top.
+        names: (p,) names of the features; see `shap_bar`.
+        alt: alternative text; without it, range and direction of the first feature.
+
+    Raises:
+        ValueError: features and effects differ in shape.
+
+    Example:
+        >>> effects = np.array([[0.5, -1.0], [-0.1, 2.0]])
+        >>> values = np.array([[3.0, 10.0], [4.0, 20.0]])
+        >>> shap_beeswarm(effects, values)  # doctest: +NORMALIZE_WHITESPACE
+        Beeswarm chart of the effects of 2 features on 2 predictions. x1 spreads widest,
+        from −1 to 2; its high values mostly raise the prediction.
+    """
+    values, names, order = _table(explanations, names, k)
+    features = np.asarray(features)
+    if features.shape != values.shape:
+        raise ValueError(
+            f"features has shape {features.shape}, the effects {values.shape}; "
+            "they must be the same."
+        )
+    first = order[0]
+    rho = rank_correlation(features[:, first], values[:, first])
+    direction = "raise" if rho >= 0 else "lower"
+    low = number(values[:, first].min())
+    high = number(values[:, first].max())
+    title = title or f"High values of {names[first]} mostly {direction} the prediction"
+    alt = alt or (
+        f"Beeswarm chart of the effects of {len(order)} features on {len(values)} "
+        f"predictions. {names[first]} spreads widest, from {low} to {high}; its high "
+        f"values mostly {direction} the prediction."
+    )
+    with canvas(title, alt, height=1.6 + 0.36 * len(order)) as axes:
+        _draw_swarms(axes, values, features, order)
+        axes.axvline(0, color=GREY, lw=1)
+        axes.set_yticks(range(len(order)), [shorten(names[i]) for i in order])
+        axes.set_ylim(len(order) - 0.4, -0.6)
+        axes.set_xlabel("effect on the prediction")
+        axes.set_ylabel("feature")
+
+
+def _draw_swarms(
+    axes: Axes, values: np.ndarray, features: np.ndarray, order: np.ndarray
+) -> None:
+    """Draw a line of dots for each column in `order`, with one colour bar for all."""
+    shading = {"cmap": "cividis", "vmin": 0, "vmax": 1, "s": 14, "lw": 0}
+    for place, column in enumerate(order):
+        ranks = pd.Series(features[:, column]).rank(pct=True)
+        x = values[:, column]
+        y = place + _swarm(x, values)
+        dots = axes.scatter(x, y, c=ranks, **shading)
+    bar = colour_bar(axes, dots, "feature value")
+    bar.set_ticks([0, 1], labels=["low", "high"])
+
+
+def shap_heatmap(
+    explanations: Values,
+    title: str | None = None,
+    k: int = 12,
+    names: Sequence[str] | None = None,
+    alt: str | None = None,
+) -> None:
+    """Draw effects as colours: a column per row of data, a line per feature.
+
+    The rows of data are ordered by the sum of their effects, from the lowest prediction
+    on the left to the highest on the right.
+
+    Args:
+        explanations: n explanations of the same p features, or their effects (n, p).
+        title: the figure's message; without it, the feature with the largest effects.
+        k: how many features are drawn, the one with the largest mean |effect| on top.
+        names: (p,) names of the features; see `shap_bar`.
+        alt: alternative text; without it, the range of the first feature's effects.
+
+    Example:
+        >>> effects = np.array([[0.5, -1.0], [-0.1, 2.0]])
+        >>> shap_heatmap(effects)  # doctest: +NORMALIZE_WHITESPACE
+        Heatmap of the effects of 2 features on 2 predictions, from the lowest on the
+        left to the highest on the right. x1 is strongest: from −1 to 2.
+    """
+    values, names, order = _table(explanations, names, k)
+    rows = np.argsort(values.sum(axis=1), kind="stable")
+    grid = values[rows][:, order].T  # (features, rows of data)
+    top = names[order[0]]
+    low = number(grid[0].min())
+    high = number(grid[0].max())
+    title = title or capital(f"{top} separates low predictions from high ones")
+    alt = alt or (
+        f"Heatmap of the effects of {len(order)} features on {len(values)} predictions,"
+        " from the lowest on the left to the highest on the right. "
+        f"{top} is strongest: from {low} to {high}."
+    )
+    with canvas(title, alt, height=1.5 + 0.3 * len(order)) as axes:
+        _coloured(axes, grid, "effect on the prediction", signed=True)
+        axes.set_yticks(range(len(order)), [shorten(names[i]) for i in order])
+        axes.set_xlabel("row, ordered by the sum of its effects")
+        axes.set_ylabel("feature")
+
+
+def dependence(
+    x: np.ndarray,
+    values: np.ndarray,
+    xlabel: str,
+    ylabel: str = "effect on the prediction",
+    colour_by: np.ndarray | None = None,
+    colour_label: str = "",
+    title: str | None = None,
+    alt: str | None = None,
+) -> None:
+    """Draw the effect of one feature against its value, a dot per row.
+
+    Args:
+        x: (n,) values of the feature.
+        values: (n,) its effects.
+        xlabel: name of the feature.
+        ylabel: what the effects are.
+        colour_by: (n,) values of a second feature, shown as the dots' colours.
+        colour_label: name of the second feature.
+        title: the figure's message; without it, the rank correlation.
+        alt: alternative text; without it, the rank correlation in words.
+
+    Example:
+        >>> dependence([1, 2, 3], [0.1, 0.2, 0.4], "hour")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Scatter plot of the effect on the prediction against hour for 3 rows. The effect
+        rises with hour: rank correlation 1.
+    """
+    rho = rank_correlation(x, values)
+    verb = trend(rho)
+    strength = f"rank correlation {number(rho)}"
+    title = title or f"The effect of {xlabel} {verb} with it ({strength})"
+    spoken = (
+        f"Scatter plot of the {ylabel} against {xlabel} for {len(x)} rows. "
+        f"The effect {verb} with {xlabel}: {strength}."
+    )
+    style = {"s": 18, "lw": 0, "alpha": 0.85}
+    if colour_by is None:
+        style |= {"c": PALETTE[0]}
+    else:
+        style |= {"c": colour_by, "cmap": "cividis"}
+        spoken += f" Colour shows {colour_label}."
+    with canvas(title, alt or spoken) as axes:
+        dots = axes.scatter(x, values, **style)
+        if colour_by is not None:
+            colour_bar(axes, dots, colour_label)
+        axes.axhline(0, color=GREY, lw=1)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+
+
+def _table(
+    explanations: Values, names: Sequence[str] | None, k: int
+) -> tuple[np.ndarray, Sequence[str], np.ndarray]:
+    """Return effects (n, p), the p names, and the k most important columns.
+
+    Most important is the largest mean |effect|; that column comes first.
+    """
+    if isinstance(explanations, np.ndarray):
+        values = explanations
+        names = names or [f"x{i}" for i in range(values.shape[1])]
+    else:
+        values = np.array([explanation.values for explanation in explanations])
+        names = names or explanations[0].players
+    importance = np.abs(values).mean(axis=0)
+    order = np.argsort(-importance, kind="stable")
+    return values, names, order[:k]
+
+
+def _the(target: str) -> str:
+    """Put the article before a target such as 'score of Alien (1979)'."""
+    return f"the {target}" if target.startswith(("score", "attention")) else target
+
+
+def _stars(stars: Sequence[float] | None, i: int) -> str:
+    """The i-th rating as it stands behind a title; nothing if there is none."""
+    if stars is None or np.isnan(stars[i]):
+        return ""
+    return f"  {stars[i]:g}★"
+
+
+def _swarm(x: np.ndarray, scale: np.ndarray, height: float = 0.36) -> np.ndarray:
+    """Move dots with nearly the same x apart: offsets (n,) within +-height."""
+    # a cell is about as wide as a dot, on an axis that holds all of `scale`
+    width = (np.ptp(scale) or 1.0) / 90
+    cell = np.round(x / width)
+    # the dots of a cell go up and down in turn: 0, 1, -1, 2, -2, ...
+    turn = pd.Series(cell).groupby(cell).cumcount().to_numpy()
+    side = np.where(turn % 2, -1, 1)
+    offset = side * ((turn + 1) // 2)
+    step = min(0.09, height / max(1, np.abs(offset).max()))
+    return offset * step

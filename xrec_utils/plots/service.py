@@ -1,0 +1,145 @@
+"""Figures of a service: how reasons add up, where time goes, what grows with what.
+
+See `plots`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from xrec_utils.plots.style import (
+    BLACK,
+    GREY,
+    MARKERS,
+    NEGATIVE,
+    PALETTE,
+    POSITIVE,
+    YELLOW,
+    canvas,
+    listed,
+    number,
+    shorten,
+)
+
+
+def waterfall(
+    base: float, parts: Mapping[str, float], title: str, alt: str | None = None
+) -> None:
+    """Draw how parts lead from a base to the score.
+
+    Each part is a bar that begins where the one above it ends.
+
+    Args:
+        base: the score of the empty history.
+        parts: {name: what it adds}.
+        title: the figure's message.
+        alt: alternative text; without it, all numbers.
+
+    Example:
+        >>> waterfall(-1.0, {"Alien": 2.0, "Heat": -0.5}, "Alien decides")
+        Bars that add up: base -1.000, Alien +2.000, Heat -0.500, score 0.500.
+    """
+    values = np.array([base, *parts.values()])
+    ends = values.cumsum()
+    spoken = [f"{name} {value:+.3f}" for name, value in parts.items()]
+    alt = alt or (
+        f"Bars that add up: base {base:.3f}, {', '.join(spoken)}, score {ends[-1]:.3f}."
+    )
+    # the last bar, the score, begins at zero again
+    names = ["base: the empty history", *parts, "score"]
+    lefts = np.append(ends - values, 0)
+    widths = np.append(values, ends[-1])
+    signs = [POSITIVE if value > 0 else NEGATIVE for value in parts.values()]
+    colours = [GREY, *signs, BLACK]
+    with canvas(title, alt, width=9, height=1 + 0.42 * len(names)) as axes:
+        axes.barh(range(len(names)), widths, left=lefts, color=colours)
+        style = {"textcoords": "offset points", "va": "center"}
+        for row, (left, width) in enumerate(zip(lefts, widths, strict=True)):
+            text = f"{width:+.2f}".replace("-", "−")
+            spot = (max(left, left + width), row)
+            axes.annotate(text, spot, xytext=(4, 0), **style)
+        axes.set_yticks(range(len(names)), [shorten(name) for name in names])
+        axes.margins(x=0.12)
+        axes.grid(False, axis="y")
+        axes.set(xlabel="score", ylim=(len(names) - 0.4, -0.6))
+
+
+def budget(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
+    """Draw milliseconds as stacked bars.
+
+    Args:
+        table: milliseconds; a line per bar, a column per step, in their order, at most
+            eight steps.
+        title: the figure's message.
+        alt: alternative text; without it, all numbers.
+
+    Example:
+        >>> table = pd.DataFrame({"parse": [1], "score": [20]}, index=["EASE"])
+        >>> budget(table, "Most time goes to the score")
+        Stacked bars of milliseconds. EASE: parse 1, score 20.
+    """
+    spoken = []
+    for name, row in table.iterrows():
+        steps = [f"{step} {number(ms)}" for step, ms in row.items()]
+        spoken.append(f"{name}: {', '.join(steps)}")
+    alt = alt or f"Stacked bars of milliseconds. {'; '.join(spoken)}."
+    # each step begins where the sum of those before it ends
+    starts = table.cumsum(axis=1) - table
+    colours = [*PALETTE, YELLOW]
+    with canvas(title, alt, width=9, height=1.6 + 0.6 * len(table)) as axes:
+        for place, step in enumerate(table):
+            left = starts.to_numpy()[:, place]
+            style = {"color": colours[place], "ec": "white", "label": step}
+            axes.barh(table.index, table[step], left=left, **style)
+        axes.set(xlabel="milliseconds, on this machine", ylim=(len(table) - 0.4, -0.6))
+        axes.grid(False, axis="y")
+        axes.figure.legend(loc="outside lower center", ncols=4, frameon=False)
+
+
+def curves(
+    panels: Mapping[str, pd.DataFrame], title: str, alt: str | None = None
+) -> None:
+    """Draw tables as lines against their index, a panel each.
+
+    Args:
+        panels: {label of the y-axis: table}, a line per column; the index is named and
+            goes up by doubling.
+        title: the figure's message.
+        alt: alternative text; without it, both ends of each line.
+
+    Example:
+        >>> clients = pd.Index([1, 2], name="clients")
+        >>> table = pd.DataFrame({"EASE": [10, 15]}, index=clients)
+        >>> curves({"milliseconds": table}, "Two take longer")
+        Line charts: milliseconds, EASE: 10 at 1 to 15 at 2.
+    """
+    spoken = []
+    for label, table in panels.items():
+        first, last = table.index[[0, -1]]
+        for name, line in table.items():
+            start = f"{number(line[first])} at {first}"
+            end = f"{number(line[last])} at {last}"
+            spoken.append(f"{label}, {name}: {start} to {end}")
+    alt = alt or f"Line charts: {listed(spoken)}."
+    size = {"width": 4 + 3.5 * len(panels), "height": 3.8, "panels": len(panels)}
+    with canvas(title, alt, **size) as drawn:
+        grid = np.atleast_1d(drawn)
+        for axes, (label, table) in zip(grid, panels.items(), strict=True):
+            _draw_columns(axes, table)
+            axes.set(ylabel=label, ylim=(0, None))
+
+
+def _draw_columns(axes: Axes, table: pd.DataFrame) -> None:
+    """Draw a line per column; a single line needs no legend."""
+    for place, (name, line) in enumerate(table.items()):
+        style = {"color": PALETTE[place], "marker": MARKERS[place]}
+        axes.plot(table.index, line, label=name, **style)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(table.index, [f"{x:,}" for x in table.index])
+    axes.set_xlabel(table.index.name)
+    if table.shape[1] > 1:
+        axes.legend(frameon=False)

@@ -1,0 +1,218 @@
+"""Figures of estimated Shapley values: the cost of errors, their truth, a sum's law.
+
+See `plots`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.plots.style import (
+    BLACK,
+    GREY,
+    MARKERS,
+    PALETTE,
+    SKY,
+    canvas,
+    listed,
+    number,
+    shorten,
+)
+
+Curve = tuple[np.ndarray, np.ndarray]  # cost (n,) and error (n,)
+
+
+def error_curves(
+    panels: Mapping[str, Mapping[str, Curve]],
+    xlabel: str,
+    title: str,
+    ylabel: str = "relative error",
+    alt: str | None = None,
+) -> None:
+    """Draw errors against what they cost, both on log scales.
+
+    A panel per problem, one legend for all. A dashed line marks an error of 1, that of
+    answering zero, where a method comes near it.
+
+    Args:
+        panels: {panel: {method: (cost (n,), error (n,))}}.
+        xlabel: what the cost is.
+        title: the figure's message.
+        ylabel: what the error is.
+        alt: alternative text; without it, the cheapest and the dearest point of each
+            line.
+
+    Example:
+        >>> curves = {"permutations": (np.array([10, 1000]), np.array([0.5, 0.05]))}
+        >>> error_curves({"EASE": curves}, "scores", "More is better")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Line chart of the relative error against scores, both on log scales. EASE:
+        permutations 0.5 at 10, 0.05 at 1e+03.
+    """
+    spoken = []
+    for panel, curves in panels.items():
+        ends = [_ends(name, *curve) for name, curve in curves.items()]
+        spoken.append(f"{panel}: {listed(ends)}")
+    alt = alt or (
+        f"Line chart of the {ylabel} against {xlabel}, both on log scales. "
+        f"{'; '.join(spoken)}."
+    )
+    # a method has one colour in all panels
+    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    size = {"width": 5 + 2.5 * len(panels), "height": 4.4, "panels": len(panels)}
+    with canvas(title, alt, **size) as drawn:
+        grid = np.atleast_1d(drawn)
+        for axes, (panel, curves) in zip(grid, panels.items(), strict=True):
+            _draw_errors(axes, curves, names)
+            axes.set_title(panel)
+            axes.set_xlabel(xlabel)
+            _plain(axes.xaxis)
+            _plain(axes.yaxis)
+        grid[0].set_ylabel(ylabel)
+        lines = [line for axes in grid for line in axes.lines]
+        handles = {line.get_label(): line for line in lines}
+        shown = [handles[name] for name in names]
+        below = {"loc": "outside lower center", "ncols": min(3, 1 + len(panels))}
+        grid[0].figure.legend(shown, names, frameon=False, **below)
+
+
+def _draw_errors(axes: Axes, curves: Mapping[str, Curve], names: list[str]) -> None:
+    """Draw the curves of one panel, and the line at 1 where one comes near it."""
+    for name, (cost, error) in curves.items():
+        place = names.index(name)
+        # from the eighth method on colours repeat, with dashed lines
+        style = {"color": PALETTE[place % 7], "marker": MARKERS[place % 7]}
+        dashes = "-" if place < 7 else "--"
+        axes.loglog(cost, error, label=name, ls=dashes, **style)
+    largest = max(np.max(error) for _, error in curves.values())
+    if largest > 0.5:
+        axes.axhline(1, color=GREY, lw=1.2, ls="--", zorder=0)
+
+
+def estimates(
+    truth: np.ndarray,
+    found: Mapping[str, Explanation],
+    title: str | None = None,
+    alt: str | None = None,
+) -> None:
+    """Draw estimated values with 2 of their standard errors beside the true ones.
+
+    Args:
+        truth: (n,) the true value of each player, drawn as a black line.
+        found: {name of the estimator: explanation with errors}, all of the same n
+            players.
+        title: the figure's message; without it, how often 2 errors hold the truth.
+        alt: alternative text; without it, the same counts.
+
+    Example:
+        >>> from xrec_utils.games.explanation import Explanation
+        >>> values = np.array([1.0, 2.0])
+        >>> error = np.array([0.1, 0.1])
+        >>> each = Explanation("ab", "X", values, 0, 3, "sampled", error=error)
+        >>> estimates(np.array([1.1, 2.5]), {"sampled": each})
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Dot chart of Shapley values with 2 standard errors beside the true values; they
+        hold 1 of 2 by sampled.
+    """
+    spoken = []
+    for name, each in found.items():
+        inside = np.abs(each.values - truth) <= 2 * each.error
+        spoken.append(f"{int(inside.sum())} of {len(truth)} by {name}")
+    counts = listed(spoken)
+    title = title or f"Two standard errors hold the truth for {counts}"
+    alt = alt or (
+        "Dot chart of Shapley values with 2 standard errors beside the true values; "
+        f"they hold {counts}."
+    )
+    players = next(iter(found.values())).players
+    with canvas(title, alt, height=1.9 + 0.34 * len(truth)) as axes:
+        rows = np.arange(len(truth))
+        _draw_truth(axes, truth, rows)
+        for place, (name, each) in enumerate(found.items()):
+            # the estimates of a player stand around the middle of its row
+            y = rows + 0.36 * ((place + 0.5) / len(found) - 0.5)
+            style = {"fmt": MARKERS[place], "color": PALETTE[place], "label": name}
+            error = 2 * each.error
+            axes.errorbar(each.values, y, xerr=error, capsize=3, ms=5, **style)
+        axes.axvline(0, color=GREY, lw=1)
+        axes.set_yticks(rows, [shorten(player) for player in players])
+        axes.set_ylim(len(truth) - 0.4, -0.6)
+        axes.set_xlabel("effect on the score, ± 2 standard errors")
+        axes.set_ylabel("reason")
+        axes.figure.legend(loc="outside lower center", ncols=3, frameon=False)
+
+
+def _draw_truth(axes: Axes, truth: np.ndarray, rows: np.ndarray) -> None:
+    """Draw the true values as upright black lines above everything else."""
+    style = {"marker": "|", "s": 420, "color": BLACK, "zorder": 3}
+    axes.scatter(truth, rows, label="truth (all groups)", **style)
+
+
+def law_of_sum(
+    sums: np.ndarray,
+    laws: Mapping[str, np.ndarray],
+    places: np.ndarray,
+    xlabel: str,
+    title: str,
+) -> None:
+    """Draw random sums as a histogram and densities as lines.
+
+    Args:
+        sums: (m,) sums over random groups.
+        laws: {name: density (k,)}.
+        places: (k,) where the densities are given.
+        xlabel: what the sums are.
+        title: the figure's message.
+
+    Example:
+        >>> law = {"normal": np.array([0.1, 0.4, 0.1])}
+        >>> places = np.array([-2, 0, 2])
+        >>> law_of_sum(np.array([-1, 0, 1]), law, places, "sum", "They agree")
+        ... # doctest: +NORMALIZE_WHITESPACE
+        They agree. Histogram of 3 sums around 0, with densities: normal highest at 0.
+    """
+    spoken = []
+    for name, law in laws.items():
+        top = places[np.argmax(law)]
+        spoken.append(f"{name} highest at {number(top)}")
+    alt = (
+        f"{title}. Histogram of {len(sums):,} sums around {number(np.mean(sums))}, "
+        f"with densities: {listed(spoken)}."
+    )
+    with canvas(title, alt, height=3.8) as axes:
+        label = f"{len(sums):,} random groups"
+        axes.hist(sums, bins=60, density=True, color=SKY, alpha=0.6, label=label)
+        for place, (name, law) in enumerate(laws.items()):
+            # vermilion and black in turn: both stand out from the blue behind them
+            colour = PALETTE[(5, 6)[place % 2]]
+            dashes = ("--", "-")[place % 2]
+            axes.plot(places, law, color=colour, ls=dashes, lw=2, label=name)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel("density")
+        axes.legend(frameon=False)
+
+
+def _plain(side: Axis) -> None:
+    """Write plain numbers on a log scale: decades, and threes if decades are few."""
+    low, high = side.get_view_interval()
+    subs = (1,) if high > 300 * low else (1, 3)
+    side.set_major_locator(LogLocator(subs=subs))
+    side.set_major_formatter(lambda value, _: f"{value:g}")
+    side.set_minor_formatter(NullFormatter())
+
+
+def _ends(name: str, cost: np.ndarray, error: np.ndarray) -> str:
+    """The errors at the lowest and at the highest cost in words."""
+    cost = np.asarray(cost)
+    error = np.asarray(error)
+    first = np.argmin(cost)
+    last = np.argmax(cost)
+    start = f"{number(error[first])} at {number(cost[first])}"
+    end = f"{number(error[last])} at {number(cost[last])}"
+    return f"{name} {start}, {end}"

@@ -1,0 +1,222 @@
+"""What all figures share: a palette, a style, a message as title, alternative text."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from PIL import Image
+
+# Okabe and Ito (2008), "Color universal design": eight colours told apart with every
+# kind of colour vision.
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+GREEN = "#009E73"
+PINK = "#CC79A7"
+SKY = "#56B4E9"
+VERMILION = "#D55E00"
+YELLOW = "#F0E442"
+BLACK = "#000000"
+
+# Yellow is left out: on white paper a thin line of it cannot be seen.
+PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, BLACK)
+MARKERS = "osD^vPX"
+GREY = "#595959"
+POSITIVE = VERMILION
+NEGATIVE = BLUE
+
+# An odd number of colours, so that zero has the white one to itself.
+DIVERGING = LinearSegmentedColormap.from_list(
+    "xrec_diverging", ["#00304D", BLUE, "#FFFFFF", VERMILION, "#5C2900"], N=101
+)
+SEQUENTIAL = LinearSegmentedColormap.from_list(
+    "xrec_sequential", ["#FFFFFF", SKY, BLUE, "#001F33"], N=64
+)
+
+STYLE = {
+    **sns.axes_style("whitegrid"),
+    "figure.dpi": 100,
+    "savefig.dpi": 100,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 12,
+    "axes.labelsize": 12,
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12,
+    "legend.fontsize": 12,
+    "figure.titlesize": 14,
+    "figure.titleweight": "bold",
+    "axes.prop_cycle": mpl.cycler(color=PALETTE),
+    "grid.color": "#E0E0E0",
+    "axes.edgecolor": GREY,
+}
+
+
+@contextmanager
+def canvas(
+    title: str,
+    alt: str,
+    width: float = 7.5,
+    height: float = 4.2,
+    panels: int = 1,
+    note: str = "",
+) -> Iterator[Axes | np.ndarray]:
+    """Give an empty figure's axes, and show the figure at the end of the block.
+
+    Several panels come as an array of axes. `title` is the figure's message, `alt` the
+    alternative text, `note` a small line below; sizes are in inches. Raises ValueError
+    if `alt` is empty.
+    """
+    with mpl.rc_context(STYLE):
+        # 8.4 bold letters of the title fit into an inch
+        lines = textwrap.fill(title, int(width * 8.4))
+        # a title of several lines makes the figure higher, not the axes lower
+        room = 0.22 * lines.count("\n")
+        figure = Figure(figsize=(width, height + room), layout="constrained")
+        figure.suptitle(lines, x=0.012, ha="left")
+        if note:
+            figure.supxlabel(note, x=0.988, ha="right", fontsize=11, color=GREY)
+        yield figure.subplots(1, panels)
+        show(figure, alt)
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure as PNG, with its alternative text in the output's metadata.
+
+    Outside IPython, where a picture cannot be displayed, the alternative text is
+    printed. Raises ValueError if that text is empty.
+    """
+    if not alt.strip():
+        raise ValueError("alt is empty; say in a sentence or two what the figure shows")
+    alt = " ".join(alt.split())
+    bundle = _Bundle({"image/png": _png(figure), "text/plain": alt})
+    display(bundle, raw=True, metadata={"image/png": {"alt": alt}})
+
+
+class _Bundle(dict):
+    """A picture and its text; outside IPython, `display` prints the text alone."""
+
+    def __repr__(self) -> str:
+        return self["text/plain"]
+
+
+def _png(figure: Figure) -> bytes:
+    """Draw a figure as PNG with at most 256 colours, the same bytes every time.
+
+    They are a third of what all colours would take.
+    """
+    drawn = io.BytesIO()
+    # matplotlib would write its version, and with it other bytes after an update
+    figure.savefig(drawn, format="png", metadata={"Software": None})
+    image = Image.open(drawn).convert("RGB")
+    # no dithering: it would put dots on even areas and make the file larger
+    image = image.quantize(
+        256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+    )
+    small = io.BytesIO()
+    image.save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def shorten(text: str, width: int = 34) -> str:
+    """Cut a long title at `width` characters."""
+    if len(text) <= width:
+        return text
+    return text[: width - 1].rstrip() + "…"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Join words as 'a, b and c'."""
+    if len(parts) <= 1:
+        return "".join(parts)
+    before = ", ".join(parts[:-1])
+    return f"{before} and {parts[-1]}"
+
+
+def capital(text: str) -> str:
+    """Begin a sentence with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def trend(rho: float) -> str:
+    """Say a rank correlation as a verb."""
+    if abs(rho) < 0.1:
+        return "hardly changes"
+    return "rises" if rho > 0 else "falls"
+
+
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman's rank correlation; zero if one side is constant."""
+    ranks_x = pd.Series(np.asarray(x, dtype=float)).rank()
+    ranks_y = pd.Series(np.asarray(y, dtype=float)).rank()
+    rho = ranks_x.corr(ranks_y)
+    # of a constant there is no correlation: pandas says NaN
+    return 0.0 if np.isnan(rho) else float(rho)
+
+
+def colour_bar(axes: Axes, drawn: ScalarMappable, label: str) -> Colorbar:
+    """Put a colour bar of the same width beside axes of any height."""
+    # the aspect is length over width, and the length follows the figure's height
+    aspect = 7 * axes.figure.get_figheight()
+    return axes.figure.colorbar(drawn, ax=axes, label=label, pad=0.01, aspect=aspect)
+
+
+def number(value: float) -> str:
+    """Write a number with three significant digits and a true minus sign."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def symmetric(values: np.ndarray) -> dict[str, float]:
+    """Return colour limits centred on zero: {'vmin': -m, 'vmax': m}.
+
+    m is the largest absolute value, NaN left out, or 1 if all are zero.
+    """
+    largest = float(np.nanmax(np.abs(values), initial=0)) or 1.0
+    return {"vmin": -largest, "vmax": largest}
+
+
+def no_grid(axes: Axes) -> None:
+    """Take the grid and the frame away, for drawings and heatmaps."""
+    axes.grid(False)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+# -- shared pieces
+
+
+def _bars(
+    axes: Axes, names: Sequence[str], values: Sequence[float], colours: Sequence[str]
+) -> None:
+    """Draw horizontal bars, the first on top, with a line at zero."""
+    axes.barh(range(len(values)), values, color=colours, height=0.72)
+    axes.set_yticks(range(len(values)), names)
+    axes.set_ylim(len(values) - 0.4, -0.6)
+    axes.axvline(0, color=GREY, lw=1)
+    axes.grid(False, axis="y")
+
+
+def _coloured(axes: Axes, grid: np.ndarray, label: str, signed: bool) -> None:
+    """Draw a matrix as colours with a colour bar.
+
+    The scale is diverging around zero if `signed`, else it goes from zero up.
+    """
+    if signed:
+        scale = {"cmap": DIVERGING, **symmetric(grid)}
+    else:
+        scale = {"cmap": SEQUENTIAL, "vmin": 0.0, "vmax": float(grid.max())}
+    image = axes.imshow(grid, aspect="auto", interpolation="nearest", **scale)
+    colour_bar(axes, image, label)
+    no_grid(axes)

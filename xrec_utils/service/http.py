@@ -1,0 +1,280 @@
+"""The course's recommenders as a web service that gives its reasons: `python -m
+xrec_utils.service.http` (`make serve`).
+
+    POST /recommend   a history -> ranked films, each with the films of the history that speak for and against it
+    POST /explain     a history and a film -> its reasons, and with "path": true the way from the input to the score
+    GET  /films?q=    titles for what is typed so far
+    GET  /models      what is served, in which version, and which explainers fit
+    GET  /health      ready
+    GET  /            a page to try it; /openapi/swagger describes the API
+
+Films are named by their MovieLens movie id or by title. PORT (8000) and HOST
+(127.0.0.1) come from the environment.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request
+from flask.json.provider import DefaultJSONProvider
+from flask.wrappers import Request
+from flask_openapi3 import Info, OpenAPI
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from waitress import create_server
+from werkzeug.exceptions import HTTPException
+
+from xrec_utils import __version__
+from xrec_utils.processes import sigterm_interrupts
+from xrec_utils.service import schema
+from xrec_utils.service.core import Service
+from xrec_utils.service.schema import ErrorAnswer, Refusal
+
+PAGE = Path(__file__).with_name("page")
+LARGEST = 64 * 1024  # bytes of a body: 100 titles of 200 letters fit twice
+HELD = (
+    16 * 1024 * 1024
+    # bytes of a body that the server reads at all, so that the refusal can be read as well
+)
+THREADS = 8
+NOTHING_FROM_OUTSIDE = (
+    "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
+)
+HINTS = {
+    404: "there is nothing here: GET / is the page, GET /openapi/swagger the API",
+    413: f"the body is larger than {LARGEST} bytes",
+    415: "send JSON with the header Content-Type: application/json",
+}
+log = logging.getLogger(__name__)
+
+
+class _Request(Request):
+    """A request whose JSON is read strictly: no NaN, no half characters, no nesting
+    without end.
+    """
+
+    def on_json_loading_failed(self, e: ValueError | None) -> Any:
+        if e is None:
+            raise Refusal("unsupported_media_type", HINTS[415], status=415)
+        raise Refusal("invalid_json", f"the body is not JSON: {e}", status=400)
+
+
+class _Json(DefaultJSONProvider):
+    sort_keys = False
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        return from_json(s, allow_inf_nan=False)
+
+
+class _App(OpenAPI):
+    request_class = _Request
+    json_provider_class = _Json
+
+
+def create_app(service: Service) -> Flask:
+    """The WSGI application around loaded models."""
+    app = _App(
+        __name__, info=Info(title="Recommendations with reasons", version=__version__), static_folder=PAGE,
+        static_url_path="/page", validation_error_model=ErrorAnswer, validation_error_callback=_invalid,
+        security_schemes={}, responses={400: ErrorAnswer, 413: ErrorAnswer, 415: ErrorAnswer, 422: ErrorAnswer},
+    )  # fmt: skip
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST
+    app.before_request(_read_body)
+    app.register_error_handler(Exception, _failed)
+    app.after_request(_headers)
+    _routes(app, service)
+    return app
+
+
+def _routes(app: OpenAPI, service: Service) -> None:
+    description = service.describe()
+
+    @app.post(
+        "/recommend",
+        summary="Films for a history, with reasons",
+        responses={200: schema.RecommendAnswer},
+    )
+    def recommend(body: schema.RecommendRequest) -> Response:
+        return _json(service.recommend(body))
+
+    @app.post(
+        "/explain",
+        summary="The reasons for one film",
+        responses={200: schema.ExplainAnswer},
+    )
+    def explain(body: schema.ExplainRequest) -> Response:
+        return _json(service.explain(body))
+
+    @app.get(
+        "/films",
+        summary="Films for the start of a title",
+        responses={200: schema.FilmsAnswer},
+    )
+    def films(query: schema.FilmsQuery) -> Response:
+        return _json(service.search(query.q))
+
+    @app.get("/models", summary="What is served", responses={200: schema.ModelsAnswer})
+    def models() -> Response:
+        return _json(description)
+
+    @app.get("/health", summary="Is it ready?", responses={200: schema.HealthAnswer})
+    def health() -> Response:
+        return _json(
+            schema.HealthAnswer(
+                status="ok", models=len(service.models), films=len(service.films.titles)
+            )
+        )
+
+    @app.get("/", doc_ui=False)
+    def page() -> Response:
+        return app.send_static_file("index.html")
+
+
+def _json(answer: BaseModel, status: int = 200) -> Response:
+    return Response(answer.model_dump_json(), status, mimetype="application/json")
+
+
+def _read_body() -> None:
+    """Refuse a body that is no JSON object before its fields are looked at."""
+    if (
+        request.method == "POST"
+        and request.routing_exception is None
+        and not isinstance(request.get_json(), dict)
+    ):
+        raise Refusal(
+            "invalid_json",
+            'the body must be a JSON object such as {"history": ["Alien"]}',
+            status=400,
+        )
+
+
+def _invalid(fault: ValidationError) -> Response:
+    """The first fault that pydantic found, in the service's words."""
+    first = fault.errors(include_url=False)[0]
+    field, most = _field(first["loc"]), first.get("ctx", {}).get("max_length")
+    known = ", ".join(schema.FIELDS.get(request.path, ()))
+    code, message = {
+        "missing": ("missing", "is missing; an empty history is []"),
+        "extra_forbidden": (
+            "unknown_field",
+            f"is no field of {request.path}, which knows {known}",
+        ),
+        "tuple_type": ("list_type", "must be a list of movie ids and titles"),
+        "too_long": ("too_long", f"must hold at most {most} films: send the latest"),
+    }.get(first["type"], (first["type"], first["msg"]))
+    return _json(
+        ErrorAnswer(
+            error=schema.Fault(code=code, message=f"{field}: {message}", field=field)
+        ),
+        422,
+    )
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    """Where a fault is: ("history", 3, "id") -> history[3]; which kind of film was
+    tried is left out.
+    """
+    head, *rest = place
+    return str(head) + "".join(f"[{part}]" for part in rest if isinstance(part, int))
+
+
+def _failed(fault: Exception) -> Response:
+    """Every failure as JSON; what went wrong inside goes to the log and not to the
+    caller.
+    """
+    if isinstance(fault, Refusal):
+        return _json(fault.answer, fault.status)
+    if not isinstance(fault, HTTPException) or fault.code is None:
+        log.exception("%s %s failed", request.method, request.path)
+        failed = schema.Fault(
+            code="internal_error", message="the service failed; its log says why"
+        )
+        return _json(ErrorAnswer(error=failed), 500)
+    if fault.code < 400:
+        return fault.get_response()
+    name = fault.name.lower().replace(" ", "_")
+    allowed = {key: value for key, value in fault.get_headers() if key == "Allow"}
+    words = [
+        HINTS.get(fault.code, fault.description or name),
+        *(f"It takes {way}." for way in allowed.values()),
+    ]
+    answer = _json(
+        ErrorAnswer(error=schema.Fault(code=name, message=" ".join(words))), fault.code
+    )
+    answer.headers.extend(allowed)
+    return answer
+
+
+def _headers(response: Response) -> Response:
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if request.endpoint in ("page", "static"):
+        response.headers["Content-Security-Policy"] = NOTHING_FROM_OUTSIDE
+        response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def address(environment: Mapping[str, str]) -> tuple[str, int]:
+    """HOST and PORT. Raises ValueError when PORT is no port."""
+    port = environment.get("PORT", "8000")
+    if not port.isdecimal() or int(port) > 65535:
+        raise ValueError(
+            f"PORT={port!r} must be a number from 0 (any free port) to 65535"
+        )
+    return environment.get("HOST", "127.0.0.1"), int(port)
+
+
+def main() -> int:
+    """Serve until Ctrl-C or SIGTERM, either of which is a good end; returns the exit
+    code.
+    """
+    try:
+        with sigterm_interrupts():
+            return serve()
+    except KeyboardInterrupt:
+        return 0
+
+
+def serve() -> int:
+    """Load the models, print the address once it answers, and serve until interrupted;
+    returns the exit code.
+    """
+    logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue is no fault
+    try:
+        host, port = address(os.environ)
+        socket.create_server(
+            (host, port)
+        ).close()  # a port that is taken is said before the models are loaded
+        app = create_app(Service())
+        # models and libraries stay: the collector need not look through them again and
+        # again
+        gc.freeze()
+        server = create_server(app, host=host, port=port, threads=THREADS,
+                               max_request_body_size=HELD, ident="xrec")  # fmt: skip
+    except (ValueError, OSError) as fault:
+        print(
+            f"The service cannot start: {fault}. Choose another address: PORT=8001 make serve",
+            file=sys.stderr,
+        )
+        return 1
+    print(
+        f"Serving at http://{host}:{server.effective_port} (stop with Ctrl-C)",
+        flush=True,
+    )
+    try:
+        server.run()
+    finally:
+        server.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

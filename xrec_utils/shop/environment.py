@@ -1,0 +1,278 @@
+"""The shop as an environment of gymnasium: crowds of customers, visits, rewards."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from xrec_utils.shop.log import visits as visit_times
+from xrec_utils.shop.shop import (
+    BRANDS,
+    CATEGORIES,
+    DAY,
+    HOUR,
+    START,
+    Shop,
+    react,
+    stars,
+)
+
+VISITS = 5
+STEPS = 12
+# Seeds of customers; 0 are those of the shipped log, from TRAINING on they train.
+VALIDATION = 1
+TEST = 2
+TRAINING = 100
+GROUPS = len(CATEGORIES) + len(BRANDS)
+SIGNALS = ("shown", "browsed", "bought", "stars")
+# counts of the groups, pieces owned, two mean prices, hour, weekday, share left
+N_OBSERVED = 4 * GROUPS + len(CATEGORIES) + 2 + 24 + 7 + 1
+
+
+class Crowd:
+    """n customers who visit the shop side by side, each in a world of their own.
+
+    It is the simulator behind `ShopEnv`. Two policies that meet the same crowd, made
+    anew with the same seed, meet the same customers and the same noise.
+
+    Args:
+        shop: the shop.
+        n: how many customers.
+        seed: of the customers, their visits and their moods; see VALIDATION, TEST and
+            TRAINING.
+        visits: visits per customer, the first of a year.
+        steps: recommendations per visit.
+
+    Attributes:
+        mask: bool (n, n_items), what may still be shown in this visit.
+        utility: (n, n_items), logits, as they are in this visit.
+        clock: steps done so far.
+        visit: number of the visit, from 0.
+        done: whether the episode is over.
+
+    Example:
+        >>> crowd = Crowd(Shop(0), n=2, seed=VALIDATION, visits=1, steps=3)
+        >>> crowd.observation().shape == (2, N_OBSERVED)
+        True
+        >>> rewards = crowd.step(np.array([7, 40]))  # an item for each customer
+        >>> crowd.mask[0, 7], crowd.clock, crowd.done
+        (np.False_, 1, False)
+    """
+
+    def __init__(
+        self,
+        shop: Shop,
+        n: int = 1,
+        seed: int = 0,
+        visits: int = VISITS,
+        steps: int = STEPS,
+    ) -> None:
+        self.shop = shop
+        self.n = n
+        self.steps = steps
+        self.length = visits * steps
+        self.customers = shop.customers(n, seed)
+        # streams 4, 5, 6: no other draw of the shop uses them
+        self.noise = np.random.default_rng([shop.seed, 4, seed])
+        self.mood = np.random.default_rng([shop.seed, 5, seed])
+        calendar = np.random.default_rng([shop.seed, 6, seed])
+        times = [self._calendar(who, visits, calendar) for who in range(n)]
+        self.times = np.array(times)  # (n, visits)
+        self.relative_price = relative_prices(shop)
+        self.liking = self._liking()
+        # every item belongs to two groups: its category and its brand, (2, n_items)
+        self.groups = np.stack([shop.category, len(CATEGORIES) + shop.brand])
+        self._forget()
+        self._begin_visit()
+
+    def _forget(self) -> None:
+        """Nothing has happened yet."""
+        self.clock = 0
+        self.owned: list[list[int]] = [[] for _ in range(self.n)]
+        self.seen = np.zeros((self.n, GROUPS, len(SIGNALS)), dtype=np.float32)
+        # of items bought, of items ignored: sum of relative prices, number
+        self.prices = np.zeros((self.n, 2, 2))
+
+    def _calendar(self, who: int, count: int, random: np.random.Generator) -> list[int]:
+        times: list[int] = []
+        while len(times) < count:
+            times = visit_times(self.shop, self.customers, who, random)
+        return times[:count]
+
+    def _liking(self) -> np.ndarray:
+        """The parts of the utility that never change, (n, n_items)."""
+        shop = self.shop
+        them = self.customers
+        taste = them.category[:, shop.category] + them.brand[:, shop.brand]
+        price = them.price[:, None] * shop.relative_price
+        return shop.parameters.intercept + shop.appeal + taste + price
+
+    def _begin_visit(self) -> None:
+        self.mask = np.ones((self.n, self.shop.n_items), dtype=bool)
+        owned = [self._pieces(items) for items in self.owned]
+        self.before = np.array(owned)  # (n, categories)
+        moment = [self._moment(time) for time in self.times[:, self.visit].tolist()]
+        earlier = [self.shop.earlier(items) for items in self.owned]
+        self.utility = self.liking + moment + earlier
+
+    def _pieces(self, owned: list[int]) -> np.ndarray:
+        """Number of owned items of each category."""
+        return np.bincount(self.shop.category[owned], minlength=len(CATEGORIES))
+
+    def _moment(self, time: int) -> np.ndarray:
+        """The part of the utility that hour and weekday make, (n_items,)."""
+        parts = self.shop.parts(self.customers, 0, [], time)
+        return parts["hour"] + parts["weekday"]
+
+    @property
+    def visit(self) -> int:
+        """Number of the current visit, from 0; the last one when all is over."""
+        return min(self.clock, self.length - 1) // self.steps
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode is over."""
+        return self.clock >= self.length
+
+    def observation(self) -> np.ndarray:
+        """What the shop sees of each customer, (n, N_OBSERVED) float32.
+
+        Per category and brand: times shown, browsed, bought, and stars given (3 stars
+        count 0); pieces owned per category when the visit began; mean relative price of
+        what was bought and of what was ignored; hour and weekday (one-hot); the share
+        of the episode that is left.
+        """
+        seen = self.seen.reshape(self.n, -1)
+        means = self.prices[..., 0] / np.maximum(self.prices[..., 1], 1)
+        since = self.times[:, self.visit] - START
+        hour = np.eye(24)[since // HOUR % 24]
+        day = np.eye(7)[since // DAY % 7]
+        left = np.full((self.n, 1), 1 - self.clock / self.length)
+        columns = [seen, self.before, means, hour, day, left]
+        return np.concatenate(columns, axis=1).astype(np.float32)
+
+    def step(self, items: np.ndarray) -> np.ndarray:
+        """Show each customer one item and let time go on.
+
+        Args:
+            items: codes (n,).
+
+        Returns:
+            Rewards float32 (n,): 1 for a purchase, else 0.
+
+        Raises:
+            RuntimeError: the episode is over.
+        """
+        if self.done:
+            raise RuntimeError(
+                "the episode is over: make a new Crowd, or reset the environment"
+            )
+        everyone = np.arange(self.n)
+        fresh = self.mask[everyone, items]
+        # what was shown before in this visit is ignored
+        reaction = react(self.shop, self.utility[everyone, items], self.noise) * fresh
+        self.mask[everyone, items] = False
+        self._remember(items, reaction, fresh)
+        self.clock += 1
+        if not self.done and self.clock % self.steps == 0:
+            self._begin_visit()
+        return (reaction == 2).astype(np.float32)
+
+    def _remember(
+        self, items: np.ndarray, reaction: np.ndarray, fresh: np.ndarray
+    ) -> None:
+        bought = reaction == 2
+        ignored = fresh & (reaction == 0)
+        # the first three signals, (n, 3)
+        happened = np.stack([fresh, reaction > 0, bought], axis=1)
+        for group in self.groups[:, items]:
+            self.seen[np.arange(self.n), group, :3] += happened
+        for kind, here in enumerate((bought, ignored)):
+            price = self.relative_price[items[here]]
+            self.prices[here, kind] += np.stack([price, np.ones(len(price))], axis=1)
+        for who in np.flatnonzero(bought):
+            self._buy(who, int(items[who]))
+
+    def _buy(self, who: int, item: int) -> None:
+        self.owned[who].append(item)
+        if self.mood.random() >= self.shop.parameters.rate_probability:
+            return
+        parts = {
+            "category": self.customers.category[who][self.shop.category],
+            "brand": self.customers.brand[who][self.shop.brand],
+            "appeal": self.shop.appeal,
+        }
+        rating = stars(parts, item, self.mood)
+        # three stars are neither praise nor blame
+        self.seen[who, self.groups[:, item], 3] += rating - 3
+
+
+def relative_prices(shop: Shop) -> np.ndarray:
+    """Log price minus the category's mean log price, (n_items,).
+
+    It is what a shop knows of its prices without asking customers.
+    """
+    # items are sorted by category: a row per category
+    price = np.log(shop.price).reshape(len(CATEGORIES), -1)
+    relative = price - price.mean(axis=1, keepdims=True)
+    return relative.ravel()
+
+
+class ShopEnv(gymnasium.Env):
+    """The shop behind the gymnasium interface: one episode is one customer.
+
+    An action is the code of the item shown, the observation that of
+    `Crowd.observation` (N_OBSERVED,). `info` holds the "mask" of items not yet shown
+    in this visit and, for an oracle only, the "utility" of every item, both (n_items,).
+    `reset(seed=...)` decides the customer and everything after.
+
+    Args:
+        shop: the shop; Shop(0) if None.
+        visits: visits of an episode.
+        steps: recommendations per visit.
+
+    Raises:
+        RuntimeError: `step` after the end of the episode.
+
+    Example:
+        >>> env = ShopEnv(visits=1, steps=2)
+        >>> observation, info = env.reset(seed=0)
+        >>> observation, reward, ended, cut_short, info = env.step(5)
+        >>> ended, bool(info["mask"][5])
+        (False, False)
+        >>> env.step(6)[2]  # the second step of two
+        True
+    """
+
+    def __init__(
+        self, shop: Shop | None = None, visits: int = VISITS, steps: int = STEPS
+    ) -> None:
+        self.shop = shop or Shop(0)
+        self.visits = visits
+        self.steps = steps
+        self.action_space = gymnasium.spaces.Discrete(self.shop.n_items)
+        self.observation_space = gymnasium.spaces.Box(
+            -500.0, 500.0, (N_OBSERVED,), np.float32
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin with a new customer: (observation, info)."""
+        super().reset(seed=seed)
+        # from TRAINING on: never a customer of validation or test
+        customer = int(self.np_random.integers(TRAINING, 2**31))
+        self.crowd = Crowd(self.shop, 1, customer, self.visits, self.steps)
+        return self.crowd.observation()[0], self._info()
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Show an item: (observation, reward, ended, cut short, info)."""
+        reward = float(self.crowd.step(np.array([action]))[0])
+        observation = self.crowd.observation()[0]
+        return observation, reward, self.crowd.done, False, self._info()
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "mask": self.crowd.mask[0].copy(),
+            "utility": self.crowd.utility[0].copy(),
+        }
