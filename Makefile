@@ -13,22 +13,23 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 lab: $(READY) ## open JupyterLab at the first notebook (PORT=8888, IP=localhost)
-	@$(PY) -m xrec_tools.lab --port "$(PORT)" --ip "$(IP)"
+	@$(PY) -m xrec_utils lab --port "$(PORT)" --ip "$(IP)"
 
 run: $(READY) ## run every notebook without a window, or some: NB=04, NB="04 10"; changes no file
-	@$(PY) -m xrec_tools.run $(NB)
+	@$(PY) -m xrec_utils run $(NB)
 
 serve: $(READY) ## the recommender as a web service with a page (PORT=8000, HOST=127.0.0.1)
-	@$(if $(filter file default,$(origin PORT)),,PORT="$(PORT)") $(PY) -m xrec_utils.service.http
+	@$(if $(filter file default,$(origin PORT)),,PORT="$(PORT)") $(PY) -m xrec_utils serve
 
 test: $(READY) ## installation, style, unit tests with branch coverage, then all notebooks with their solutions
-	@$(PY) -m xrec_tools.check
+	@$(PY) -m xrec_utils check
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m pytest tests -n 2 --dist loadfile --cov --cov-fail-under=90
 	@$(PY) -m pytest notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 check: $(READY) ## is everything in place? OK or FAIL line by line, with the mend
-	@$(PY) -m xrec_tools.check
+	@$(PY) -m xrec_utils check
 
 bench: .venv/.bench ## measure what is not measured yet; QUICK=1: a few runs in ten minutes; RERUN=5: five rows again
 	@XREC_QUIET=1 $(PY) -m xrec_tools.bench.main $(if $(QUICK),quick,$(if $(RERUN),rerun --count "$(RERUN)"))
@@ -38,7 +39,7 @@ bench: .venv/.bench ## measure what is not measured yet; QUICK=1: a few runs in 
 	@$(if $(QUICK)$(RERUN),true,XREC_QUIET=1 $(PY) -m xrec_tools.bench.service)
 
 llm: .venv/.llm ## add the small language models that notebooks 08 and 14 can run live (0.4 GB, once)
-	@$(PY) -m xrec_utils.data.fetch
+	@$(PY) -m xrec_utils fetch
 
 execute: $(READY) ## for authors: run notebooks and store their outputs (NB=04)
 	@$(PY) -m xrec_tools.publish $(NB)
@@ -65,7 +66,7 @@ $(READY): requirements-build.lock requirements.lock pyproject.toml
 	  echo "This course needs Python 3.11, 3.12 or 3.13 and found none of them on the PATH."; \
 	  echo "Install one (python.org, conda or your system's packages), or name it: make lab PYTHON=/path/to/python3"; exit 1; \
 	fi; \
-	"$$found" -m xrec_tools.check --platform > /dev/null || { "$$found" -m xrec_tools.check --platform; exit 1; }; \
+	"$$found" -m xrec_utils check --platform > /dev/null || { "$$found" -m xrec_utils check --platform; exit 1; }; \
 	"$$found" -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$$found cannot make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv)."; \
 	  exit 1; }; \

@@ -1,4 +1,4 @@
-"""Is everything in place? `python -m xrec_tools.check` says OK or FAIL line by line,
+"""Is everything in place? `python -m xrec_utils check` says OK or FAIL line by line,
 with the mend for each FAIL.
 
 Python, platform, memory and cores, every package against pyproject.toml, every data
@@ -207,7 +207,7 @@ def check_data(data: Path = DATA) -> Iterator[Finding]:
         yield Finding(f"data/{name}", found, "" if found == "sha256 agrees" else mend)
     for path in data_files(data):
         if path.relative_to(data).as_posix() not in sums:
-            hint = "move your own files elsewhere; a file of the course: `python -m xrec_tools.check --write-sums`"
+            hint = "move your own files elsewhere; a file of the course: `python -m xrec_utils check --write-sums`"
             yield Finding(
                 f"data/{path.relative_to(data).as_posix()}", "is not listed", hint
             )
@@ -238,7 +238,7 @@ def findings(platform_only: bool = False) -> Iterator[Finding]:
 def main(arguments: list[str] | None = None) -> int:
     """Print the report; returns 1 if anything fails, else 0."""
     parser = argparse.ArgumentParser(
-        prog="python -m xrec_tools.check", description="Check the installation."
+        prog="python -m xrec_utils check", description="Check the installation."
     )
     parser.add_argument(
         "--platform", action="store_true", help="only Python and platform"

@@ -1,4 +1,4 @@
-"""Open JupyterLab at the first notebook, wherever it runs: `python -m xrec_tools.lab`
+"""Open JupyterLab at the first notebook, wherever it runs: `python -m xrec_utils lab`
 (`make lab`).
 
 As root (a container) and without a display it prints its address instead of opening a
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     Ctrl-C and SIGTERM end it, which returns 0.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m xrec_tools.lab", description="Open JupyterLab."
+        prog="python -m xrec_utils lab", description="Open JupyterLab."
     )
     parser.add_argument("--port", type=int, default=8888)
     parser.add_argument(

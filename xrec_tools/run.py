@@ -1,4 +1,4 @@
-"""Run notebooks without a window: `python -m xrec_tools.run [04 10]` (`make run
+"""Run notebooks without a window: `python -m xrec_utils run [04 10]` (`make run
 NB=04`).
 
 Each notebook runs in a fresh kernel of this Python, in a temporary folder: nothing in
@@ -153,7 +153,7 @@ def run_all(notebooks: Sequence[Path]) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the notebooks asked for; returns 1 if one fails, 130 if interrupted, else 0."""
     parser = argparse.ArgumentParser(
-        prog="python -m xrec_tools.run", description="Run notebooks; change nothing."
+        prog="python -m xrec_utils run", description="Run notebooks; change nothing."
     )
     parser.add_argument(
         "notebooks",

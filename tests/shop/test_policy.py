@@ -413,7 +413,9 @@ def test_drawing_follows_the_probabilities() -> None:
 
 
 def test_errors_are_mean_and_spread_per_hundred() -> None:
-    table = off_policy.estimate_errors([{"a": 0.5, "b": 0.1}, {"a": 0.7, "b": 0.1}], truth=0.4)
+    table = off_policy.estimate_errors(
+        [{"a": 0.5, "b": 0.1}, {"a": 0.7, "b": 0.1}], truth=0.4
+    )
     assert table["bias"].tolist() == pytest.approx([20, -30]) and table.loc[
         "b", "spread"
     ] == pytest.approx(0)

