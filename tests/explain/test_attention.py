@@ -4,8 +4,8 @@ hand, gradients two other ways.
 
 import numpy as np
 import pytest
-from test_attention import Fixed
 
+from attention_by_hand import Fixed
 from models_by_hand import ATTENDING, attending
 from xrec_utils.explain.attention import (
     attention_explanation,

@@ -3,19 +3,10 @@
 import numpy as np
 import pytest
 
+from attention_by_hand import Fixed
 from xrec_utils.explain.attention import attention_explanation, attention_weights
 
 TITLES = ["A", "B", "C", "D", "E"]
-
-
-class Fixed:
-    """A model whose attention is given."""
-
-    def __init__(self, weights):
-        self.weights = np.asarray(weights, dtype=np.float32)
-
-    def attention(self, history):
-        return self.weights
 
 
 def two_layers():

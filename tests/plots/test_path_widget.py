@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from test_decision_path import HISTORIES, ITEM, TITLES, built
 
+from paths_by_hand import HISTORIES, ITEM, TITLES, built
 from xrec_utils.explain.path import DecisionPath, Step, decision_path
 from xrec_utils.plots.path import decision_picture, decision_widget, step_html
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from bench_by_hand import dataset
 from xrec_tools.bench import main
 from xrec_tools.bench import plans as bench_plans
 from xrec_tools.bench import runs as bench_runs
@@ -22,38 +23,12 @@ from xrec_tools.bench.store import KEY, METRICS, RUNS, TUNING, USERS, Store, Tas
 from xrec_tools.bench.tables import paired_table
 from xrec_utils import zoo
 from xrec_utils.data import splits
-from xrec_utils.data.load import Dataset
 from xrec_utils.metrics.intervals import mean_interval, paired_interval
 from xrec_utils.models import specs
 from xrec_utils.models.classic import EASE, Popularity
 
 LEAVE, RECOMMENDERS = "leave-last-out", "recommenders"
 NET = ({"size": 1}, {"size": 2})
-
-
-def dataset(n_users: int = 40, n_items: int = 30) -> Dataset:
-    """Random ratings of 12 films a user, the same every time."""
-    random = np.random.default_rng(0)
-    items = np.concatenate(
-        [random.choice(n_items, 12, replace=False) for _ in range(n_users)]
-    )
-    events = pd.DataFrame(
-        {
-            "user": np.repeat(np.arange(n_users), 12),
-            "item": items,
-            "time": np.arange(len(items)),
-        }
-    )
-    events["value"] = random.integers(1, 6, len(items)).astype(np.float32)
-    films = pd.DataFrame(
-        {
-            "item": range(n_items),
-            "title": [f"film {n}" for n in range(n_items)],
-            "genres": "",
-        }
-    )
-    films["year"] = pd.array([2000] * n_items, dtype="Int64")
-    return Dataset("toy", events, films, pd.DataFrame({"user": range(n_users)}))
 
 
 class Net(Popularity):

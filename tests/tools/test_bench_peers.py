@@ -4,8 +4,8 @@ only after `make bench`.
 
 import numpy as np
 import pytest
-from test_bench import dataset
 
+from bench_by_hand import dataset
 from xrec_tools.bench import peers
 from xrec_tools.bench.peers import PEERS, Peer, UserPeer, as_rows
 from xrec_tools.bench.ratings import RATERS, errors, fold, inner

@@ -19,36 +19,33 @@ still do; the last number of the last step is the score.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import singledispatch
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from xrec_utils.contract import History, HistoryModel
 from xrec_utils.explain.choose import explain
 from xrec_utils.explain.hidden_units import one_hidden
-from xrec_utils.explain.weights import decision_path as layer_outputs
+from xrec_utils.explain.path_of_sequence import sequence_steps
+from xrec_utils.explain.path_steps import (
+    ROWS,
+    Case,
+    Row,
+    Step,
+    film_bias,
+    places_read,
+    signed,
+    strongest,
+    summed,
+)
 from xrec_utils.games.game import history_game, namer
 from xrec_utils.models.autoencoders import Autoencoder
 from xrec_utils.models.classic import ContentBased, ItemToItem, Popularity
 from xrec_utils.models.sequence import HistoryRecommender
 from xrec_utils.models.target_attention import TargetAttention
-
-ROWS = 9  # rows of a table, before one that stands for the others
-Row = tuple[Any, ...]  # text, whole numbers, floats, or None for "does not apply"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step: what happens in a sentence, and its numbers as `columns` and `rows`."""
-
-    name: str
-    sentence: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -85,20 +82,6 @@ def shown(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-class Case(NamedTuple):
-    """What the steps are made from.
-
-    films: (n,) codes of the history, oldest first. names: (n,) theirs. item, title: the
-    film whose score is followed. titles: names by item code, if there are any.
-    """
-
-    films: History
-    names: tuple[str, ...]
-    item: int
-    title: str
-    titles: Sequence[str] | None
 
 
 def decision_path(
@@ -176,7 +159,7 @@ def steps(model: Any, case: Case) -> tuple[Step, ...]:
     summary = "What the films add comes on top of the score of the empty history."
     return (
         Step("Shapley values", sentence, ("film", *errors, "adds"), rows),
-        _sum(summary, parts),
+        summed(summary, parts),
     )
 
 
@@ -209,7 +192,7 @@ def _(model: ItemToItem, case: Case) -> tuple[Step, ...]:
         )
     return (
         Step("weights", sentence, ("film", "weight"), strongest(names, weights)),
-        _signed("The weights add up to the score.", "films", weights),
+        signed("The weights add up to the score.", "films", weights),
     )
 
 
@@ -241,7 +224,7 @@ def _(model: Autoencoder, case: Case) -> tuple[Step, ...]:
     return (
         _hidden_units(case, films, pushes, sums, products),
         Step("output weights", sentence, columns, rows),
-        _signed(summary, "units", products, bias),
+        signed(summary, "units", products, bias),
     )
 
 
@@ -279,7 +262,7 @@ def _(model: TargetAttention, case: Case) -> tuple[Step, ...]:
     weights = weights.astype(float)
     answers = answers.astype(float)
     shares = weights / weights.sum()
-    places = _places(model, case)
+    places = places_read(model, case)
     rows = strongest(places, shares, answers, shares * answers, what="places")
     sentence = (
         f"{case.title} asks every film of the history. It pays each a share of its "
@@ -287,224 +270,17 @@ def _(model: TargetAttention, case: Case) -> tuple[Step, ...]:
         "share times answer is what counts."
     )
     summary = "The products and the film's own bias add up to the score."
-    parts = [("answers, weighed by attention", shares @ answers), _bias(model, case)]
+    parts = [
+        ("answers, weighed by attention", shares @ answers),
+        film_bias(model, case),
+    ]
     return (
         Step("attention", sentence, ("place", "share", "answer", "product"), rows),
-        _sum(summary, parts),
+        summed(summary, parts),
     )
 
 
-@steps.register
-def _(model: HistoryRecommender, case: Case) -> tuple[Step, ...]:
-    ids = model.windows([case.films])
-    inputs = [model.table(ids), ids != model.padding]
-    layers = dict(layer_outputs(model.encoder, inputs))
-    hidden = layers["final_norm"].astype(float)  # (places, width)
-    user = hidden[-1]
-    found = [_vectors(model, case, layers)]
-    # positions count from the latest film: earlier states would count from elsewhere
-    if "position" not in layers:
-        found.append(_reading(model, case, hidden))
-    found += _attention(model, case)
-    if "feed_forward_1_narrow" in layers:
-        found.append(_stream(model, case, layers))
-    found.append(_user_vector(model, case, user))
-
-    product = float(user @ model.table.rows().numpy()[case.item])
-    parts = [("product of the two vectors", product), _bias(model, case)]
-    sentence = (
-        f"The user vector is multiplied with the vector of {case.title}; "
-        "the film's own bias is added."
-    )
-    return (*found, _sum(sentence, parts))
-
-
-def _places(model: HistoryRecommender, case: Case) -> tuple[str, ...]:
-    """What the model reads: a start token, and the films that fit into its window."""
-    return ("start token", *case.names[-model.window :])
-
-
-def _bias(model: HistoryRecommender, case: Case) -> tuple[str, float]:
-    """The film's own bias as a part of the score."""
-    return "bias of the film", float(model.table.bias.numpy()[case.item])
-
-
-def _vectors(
-    model: HistoryRecommender, case: Case, layers: dict[str, np.ndarray]
-) -> Step:
-    """The latest films' vectors: the nearest film by angle, and the lengths."""
-    rows = model.table.rows().numpy()[: model.n_items]
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    latest = case.films[::-1][: min(ROWS, model.window)]
-    cosine = unit[latest] @ unit.T  # (latest, items)
-    cosine[np.arange(len(latest)), latest] = -1  # a film is not its own neighbour
-    near = [namer(case.titles)(film) for film in cosine.argmax(axis=1)]
-
-    sentence = (
-        f"Each film, and a start token before them all, becomes {model.width} numbers "
-        "that were learned."
-    )
-    lengths = {}
-    if "position" in layers:
-        added = layers["position"] - layers["vectors"]
-        lengths["length of position"] = _lengths(added)
-        sentence += " A vector for its place, counted from the latest film, is added."
-    lengths["length"] = _lengths(layers["vectors"])
-    # as long as the shortest: the latest films
-    table = zip(case.names[::-1], near, *lengths.values(), strict=False)
-    return Step("vectors", sentence, ("film", "nearest film", *lengths), tuple(table))
-
-
-def _lengths(vectors: np.ndarray) -> list[float]:
-    """The lengths of vectors (places, width), the latest first."""
-    return np.linalg.norm(vectors, axis=1)[::-1].tolist()
-
-
-def _reading(model: HistoryRecommender, case: Case, hidden: np.ndarray) -> Step:
-    """The score if reading stopped at each film; hidden (places, width).
-
-    Without positions from the end, a state knows only what came before it.
-    """
-    row = model.table.rows().numpy()[case.item]
-    bias = model.table.bias.numpy()[case.item]
-    scores = hidden @ row + bias  # (places,)
-    changes = np.diff(scores)[::-1].tolist()
-    latest = zip(case.names[::-1], changes, scores[::-1].tolist(), strict=False)
-    sentence = (
-        f"Film after film the state changes, and the score of {case.title} with it. "
-        "The latest film is on top."
-    )
-    columns = ("film", "change", "score so far")
-    return Step("reading", sentence, columns, tuple(latest)[:ROWS])
-
-
-def _attention(model: HistoryRecommender, case: Case) -> list[Step]:
-    """A step per layer of attention: where the last place looks."""
-    if model.maps is None:
-        return []
-    attention_steps = []
-    maps = model.attention(case.films).astype(float)  # (layers, heads, places, places)
-    for n, heads in enumerate(maps, start=1):
-        mean = f" (the mean of {len(heads)} heads)" if len(heads) > 1 else ""
-        sentence = (
-            "The last place looks back and takes in a mixture of all places, by these "
-            f"shares, which add up to 1{mean}. A share says how much is taken in, "
-            "not whether it helps."
-        )
-        shares = heads[:, -1].mean(axis=0)
-        rows = strongest(_places(model, case), shares, what="places")
-        attention_steps.append(
-            Step(f"attention {n}", sentence, ("place", "share"), rows)
-        )
-    return attention_steps
-
-
-def _stream(
-    model: HistoryRecommender, case: Case, layers: dict[str, np.ndarray]
-) -> Step:
-    """The parts of the sum before the last normalisation, and what each adds.
-
-    The divisor of the normalisation is held fixed.
-    """
-    parts = _parts(layers)
-    norm = model.encoder.get_layer("final_norm")
-    gain, offset = (weight.astype(float) for weight in norm.get_weights())
-    divisor = np.sqrt(sum(parts.values()).var() + norm.epsilon)
-    shares = {
-        name: gain * (part - part.mean()) / divisor for name, part in parts.items()
-    }
-    shares["offset of the normalisation"] = offset
-    item = model.table.rows().numpy()[case.item]
-    rows = [
-        (name, float(np.linalg.norm(share)), float(share @ item))
-        for name, share in shares.items()
-    ]
-    sentence = (
-        "These parts are added up and normalised; the result is the user vector. Each "
-        f"adds to its product with the vector of {case.title}. "
-        "(Without one of them, the others would add something else.)"
-    )
-    columns = ("part", "length", "adds")
-    return Step("parts of the user vector", sentence, columns, tuple(rows))
-
-
-def _parts(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What is added up at the last place: what went in, and each module's answer."""
-    if "causal_mean" in layers:
-        parts = {"mean of the films": layers["causal_mean"]}
-    else:
-        parts = {
-            "last film": layers["vectors"],
-            "its position": layers.get("position", 0) - layers["vectors"],
-        }
-    for name, answer in layers.items():
-        if re.fullmatch(r"attention_\d+|feed_forward_\d+_narrow", name):
-            words = name.removesuffix("_narrow").replace("_", " ")
-            parts[words] = answer
-    return {name: part[-1].astype(float) for name, part in parts.items()}
-
-
-def _user_vector(model: HistoryRecommender, case: Case, user: np.ndarray) -> Step:
-    """The user vector (width,) by what it does: the scores of the best films."""
-    products = model.table.rows().numpy()[: model.n_items] @ user
-    biases = model.table.bias.numpy().astype(float)
-    scores = products + biases
-    unseen = np.setdiff1d(np.arange(model.n_items), case.films)
-    order = unseen[np.argsort(-scores[unseen], kind="stable")]
-    place = int(np.flatnonzero(order == case.item)[0])
-    films = list(order[:ROWS])
-    if place >= ROWS:  # the film of the question is shown wherever it stands
-        films.append(case.item)
-    name = namer(case.titles)
-    rows = [
-        (name(film), float(products[film]), float(biases[film]), float(scores[film]))
-        for film in films
-    ]
-    sentence = (
-        "The history is now one vector. Multiplied with the vector of any film, plus "
-        f"that film's bias, it gives the film's score: {case.title} is number "
-        f"{place + 1} of {len(order):,} unseen films."
-    )
-    columns = ("film", "product", "bias", "score")
-    return Step("user vector", sentence, columns, tuple(rows))
-
-
-def strongest(
-    names: Sequence[str], *columns: np.ndarray, what: str = "films"
-) -> tuple[Row, ...]:
-    """The rows with the largest |last column|, and one more for all others.
-
-    names (n,) and columns (n,) each; the row of the others holds their sum in the last
-    column and nothing in the columns before it.
-    """
-    last = columns[-1]
-    order = np.argsort(-np.abs(last), kind="stable")
-    rows: list[Row] = []
-    for n in order[:ROWS]:
-        numbers = [float(column[n]) for column in columns]
-        rows.append((str(names[n]), *numbers))
-    others = order[ROWS:]
-    if len(others):
-        blank = (None,) * (len(columns) - 1)
-        together = float(last[others].sum())
-        rows.append((f"{len(others)} other {what}", *blank, together))
-    return tuple(rows)
-
-
-def _signed(
-    sentence: str, what: str, parts: np.ndarray, *more: tuple[str, float]
-) -> Step:
-    """The last step of a score that is a sum of many parts (n,), up and down apart."""
-    up = (f"{what} that push it up", parts[parts > 0].sum())
-    down = (f"{what} that push it down", parts[parts < 0].sum())
-    return _sum(sentence, [up, down, *more])
-
-
-def _sum(sentence: str, parts: Sequence[tuple[str, float]]) -> Step:
-    """The last step: named parts, and the score as their sum."""
-    rows = [(name, float(value)) for name, value in parts]
-    score = sum(value for _, value in rows)
-    return Step("score", sentence, ("part", "value"), (*rows, ("score", score)))
+steps.register(HistoryRecommender)(sequence_steps)
 
 
 def _input(model: HistoryModel, case: Case) -> Step:

@@ -22,10 +22,8 @@ from xrec_utils.explain.baselines import leave_one_out, most_recent
 from xrec_utils.explain.leverage import leverage_regression
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.files import DATA, replace_text
-from xrec_utils.games.explanation import Explanation
-from xrec_utils.games.game import Game
-from xrec_utils.judge.comparisons import kendall, relative_error
-from xrec_utils.judge.deletion import area, deletion_curve, order
+from xrec_utils.games import Explanation, Game
+from xrec_utils.judge import area, deletion_curve, kendall, order, relative_error
 from xrec_utils.language import experiment as lang
 from xrec_utils.language import reasons as language_reasons
 from xrec_utils.language.citations import Citations
@@ -402,5 +400,4 @@ ROWS: tuple[Callable[[], Iterator[Row]], ...] = (
 def write() -> None:
     """Every row into data/bench/language.csv."""
     rows = [each for part in ROWS for each in part()]
-    table = pd.DataFrame(rows).round(4)
-    replace_text(RESULT, table.to_csv(index=False))
+    replace_text(RESULT, pd.DataFrame(rows).round(4).to_csv(index=False))
