@@ -5,9 +5,9 @@ import pytest
 
 from xrec_utils.explain.weights import (
     activations,
-    decision_path,
     layer_kernels,
     named_kernel,
+    neuron_path,
     top_activations,
     weighted_sum,
 )
@@ -51,7 +51,7 @@ def two_branch():
 
 
 def test_decision_path_is_what_numpy_computes(dense):
-    path = dict(decision_path(dense, X[3]))
+    path = dict(neuron_path(dense, X[3]))
     assert list(path) == ["row", "hidden", "dropout", "second", "score"]
     kernels, bias = layer_kernels(dense), dense.get_layer("hidden").bias.numpy()
     hidden = np.maximum(X[3] @ kernels["hidden"] + bias, 0)
@@ -72,21 +72,21 @@ def test_decision_path_is_what_numpy_computes(dense):
 
 def test_path_of_one_row_in_a_batch_of_one(dense):
     np.testing.assert_array_equal(
-        decision_path(dense, X[:1])[-1][1], decision_path(dense, X[0])[-1][1]
+        neuron_path(dense, X[:1])[-1][1], neuron_path(dense, X[0])[-1][1]
     )
     with pytest.raises(ValueError, match="follows one"):
-        decision_path(dense, X)
+        neuron_path(dense, X)
 
 
 def test_two_inputs(two_branch):
-    path = dict(decision_path(two_branch, [np.array([3]), X[0]]))
+    path = dict(neuron_path(two_branch, [np.array([3]), X[0]]))
     product = layer_kernels(two_branch)["table"][3] * path["branch"]
     np.testing.assert_allclose(path["product"], product, atol=1e-6)
     np.testing.assert_allclose(
         path["out"], product @ named_kernel(two_branch, "out"), atol=1e-5
     )
     with pytest.raises(ValueError, match="2 inputs and x has 1"):
-        decision_path(two_branch, X[0])
+        neuron_path(two_branch, X[0])
 
 
 def test_layers_with_several_outputs_give_their_first():
@@ -97,7 +97,7 @@ def test_layers_with_several_outputs_give_their_first():
     model = keras.Model(x, [mixed, maps])
     rows = X[:3, :4][None]
     np.testing.assert_allclose(
-        dict(decision_path(model, rows))["look"], model(rows)[0][0], atol=1e-6
+        dict(neuron_path(model, rows))["look"], model(rows)[0][0], atol=1e-6
     )
     assert activations(model, "look", rows).shape == (1, 3, 4)
 
@@ -136,7 +136,7 @@ def test_weighted_sum_adds_up_to_the_neuron(dense, layer):
         "second": np.tanh,
         "score": lambda v: 1 / (1 + np.exp(-v)),
     }
-    neuron = dict(decision_path(dense, X[5]))[layer][0]
+    neuron = dict(neuron_path(dense, X[5]))[layer][0]
     assert undo[layer](table["product"].sum()) == pytest.approx(neuron, abs=1e-5)
     np.testing.assert_allclose(table["product"], table["input"] * table["weight"])
     assert table["source"].iloc[-1] == "bias"

@@ -58,7 +58,7 @@ def test_curves_in_panels(shown) -> None:
     table = pd.DataFrame(
         {"old": [1.0, 4.0], "new": [1.0, 2.0]}, pd.Index([10, 2000], name="films")
     )
-    service.curves({"ms": table, "MB": table[["new"]]}, "It grows")
+    service.latency_curves({"ms": table, "MB": table[["new"]]}, "It grows")
     [(figure, alt)] = shown
     left, right = figure.axes
     assert [line.get_ydata().tolist() for line in left.lines] == [
@@ -81,5 +81,7 @@ def test_curves_in_panels(shown) -> None:
 def test_own_words_replace_the_description(shown) -> None:
     service.waterfall(0.0, {"Alien": 1.0}, "Title", alt="one")
     service.budget(pd.DataFrame({"score": [1.0]}, ["ease"]), "Title", alt="two")
-    service.curves({"ms": pd.DataFrame({"a": [1.0]}, [1])}, "Title", alt="three")
+    service.latency_curves(
+        {"ms": pd.DataFrame({"a": [1.0]}, [1])}, "Title", alt="three"
+    )
     assert [alt for _, alt in shown] == ["one", "two", "three"]

@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from PIL import Image
 from traitlets.config import Config
 
-from xrec_utils.explain.weights import decision_path
+from xrec_utils.explain.weights import neuron_path
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.keras_start import keras
 from xrec_utils.plots import (
@@ -125,7 +125,7 @@ def deep(layers):
 
 
 def path():
-    return decision_path(model(), [np.array([1.0, 0.0, -2.0]), np.ones(4)])
+    return neuron_path(model(), [np.array([1.0, 0.0, -2.0]), np.ones(4)])
 
 
 CALLS = {

@@ -17,7 +17,7 @@ from xrec_utils.explain.path_steps import (
     strongest,
     summed,
 )
-from xrec_utils.explain.weights import decision_path as layer_outputs
+from xrec_utils.explain.weights import neuron_path as layer_outputs
 from xrec_utils.games.game import namer
 from xrec_utils.models.sequence import HistoryRecommender
 

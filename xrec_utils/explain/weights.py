@@ -148,7 +148,7 @@ def top_activations(
     return table.sort_values(["neuron", "rank"], ignore_index=True)
 
 
-def decision_path(
+def neuron_path(
     model: keras.Model, x: np.ndarray | Sequence[np.ndarray]
 ) -> list[tuple[str, np.ndarray]]:
     """Follow one row from the input to the score.
@@ -171,7 +171,7 @@ def decision_path(
         >>> double = keras.layers.Rescaling(2.0, name="double")
         >>> model = keras.Sequential([keras.Input((2,), name="x"), double])
         >>> row = np.array([1.0, 3.0])
-        >>> [(name, out.tolist()) for name, out in decision_path(model, row)]
+        >>> [(name, out.tolist()) for name, out in neuron_path(model, row)]
         [('x', [1.0, 3.0]), ('double', [2.0, 6.0])]
     """
     outputs = _outputs(model, _one_row(model, x))

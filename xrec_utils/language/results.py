@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from xrec_utils import zoo
-from xrec_utils.data.load import load_movielens
-from xrec_utils.data.titles import Catalogue
-from xrec_utils.explain.baselines import leave_one_out, most_recent
-from xrec_utils.explain.leverage import leverage_regression
-from xrec_utils.explain.shapley import brute_force
+from xrec_utils.data import Catalogue, load_movielens
+from xrec_utils.explain import (
+    brute_force,
+    leave_one_out,
+    leverage_regression,
+    most_recent,
+)
 from xrec_utils.files import DATA, replace_text
 from xrec_utils.games import Explanation, Game
 from xrec_utils.judge import area, deletion_curve, kendall, order, relative_error
@@ -29,11 +30,11 @@ from xrec_utils.language import reasons as language_reasons
 from xrec_utils.language.citations import Citations
 from xrec_utils.language.prompt_game import citation_precision, template_reason
 from xrec_utils.language.replies import films_in
-from xrec_utils.metrics.intervals import Interval, mean_interval
+from xrec_utils.language.rows import SMALL, Row, row
+from xrec_utils.metrics.intervals import Interval
 from xrec_utils.metrics.ranking import discounts
 
 RESULT = DATA / "bench" / "language.csv"
-SMALL = "SmolLM2-135M-Instruct, stored answers"
 ASKED = (
     "sequential",
     "recency-focused",
@@ -43,28 +44,6 @@ ASKED = (
 )
 GROUPS = (64, 128)  # how many of the 256 groups of lines the estimates read
 BESIDE = ("popularity", "ease", "attention")
-
-
-class Row(NamedTuple):
-    """One figure with its interval.
-
-    figure: what was measured. of: of what. value, low, high: in the unit of the figure.
-    n: users. source: whose answers.
-    """
-
-    figure: str
-    of: str
-    value: float
-    low: float
-    high: float
-    n: int
-    source: str
-
-
-def row(figure: str, of: str, by_user: np.ndarray, source: str = SMALL) -> Row:
-    """The mean over users as a row."""
-    mean, low, high = astuple(mean_interval(by_user))
-    return Row(figure, of, mean, low, high, len(by_user), source)
 
 
 def resampled(

@@ -137,7 +137,7 @@ def decision_path(
 ) -> None:
     """Draw the outputs of all layers for one row, from the input to the score.
 
-    A column per layer, as `explain.weights.decision_path` returns them. Each column
+    A column per layer, as `explain.weights.neuron_path` returns them. Each column
     shows the `top` numbers with the largest absolute value, in their own colour scale
     centred on zero, and how many of all are not zero.
 

@@ -100,7 +100,7 @@ def budget(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
         axes.figure.legend(loc="outside lower center", ncols=4, frameon=False)
 
 
-def curves(
+def latency_curves(
     panels: Mapping[str, pd.DataFrame], title: str, alt: str | None = None
 ) -> None:
     """Draw tables as lines against their index, a panel each.
@@ -114,7 +114,7 @@ def curves(
     Example:
         >>> clients = pd.Index([1, 2], name="clients")
         >>> table = pd.DataFrame({"EASE": [10, 15]}, index=clients)
-        >>> curves({"milliseconds": table}, "Two take longer")
+        >>> latency_curves({"milliseconds": table}, "Two take longer")
         Line charts: milliseconds, EASE: 10 at 1 to 15 at 2.
     """
     spoken = []
