@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import xrec_utils.exercises
 from notebooks_by_hand import CHECK, exercise, solution
 from xrec_tools import exercises
 from xrec_utils.exercises import checking, register
@@ -190,8 +191,8 @@ def test_a_cell_run_twice_registers_once() -> None:
 
 
 def shipped_exercises() -> list[str]:
-    for module in pkgutil.iter_modules(register.__path__):
-        importlib.import_module(f"xrec_utils.exercises.register.{module.name}")
+    for module in pkgutil.iter_modules(xrec_utils.exercises.__path__):
+        importlib.import_module(f"xrec_utils.exercises.{module.name}")
     return sorted(register.REGISTRY)
 
 

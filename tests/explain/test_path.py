@@ -334,7 +334,7 @@ def test_sampled_shapley_values_come_with_their_error_and_what_is_left_over(
         found.score,
         "rough",
     )
-    monkeypatch.setattr("xrec_utils.explain.choose.explain", lambda *_, **__: rough)
+    monkeypatch.setattr("xrec_utils.explain.path.explain", lambda *_, **__: rough)
     parts = dict(decision_path(model, films, ITEM).steps[-1].rows)
     assert parts["left over by the method"] == pytest.approx(-2.0) and parts[
         "score"

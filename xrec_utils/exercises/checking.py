@@ -71,7 +71,7 @@ def exercise_named(name: str) -> Exercise:
     Raises:
         KeyError: there is no exercise of this name.
     """
-    module = f"xrec_utils.exercises.register.n{str(name).partition('.')[0]}"
+    module = f"xrec_utils.exercises.n{str(name).partition('.')[0]}"
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:

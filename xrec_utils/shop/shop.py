@@ -16,7 +16,7 @@ nobody likes them more (`exposure`, a confounder); categories are bought togethe
 because one lifestyle likes both, without either causing the other (correlation); two
 printers are redundant reasons for ink.
 
-The parameters in `Parameters` are fixed; `tests/test_shop.py` holds them and the
+The parameters in `Parameters` are fixed; `tests/shop/test_shop.py` holds them and the
 shipped data to it.
 """
 
