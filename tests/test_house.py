@@ -313,7 +313,7 @@ def test_setuptools_is_told_every_package() -> None:
     told = tomllib.loads(read("pyproject.toml"))["tool"]["setuptools"]["packages"]
     there = {
         path.parent.relative_to(ROOT).as_posix().replace("/", ".")
-        for path in ROOT.glob("xrec_utils/**/*.py")
+        for path in ROOT.glob("xrec_*/**/*.py")
     }
     assert set(told) == there
 

@@ -2,7 +2,6 @@
 and against the shap library.
 """
 
-import inspect
 from math import comb
 
 import numpy as np
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from code_lines import code_lines
 from models_by_hand import Recent, Tanh, table_game
 from xrec_utils.explain.leverage import draw_pairs, leverage_regression
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
@@ -231,4 +231,4 @@ def test_too_few_samples_are_refused():
 
 
 def test_it_is_short_enough_to_show():
-    assert len(inspect.getsource(leverage_regression).splitlines()) <= 25
+    assert code_lines(leverage_regression) <= 25

@@ -72,7 +72,7 @@ def test_gradient_times_input_overshoots_a_quadratic_twofold():
 def test_completeness_improves_with_points():
     gaps = [
         abs(integrated_gradients(Toy(softmax_pool), HISTORY, 1, steps=steps).gap)
-        for steps in (1, 4, 100)
+        for steps in (1, 2, 4)  # beyond, float32 has no digits left
     ]
     assert gaps[0] > gaps[1] > gaps[2]
     assert gaps[2] < 1e-5

@@ -2,12 +2,11 @@
 line where there is one.
 """
 
-import inspect
-
 import numpy as np
 import pytest
 from lime.lime_text import LimeTextExplainer
 
+from code_lines import code_lines
 from models_by_hand import Additive, Recent
 from xrec_utils.explain.lime import lime_from_scratch, lime_history, lime_tabular
 from xrec_utils.games.game import history_game
@@ -120,7 +119,7 @@ def test_wrong_answers_are_named():
 
 
 def test_written_out_fits_on_one_screen():
-    assert len(inspect.getsource(lime_from_scratch).splitlines()) <= 25
+    assert code_lines(lime_from_scratch) <= 25
 
 
 @pytest.mark.parametrize("seed", [0, 5])

@@ -221,18 +221,17 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "LINES": 3,
         "FOLDER": tmp_path,
     }
-    for name, value in sizes.items():
-        monkeypatch.setattr(lang, name, value)
+    model = tiny_llm.tiny_lm()
+    titles = np.array([letter * 3 for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"] * 200)
+    sizes["model"] = lambda: model
+    sizes["names"] = lambda codes: [str(titles[code]) for code in codes]
+    for module in (lang, reasons):
+        for name in sizes.keys() & vars(module).keys():
+            monkeypatch.setattr(module, name, sizes[name])
     monkeypatch.setattr(lang, "QUESTIONS", {
         "sequential": lang.Question(length=2, users=3),
         "no list, 8 films": lang.Question(listed=False, length=3, users=2),
     })  # fmt: skip
-    model = tiny_llm.tiny_lm()
-    monkeypatch.setattr(lang, "model", lambda: model)
-    titles = np.array([letter * 3 for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"] * 200)
-    monkeypatch.setattr(
-        lang, "names", lambda codes: [str(titles[code]) for code in codes]
-    )
     monkeypatch.setattr(language, "model_file", lambda name: Path(__file__))
     monkeypatch.setattr(language, "version", lambda package: "1.0")
     yield tmp_path

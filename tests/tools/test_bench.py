@@ -430,12 +430,12 @@ def test_stored_rows_come_out_again_and_nothing_is_written(store, capsys):
 
 def test_quick_makes_its_runs_elsewhere(store, monkeypatch, capsys):
     monkeypatch.setattr(
-        bench_plans,
+        main,
         "QUICK",
         ((*bench_plans.HOME, "ease", 0), ("ml-100k", RECOMMENDERS, "net", 0)),
     )
     monkeypatch.setattr(
-        bench_plans,
+        main,
         "QUICK_NETWORK",
         Task(*bench_plans.HOME, "net", 0, {"size": 3}, epochs=1),
     )

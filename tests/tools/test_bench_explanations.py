@@ -89,7 +89,7 @@ def test_all_pairs_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
             )
         },
     )()
-    monkeypatch.setattr(bench_ways, "dae_of_ml100k", lambda: (zoo.load("dae"), small))
+    monkeypatch.setattr(shapley, "dae_of_ml100k", lambda: (zoo.load("dae"), small))
     row = shapley.all_pairs(pairs=2).iloc[0]
     assert row["values"] == sum(len(h) + 1 for h in cases.histories[:4]) * split.n_items
     assert (

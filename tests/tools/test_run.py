@@ -239,7 +239,7 @@ time.sleep(100)
 """
     code = f"""
 import sys
-from xrec_utils import lab
+from xrec_tools import lab
 lab.command = lambda *_: [sys.executable, "-c", {jupyter!r}]
 sys.exit(lab.main([]))
 """

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from xrec_utils import zoo
+from xrec_utils import language, zoo
 from xrec_utils.data import Catalogue, load_movielens
 from xrec_utils.explain import (
     brute_force,
@@ -254,10 +254,10 @@ def lead(game: Game, explanation: Explanation) -> float:
     Its mean over all orders is exact here.
     """
     scores, size = (
-        game(language_reasons.groups()),
-        language_reasons.groups().sum(axis=1),
+        game(language.groups()),
+        language.groups().sum(axis=1),
     )
-    chance = [scores[size == left].mean() for left in range(lang.LINES, -1, -1)]
+    chance = [scores[size == left].mean() for left in range(language.LINES, -1, -1)]
     return area(np.array(chance)) - area(deletion_curve(game, order(explanation)))
 
 
