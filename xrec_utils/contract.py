@@ -9,11 +9,13 @@ score is defined by each model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from xrec_utils.keras_start import tf
+# only for annotations: whoever reads a contract need not wait for TensorFlow
+if TYPE_CHECKING:
+    from xrec_utils.keras_start import tf
 
 History = np.ndarray
 

@@ -7,6 +7,7 @@ import pytest
 
 from xrec_utils import zoo
 from xrec_utils.explain.choose import METHODS, explain, quadrature
+from xrec_utils.explain.methods import NAMES
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.games.game import Game, history_game
 from xrec_utils.models import specs
@@ -119,3 +120,7 @@ def test_wrong_calls_say_what_to_do(case: zoo.RunningCase) -> None:
         explain(ease, case.history, -1)
     with pytest.raises(ValueError, match="is in the history"):
         explain(ease, case.history, int(case.history[0]))
+
+
+def test_the_methods_stand_in_the_order_of_their_names():
+    assert tuple(METHODS) == NAMES

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from typing_extensions import TypedDict
 
-from xrec_utils.explain.choose import METHODS
+from xrec_utils.explain.methods import NAMES
 
 LONGEST = 100  # films in a history
 MOST = 50  # films recommended at once
-EXPLAINERS = ("auto", *METHODS, "leave-one-out")
+EXPLAINERS = ("auto", *NAMES, "leave-one-out")
 
 
 def _kind(film: Any) -> str | None:
