@@ -48,7 +48,7 @@ def tried(folder: Path, *options: str, **environment: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=300,
     ).stdout
 
 
