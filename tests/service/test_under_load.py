@@ -71,9 +71,9 @@ def test_the_table_holds_every_figure(
     ]:  # a service in this process; the real start is tested with README's command
         yield load.Started(address, 1.0, SimpleNamespace(pid=os.getpid()))
 
-    monkeypatch.setattr(load, "started", here)
+    monkeypatch.setattr(bench, "started", here)
     monkeypatch.setattr(bench, "WARM", 1)
-    monkeypatch.setattr(load, "CLIENTS", 2)
+    monkeypatch.setattr(bench, "CLIENTS", 2)
     monkeypatch.setattr(bench, "RESULT", tmp_path / "service.csv")
     assert bench.main(["--seconds", "0.5", "--questions", "3", "--checked", "1"]) == 0
     table = pd.read_csv(tmp_path / "service.csv").set_index(["model", "measure"])[

@@ -67,6 +67,7 @@ def store(monkeypatch, tmp_path):
         bench_plans.Plan("ml-100k", "rmse", ("baseline",), tuned=True),
     )
     monkeypatch.setattr(bench_plans, "PLANS", plans)
+    monkeypatch.setattr(main, "PLANS", plans)
     monkeypatch.setattr(Net, "calls", [])
     place = Store(tmp_path)
     place.write("published.csv", main.published(Store()))

@@ -140,7 +140,7 @@ def test_parts_are_stored_and_not_made_twice(
         )
     }
     monkeypatch.setattr(shapley, "PARTS", parts)
-    monkeypatch.setattr(bench_ways, "SIZES", {})
+    monkeypatch.setattr(shapley, "SIZES", {})
     shapley.main([], Store(tmp_path))
     shapley.main([], Store(tmp_path))
     assert made == [1]
