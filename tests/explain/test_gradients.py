@@ -72,10 +72,11 @@ def test_gradient_times_input_overshoots_a_quadratic_twofold():
 def test_completeness_improves_with_points():
     gaps = [
         abs(integrated_gradients(Toy(softmax_pool), HISTORY, 1, steps=steps).gap)
-        for steps in (1, 2, 4)  # beyond, float32 has no digits left
+        for steps in (1, 2, 4, 100)
     ]
+    # beyond four points float32 has no digits left to gain
     assert gaps[0] > gaps[1] > gaps[2]
-    assert gaps[2] < 1e-5
+    assert max(gaps[2:]) < 1e-5
 
 
 def test_agrees_with_a_fine_riemann_sum():

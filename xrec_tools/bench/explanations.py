@@ -99,11 +99,11 @@ def leaderboard(board: pd.DataFrame, models: Sequence[str] = ()) -> pd.DataFrame
 
     models: those that count; all of the zoo for none.
     """
-    if models:
-        part = board[board["model"].isin(models)]
-    else:
-        part = board[~board["model"].str.startswith("shop")]
-    table = part.pivot_table(index="explainer", columns="measure", values="mean")
+    of_zoo = ~board["model"].str.startswith("shop")
+    counted = board["model"].isin(models) if models else of_zoo
+    table = board[counted].pivot_table(
+        index="explainer", columns="measure", values="mean"
+    )
     return table.reindex(columns=list(SHOWN))
 
 

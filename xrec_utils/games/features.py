@@ -60,10 +60,11 @@ def imputed_game(
             "use a model with `vectors` and `score_vectors`"
         )
     vectors = model.vectors(np.asarray(history))
-    if fill is None:
-        absent = model.vectors(np.arange(model.n_items)).mean(axis=0)
-    else:
+    if fill is not None:
         absent = np.asarray(fill, np.float32)
+    else:
+        every = model.vectors(np.arange(model.n_items))
+        absent = every.mean(axis=0)
 
     def value(masks: Masks) -> np.ndarray:
         # (n, films, d): each group's films, absent ones replaced

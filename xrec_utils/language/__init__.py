@@ -33,7 +33,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "scores",
             "shown",
             "words",
-            "zoo",
         ],
         "prompt_game": [
             "citation_precision",

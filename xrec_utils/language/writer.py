@@ -71,10 +71,8 @@ def films_schema(k: int, among: Sequence[str] | None = None) -> dict[str, Any]:
 
     among: the only titles that the model can then write at all.
     """
-    if among is None:
-        title = {"type": "string", "maxLength": 100}
-    else:
-        title = {"enum": list(among)}
+    any_title = {"type": "string", "maxLength": 100}
+    title = any_title if among is None else {"enum": list(among)}
     films = {"type": "array", "items": title, "minItems": k, "maxItems": k}
     return {
         "type": "object",

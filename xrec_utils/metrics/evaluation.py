@@ -125,10 +125,8 @@ def _case_scores(
     model: HistoryModel, histories: Ids, users: Sequence[int]
 ) -> np.ndarray:
     """Scores (cases, items) of a model, by user code where it knows users."""
-    if hasattr(model, "score_users"):
-        scores = model.score_users(users)
-    else:
-        scores = model.score(histories)
+    knows_users = hasattr(model, "score_users")
+    scores = model.score_users(users) if knows_users else model.score(histories)
     expected = (len(histories), model.n_items)
     if scores.shape != expected:
         raise ValueError(f"{model.name}.score gave {scores.shape}, expected {expected}")
