@@ -66,6 +66,14 @@ def peak_mb(pid: int) -> float:
     return getattr(memory, "peak_wset", memory.rss) / 1e6
 
 
+def environment() -> dict[str, str]:
+    """The environment of a kernel: this one, with the package within reach even where
+    it is not installed (conda).
+    """
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 def execute(
     notebook: nbformat.NotebookNode, folder: Path, cell_timeout: float = CELL_TIMEOUT
 ) -> Run:
@@ -172,11 +180,3 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-
-def environment() -> dict[str, str]:
-    """The environment of a kernel: this one, with the package within reach even where
-    it is not installed (conda).
-    """
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
