@@ -56,11 +56,11 @@ def _permissions(path: Path) -> int:
     return 0o644
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, read in pieces, so that its size does not matter.
+def sha256(content: Path | bytes) -> str:
+    """The SHA-256 of bytes, or of a file, read in pieces so that its size does not matter.
 
     Args:
-        path: the file.
+        content: the bytes, or the path of the file.
 
     Returns:
         64 hexadecimal digits.
@@ -69,13 +69,17 @@ def sha256(path: Path) -> str:
         OSError: the file is not there or cannot be read.
 
     Example:
+        >>> sha256(b"hello")[:16]
+        '2cf24dba5fb0a30e'
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "greeting.txt")
         ...     replace_text(path, "hello")
         ...     print(sha256(path)[:16])
         2cf24dba5fb0a30e
     """
-    with path.open("rb") as file:
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
