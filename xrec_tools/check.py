@@ -7,8 +7,6 @@ bare Python too. `--platform` stops after what an installation needs; `--write-s
 records the sums of the data files.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -5,8 +5,6 @@ xrec_tools.course` rewrites README's tables, of the notebooks and of the benchma
 `make execute` rewrites the notebooks' titles and feet.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The exercises of a notebook, read out of its cells."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

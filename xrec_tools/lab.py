@@ -5,8 +5,6 @@ As root (a container) and without a display it prints its address instead of ope
 browser.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess

@@ -11,8 +11,6 @@ without what they declare). The conda environments name Python and the build too
 leave the rest to `requirements.lock`.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import subprocess

@@ -7,8 +7,6 @@ heading and foot come from the course map, its cost line from the measurement; i
 metadata and stream outputs are made the same on every machine.
 """
 
-from __future__ import annotations
-
 import argparse
 import copy
 import datetime

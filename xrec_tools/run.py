@@ -6,8 +6,6 @@ the repository changes, whatever happens. One line says name, seconds, peak memo
 the kernel, and the verdict.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

@@ -3,8 +3,6 @@
 Each hands its arguments on; `python -m xrec_utils run --help` tells them.
 """
 
-from __future__ import annotations
-
 import sys
 from importlib import import_module
 

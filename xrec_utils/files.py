@@ -8,8 +8,6 @@ DATA holds the shipped data sets, answers and weights; NOTEBOOKS the chapters.
 'data'
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import tempfile

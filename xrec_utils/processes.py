@@ -2,8 +2,6 @@
 is told to end does so as on Ctrl-C.
 """
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import threading

@@ -1,7 +1,5 @@
 """Stored runs made again: which ones, and how far apart old and new may lie."""
 
-from __future__ import annotations
-
 import ast
 
 import numpy as np

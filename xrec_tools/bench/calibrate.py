@@ -5,8 +5,6 @@ They are compared with the exact ones:
     python -m xrec_tools.bench.calibrate --model attention --pairs 200
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence

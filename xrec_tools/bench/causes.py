@@ -8,8 +8,6 @@ recommendation of test users of movielens-small, k = 10. Users have 20 to 150 fi
 search costs about the square of the history. Networks get half as many users.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter

@@ -3,8 +3,6 @@
 Error at equal cost, all pairs, causes, leaderboard, questions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np

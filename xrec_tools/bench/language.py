@@ -10,8 +10,6 @@ What was expected of it was written down before the first test user was asked:
 `HYPOTHESES` in xrec_utils/language/experiment.py.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

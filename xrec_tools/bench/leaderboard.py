@@ -13,8 +13,6 @@ leaderboard.csv, the questions' paired differences with Holm's correction in
 leaderboard_tests.csv.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Iterator

@@ -6,8 +6,6 @@ model as the same formulas allow. llama.cpp also rounds what flows between the l
 to 8 bits.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from xrec_utils.language import experiment as lang

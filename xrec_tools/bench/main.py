@@ -20,8 +20,6 @@ here and nowhere else: every model gets the same number of settings to try; sett
 epochs are chosen on validation; each run reads the test part once.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

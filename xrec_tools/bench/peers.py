@@ -6,8 +6,6 @@ item-kNN) and `cornac` (EASE) are installed for the bench only
 and returns it behind the course's contract.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """What the bench measures: which models, data, seeds."""
 
-from __future__ import annotations
-
 import ast
 import sys
 from collections.abc import Iterable

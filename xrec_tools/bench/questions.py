@@ -1,7 +1,5 @@
 """What was expected of the leaderboard, written down before its first run, and what held."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

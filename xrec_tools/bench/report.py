@@ -1,7 +1,5 @@
 """The tables that stand in README, made from the stored results."""
 
-from __future__ import annotations
-
 import csv
 
 from xrec_utils.files import DATA

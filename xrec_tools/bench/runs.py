@@ -21,8 +21,6 @@ rmse
 The seed of a run seeds its split (ties, or which ratings are asked) and its training.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor

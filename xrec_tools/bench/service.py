@@ -7,8 +7,6 @@ history of 100 films and each answered with ten films and all their reasons; the
 clients ask at once for a minute. No question comes twice, so the cache never helps.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

@@ -16,8 +16,6 @@ orders long enough that its own error (stored beside) is a fraction of what is m
 against it.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -3,8 +3,6 @@
 Each file is written whole.
 """
 
-from __future__ import annotations
-
 import gzip
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

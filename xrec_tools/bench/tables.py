@@ -3,8 +3,6 @@
 Quality, paired differences and versions, and all of them as Markdown.
 """
 
-from __future__ import annotations
-
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product

@@ -1,7 +1,5 @@
 """Every way to Shapley values that the bench compares, ours and the libraries."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property

@@ -1,7 +1,5 @@
 """The k-core: users and items with at least k ratings among themselves."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pandas as pd

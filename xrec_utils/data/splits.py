@@ -6,8 +6,6 @@ ties are broken by a seeded hash of (user, item) instead: the same whatever the 
 the rows, different for every `tie_seed`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal

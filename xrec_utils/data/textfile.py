@@ -4,8 +4,6 @@ A good file is read once by pandas' C parser. Only when that fails, or a check f
 fault, is the file read a second time, slowly, to name the line and the column.
 """
 
-from __future__ import annotations
-
 import bz2
 import codecs
 import csv

@@ -2,8 +2,6 @@
 the film meant.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence

@@ -6,8 +6,6 @@ that make an exercise are read out of a notebook: question, answer with `...`, c
 solution.
 """
 
-from __future__ import annotations
-
 import dis
 import importlib
 import reprlib

@@ -1,7 +1,5 @@
 """Checks of the exercises of notebook 02."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from xrec_utils.exercises.register import exercise, near

@@ -1,7 +1,5 @@
 """Checks of the exercises of notebook 05."""
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 

@@ -1,7 +1,5 @@
 """Checks of the exercises of notebook 06."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.special import logsumexp
 

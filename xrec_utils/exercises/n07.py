@@ -1,7 +1,5 @@
 """Checks of the exercises of notebook 07."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

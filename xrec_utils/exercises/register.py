@@ -12,8 +12,6 @@ It returns True (correct), False (the hint is shown) or a str (that hint is show
 instead).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 

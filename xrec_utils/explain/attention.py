@@ -8,8 +8,6 @@ all layers (rollout), and the weights times what they do to the score
 (gradient-weighted). `attention_trial` tries them.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 

@@ -8,8 +8,6 @@ The start token keeps its share in every head, since an explanation does not nam
 only the films trade places.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -16,8 +16,6 @@ an older one in, the closed form and the running sums no longer hold, and the me
 for any game take over.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import singledispatch
 from time import perf_counter

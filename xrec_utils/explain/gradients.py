@@ -9,8 +9,6 @@ baseline is the empty history for the second, but not for the first, where it is
 history of zero vectors.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

@@ -15,8 +15,6 @@ in them, so one pass serves every item at once. The rule rests on an approximati
 is never exact.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

@@ -9,8 +9,6 @@ from their mean; for a history films are taken away at random, as the library do
 the words of a text.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 

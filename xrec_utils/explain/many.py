@@ -7,8 +7,6 @@ every film (their seed is the same), so a group is shown to the model once and a
 films are scored together.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter

@@ -16,8 +16,6 @@ that count most and add the others up in one more row, so that columns which add
 still do; the last number of the last step is the score.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

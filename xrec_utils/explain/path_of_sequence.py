@@ -2,8 +2,6 @@
 the user vector.
 """
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The parts that every decision path is made of: a step, its case, its tables."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple

@@ -7,8 +7,6 @@ al. 2022, JMLR 23); values and standard errors mean what they mean in
 `shapley.permutation_sampling`, which gives the same for the same orders, only slower.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import singledispatch
 from typing import NamedTuple

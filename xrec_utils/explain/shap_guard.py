@@ -1,7 +1,5 @@
 """What surrounds a call of the shap library: failures explained, TensorFlow left as it was."""
 
-from __future__ import annotations
-
 import re
 import warnings
 from collections.abc import Iterator

@@ -7,8 +7,6 @@ doi:10.1038/s42256-021-00343-w); permutation and kernel only ask for predictions
 four an absent column is one that takes its values from the background rows.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

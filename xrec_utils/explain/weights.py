@@ -3,8 +3,6 @@
 Kernels by name, neurons on real rows, and the way of one row through all layers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

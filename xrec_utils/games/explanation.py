@@ -1,7 +1,5 @@
 """The answer of every explainer: how much each player counts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

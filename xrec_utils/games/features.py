@@ -1,7 +1,5 @@
 """Games whose players are the columns of a row."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 

@@ -5,8 +5,6 @@ An `Explanation` says how much each player counts. Every explainer turns a game 
 explanation; every measure takes an explanation and its game.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

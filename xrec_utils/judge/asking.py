@@ -6,8 +6,6 @@ himself and what separates people cancels. The answers in data/study are SIMULAT
 of Tintarev & Masthoff 2012 (doi:10.1007/s10618-011-0233-1); the wording is ours.
 """
 
-from __future__ import annotations
-
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple

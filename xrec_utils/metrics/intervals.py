@@ -1,7 +1,5 @@
 """Bootstrap intervals of a mean, also of a paired difference."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

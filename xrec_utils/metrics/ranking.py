@@ -1,7 +1,5 @@
 """Ranking metrics, exact under ties, vectorised over users."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

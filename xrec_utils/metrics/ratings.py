@@ -10,8 +10,6 @@ probability.
 Every target is ranked against all items outside the user's history (full ranking).
 """
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn import metrics as sklearn_metrics
 

@@ -4,8 +4,6 @@ Each computes what a Keras layer computes from its weights. They take the layer 
 weights only, so that a part can be understood, checked and recombined by itself.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from xrec_utils.keras_start import keras

@@ -7,8 +7,6 @@ The figure of comparisons: means with intervals, and published values beside the
 See `plots`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

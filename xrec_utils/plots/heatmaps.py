@@ -1,7 +1,5 @@
 """Heatmaps of weights and of attention."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

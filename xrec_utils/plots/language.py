@@ -7,8 +7,6 @@ Figures of one prompt: its words in colour, and which block looks at which line.
 See `plots`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -6,8 +6,6 @@ centred on zero. Figures of tables and training are in `plots_data`, drawings of
 in `plots_model`; all can be called from here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -11,8 +11,6 @@ Figures of models with a memory, and of what a latent vector carries. See `plots
 Figures of policies: what they earn as they come to know a customer. See `plots`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

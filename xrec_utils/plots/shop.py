@@ -3,8 +3,6 @@
 See `plots`.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes

@@ -1,7 +1,5 @@
 """What all figures share: a palette, a style, a message as title, alternative text."""
 
-from __future__ import annotations
-
 import io
 import textwrap
 from collections.abc import Iterator, Sequence

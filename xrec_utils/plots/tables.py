@@ -1,7 +1,5 @@
 """Figures of tables, training and embeddings: see `plots`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ Every model has a lock, so that concurrent requests take turns on it; answers ar
 for equal questions.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import OrderedDict

@@ -2,8 +2,6 @@
 write to item codes.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from typing import NamedTuple

@@ -12,8 +12,6 @@ Films are named by their MovieLens movie id or by title. PORT (8000) and HOST
 (127.0.0.1) come from the environment.
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import logging

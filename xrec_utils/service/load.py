@@ -1,7 +1,5 @@
 """One client or many: the service under load, from outside."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import os
