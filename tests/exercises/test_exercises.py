@@ -17,7 +17,7 @@ import xrec_utils.exercises
 from notebooks_by_hand import CHECK, exercise, solution
 from xrec_tools import exercises
 from xrec_utils.exercises import checking, register
-from xrec_utils.exercises.register import between, near, same_order, same_set
+from xrec_utils.exercises.register import between, near
 
 JUNK = [
     object(),
@@ -259,16 +259,6 @@ def test_near_takes_a_tolerance() -> None:
 def test_between(got: object, inside: bool) -> None:
     assert between(got, 1, 2) is inside
     assert between("x", 1, 2) is False
-
-
-def test_same_set_and_same_order() -> None:
-    films = ["Heat", "Alien", "Alien"]
-    assert same_set(["Alien", "Heat", "Alien"], films) and not same_order(
-        ["Alien", "Heat", "Alien"], films
-    )
-    assert same_order(np.array(films), films) and same_set(pd.Series(films), films)
-    for wrong in (["Heat", "Heat", "Alien"], ["Heat"], "Heat", None, 3):
-        assert not same_set(wrong, films) and not same_order(wrong, films)
 
 
 def notebook(*sources: str) -> nbformat.NotebookNode:

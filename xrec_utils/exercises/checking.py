@@ -29,7 +29,9 @@ class Verdict:
     text: str = field(compare=False)
 
     def __repr__(self) -> str:
-        return f"<{self.name} {'correct' if self.correct else 'wrong' if self.tried else 'open'}>"
+        if not self.tried:
+            return f"<{self.name} open>"
+        return f"<{self.name} {'correct' if self.correct else 'wrong'}>"
 
     def _ipython_display_(self) -> None:
         """Show nothing as a cell's result: the printed line is there."""
@@ -50,10 +52,10 @@ def check(name: str, answer: Any, **context: Any) -> Verdict:
     found = exercise_named(name)
     if untouched(answer):
         verdict = Verdict(
-            name,
-            False,
-            False,
-            f"{name}: not tried yet. Put your answer in place of the dots.",
+            name=name,
+            correct=False,
+            tried=False,
+            text=f"{name}: not tried yet. Put your answer in place of the dots.",
         )
     else:
         verdict = _judge(name, found, answer, context)
@@ -87,21 +89,15 @@ def _judge(
 ) -> Verdict:
     try:
         outcome = found.judge(answer, **context)
-        correct, hint = (
-            (False, outcome)
-            if isinstance(outcome, str)
-            else (bool(outcome), found.hint)
-        )
+        # a text is a hint of its own; the truth of an array may be an error too
+        hint = outcome if isinstance(outcome, str) else found.hint
+        correct = bool(outcome) and not isinstance(outcome, str)
     except Exception as error:  # an answer can be anything, so can its failure
-        correct, hint = (
-            False,
-            f"{found.hint} ({type(error).__name__}: {_short(str(error))})",
-        )
-    text = (
-        f"{name}: correct."
-        if correct
-        else f"{name}: not yet. You have {_shown(answer)}. Hint: {hint}"
-    )
+        hint = f"{found.hint} ({type(error).__name__}: {_short(str(error))})"
+        correct = False
+    text = f"{name}: correct."
+    if not correct:
+        text = f"{name}: not yet. You have {_shown(answer)}. Hint: {hint}"
     return Verdict(name, correct, True, text)
 
 
@@ -129,7 +125,7 @@ def untouched(answer: Any) -> bool:
     if isinstance(answer, FunctionType):
         return _unwritten(answer)
     if isinstance(answer, Mapping):
-        return any(untouched(value) for value in answer.values())
+        return untouched(list(answer.values()))
     if isinstance(answer, list | tuple | set | frozenset):
         return any(untouched(value) for value in answer)
     return False
@@ -144,8 +140,6 @@ def _unwritten(function: FunctionType) -> bool:
         for step in dis.get_instructions(function)
         if step.opname not in ("RESUME", "NOP")
     ]
-    return {step.opname for step in steps} <= {
-        "LOAD_CONST",
-        "RETURN_VALUE",
-        "RETURN_CONST",
-    } and steps[0].argval is None
+    returning = {"LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+    only_returns = all(step.opname in returning for step in steps)
+    return only_returns and steps[0].argval is None

@@ -66,8 +66,7 @@ class Autoencoder:
         # at least one batch, so that no histories give no rows of the right length
         for at in range(0, max(len(histories), 1), batch):
             seen = multi_hot(histories[at : at + batch], self.n_items)
-            output = network(seen, training=False)
-            pieces.append(output.numpy())
+            pieces.append(network(seen, training=False).numpy())
         return np.concatenate(pieces)
 
     def score_inputs(self, inputs: tf.Tensor, item: int) -> tf.Tensor:
@@ -149,7 +148,8 @@ class Latent(layers.Layer):
 
     def __init__(self, beta: float, anneal: int, name: str = "z") -> None:
         super().__init__(name=name)
-        self.beta, self.anneal = beta, anneal
+        self.beta = beta
+        self.anneal = anneal
         self.random = keras.random.SeedGenerator()
 
     def build(self, mean_shape: tuple, log_variance_shape: tuple) -> None:
@@ -215,8 +215,7 @@ class MultiHot(keras.utils.PyDataset):
 
     def __getitem__(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         users = self.order[n * self.batch : (n + 1) * self.batch]
-        histories = [self.histories[user] for user in users]
-        rows = multi_hot(histories, self.n_items)
+        rows = multi_hot([self.histories[user] for user in users], self.n_items)
         return rows, rows
 
 
@@ -257,13 +256,19 @@ def fit_autoencoder(
         >>> [row["epoch"] for row in log]
         [1, 2]
     """
-    optimiser = keras.optimizers.Adam(rate, use_ema=True, ema_momentum=0.99)
-    model.model.compile(optimiser, multinomial_loss)
+    model.model.compile(
+        optimizer=keras.optimizers.Adam(rate, use_ema=True, ema_momentum=0.99),
+        loss=multinomial_loss,
+    )
     callbacks = list(options.pop("callbacks", ()))
     # Keras itself puts the averages in place at the end; to score them after each
     # epoch, they are swapped in there too.
     if validation is not None:
-        swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
-        callbacks = [swap, *callbacks]
-    batches = MultiHot(histories, model.n_items, batch, seed)
-    return fit_network(model, batches, validation, callbacks=callbacks, **options)
+        callbacks.insert(0, keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    return fit_network(
+        model,
+        batches=MultiHot(histories, model.n_items, batch, seed),
+        validation=validation,
+        callbacks=callbacks,
+        **options,
+    )

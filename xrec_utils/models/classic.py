@@ -60,15 +60,12 @@ class ItemToItem:
         Only the rows of films that occur are read: for one history that is a hundredth
         of the matrix.
         """
-        rows = np.unique(
-            np.concatenate([np.empty(0, dtype=np.int64), *histories]).astype(np.int64)
-        )
-        hot = multi_hot(
-            [np.searchsorted(rows, history) for history in histories], len(rows)
-        )
-        return hot @ (
-            self.weights[rows] if items is None else self.weights[np.ix_(rows, items)]
-        )
+        occurring = np.concatenate([np.empty(0, dtype=np.int64), *histories])
+        rows = np.unique(occurring.astype(np.int64))
+        places = [np.searchsorted(rows, history) for history in histories]
+        if items is None:
+            return multi_hot(places, len(rows)) @ self.weights[rows]
+        return multi_hot(places, len(rows)) @ self.weights[np.ix_(rows, items)]
 
 
 def item_features(
@@ -130,10 +127,8 @@ class ContentBased(ItemToItem):
         self, histories: Sequence[History], items: np.ndarray | None = None
     ) -> np.ndarray:
         """Return scores of shape (n histories, n items or len(items)), in [0, 1]."""
-        lengths = np.array(
-            [max(len(history), 1) for history in histories], dtype=np.float32
-        )
-        return super().score(histories, items) / lengths[:, None]
+        lengths = [max(len(history), 1) for history in histories]
+        return super().score(histories, items) / np.float32(lengths)[:, None]
 
 
 class UserKNN:
@@ -162,9 +157,8 @@ class UserKNN:
         """
         asked = multi_hot(histories, self.n_items)
         lengths = np.outer(asked.sum(axis=1), self.seen.sum(axis=1))
-        return keep_largest(
-            asked @ self.seen.T / np.sqrt(np.maximum(lengths, 1)), self.n_neighbours
-        )
+        cosine = asked @ self.seen.T / np.sqrt(np.maximum(lengths, 1))
+        return keep_largest(cosine, self.n_neighbours)
 
     def score(
         self, histories: Sequence[History], items: np.ndarray | None = None
@@ -204,9 +198,8 @@ class ItemKNN(ItemToItem):
         length = np.sqrt(np.maximum(np.diag(both), 1))
         similarity = both / (np.outer(length, length) + np.float32(self.shrink))
         np.fill_diagonal(similarity, 0)
-        self.weights = np.ascontiguousarray(
-            keep_largest(similarity, self.n_neighbours).T
-        )
+        largest = keep_largest(similarity, self.n_neighbours)
+        self.weights = np.ascontiguousarray(largest.T)
         return self
 
 
@@ -239,9 +232,8 @@ class EASE(ItemToItem):
         self.n_items = n_items
         gram = self.gram(histories)
         gram[np.diag_indices(n_items)] += self.regularisation
-        weights = linalg.inv(
-            gram.T, overwrite_a=True
-        )  # P, then B in its place: saves 200 MB
+        # P, then B in its place: saves 200 MB
+        weights = linalg.inv(gram.T, overwrite_a=True)
         weights /= -np.diag(weights)
         weights[np.diag_indices(n_items)] = 0.0
         self.weights = weights.astype(np.float32)
@@ -273,10 +265,8 @@ class HybridEASE(EASE):
 
     def gram(self, histories: Sequence[History]) -> np.ndarray:
         """XᵀX + weight · TᵀT, float64."""
-        return (
-            super().gram(histories)
-            + self.weight * (self.features @ self.features.T).toarray()
-        )
+        shared = (self.features @ self.features.T).toarray()
+        return super().gram(histories) + self.weight * shared
 
 
 class ImplicitALS:
@@ -307,20 +297,20 @@ class ImplicitALS:
         sweeps: int = 10,
         seed: int = 0,
     ) -> None:
-        self.width, self.w0, self.regularisation, self.sweeps, self.seed = (
-            width,
-            w0,
-            regularisation,
-            sweeps,
-            seed,
-        )
+        self.width = width
+        self.w0 = w0
+        self.regularisation = regularisation
+        self.sweeps = sweeps
+        self.seed = seed
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
         """Alternate between users and films; `factors` H is float32 (n_items, width)."""
         self.n_items = n_items
         owners = [np.flatnonzero(column) for column in multi_hot(histories, n_items).T]
         start = np.random.default_rng(self.seed).normal(
-            0, self.width**-0.5 / 10, (n_items, self.width)
+            loc=0,
+            scale=self.width**-0.5 / 10,
+            size=(n_items, self.width),
         )
         self.factors = start.astype(np.float32)
         for _ in range(self.sweeps):
@@ -345,7 +335,5 @@ class ImplicitALS:
         self, histories: Sequence[History], items: np.ndarray | None = None
     ) -> np.ndarray:
         """Return scores of shape (n histories, n items or len(items))."""
-        return (
-            self.solve(histories, self.factors)
-            @ (self.factors if items is None else self.factors[items]).T
-        )
+        factors = self.factors if items is None else self.factors[items]
+        return self.solve(histories, self.factors) @ factors.T

@@ -25,29 +25,36 @@ class Baseline:
     def __init__(
         self, user_shrink: float = 5.0, item_shrink: float = 5.0, rounds: int = 10
     ) -> None:
-        self.user_shrink, self.item_shrink, self.rounds = (
-            user_shrink,
-            item_shrink,
-            rounds,
-        )
+        self.user_shrink = user_shrink
+        self.item_shrink = item_shrink
+        self.rounds = rounds
 
     def fit(self, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> Self:
         """Estimate μ, `user_bias` and `item_bias` (one spare entry at the end, for
         everybody unseen, stays 0).
         """
-        self.mean, self.low, self.high = values.mean(), values.min(), values.max()
-        self.user_bias, self.item_bias = (
-            np.zeros(users.max() + 2),
-            np.zeros(items.max() + 2),
-        )
+        self._start(users, items, values)
+        above = values - self.mean
         for _ in range(self.rounds):
             self.item_bias = shrunk_means(
-                items, values - self.mean - self.user_bias[users], self.item_shrink
+                codes=items,
+                values=above - self.user_bias[users],
+                shrink=self.item_shrink,
             )
             self.user_bias = shrunk_means(
-                users, values - self.mean - self.item_bias[items], self.user_shrink
+                codes=users,
+                values=above - self.item_bias[items],
+                shrink=self.user_shrink,
             )
         return self
+
+    def _start(self, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> None:
+        """The mean, the range of the stars, and biases of zero."""
+        self.mean = values.mean()
+        self.low = values.min()
+        self.high = values.max()
+        self.user_bias = np.zeros(users.max() + 2)
+        self.item_bias = np.zeros(items.max() + 2)
 
     def expected(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """μ + b_u + b_i, not clipped."""
@@ -66,10 +73,11 @@ def shrunk_means(codes: np.ndarray, values: np.ndarray, shrink: float) -> np.nda
     """Sum of `values` per code divided by (count + shrink); (highest code + 2,), the
     last entry is 0.
     """
-    total = np.bincount(codes, weights=values, minlength=codes.max() + 2)
-    return total / np.maximum(
-        np.bincount(codes, minlength=codes.max() + 2) + shrink, 1e-12
-    )
+    size = codes.max() + 2
+    total = np.bincount(codes, weights=values, minlength=size)
+    count = np.bincount(codes, minlength=size)
+    # a code without ratings divides 0 by a little, not by 0
+    return total / np.maximum(count + shrink, 1e-12)
 
 
 def known(codes: np.ndarray, table: np.ndarray) -> np.ndarray:
@@ -79,7 +87,7 @@ def known(codes: np.ndarray, table: np.ndarray) -> np.ndarray:
     return np.minimum(codes, len(table) - 1)
 
 
-class MatrixFactorisation:
+class MatrixFactorisation(Baseline):
     """μ + b_u + b_i + p_u·q_i, trained by stochastic gradient descent (Koren et al.
     2009, doi:10.1109/MC.2009.263).
 
@@ -105,44 +113,40 @@ class MatrixFactorisation:
         batch: int = 1000,
         seed: int = 0,
     ) -> None:
-        self.width, self.rate, self.penalty = width, rate, penalty
-        self.epochs, self.batch, self.seed = epochs, batch, seed
+        self.width = width
+        self.rate = rate
+        self.penalty = penalty
+        self.epochs = epochs
+        self.batch = batch
+        self.seed = seed
 
     def fit(self, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> Self:
         """Run the epochs; `user_factors` and `item_factors` have one spare row for
         everybody unseen, it stays 0.
         """
         rng = np.random.default_rng(self.seed)
-        self.mean, self.low, self.high = values.mean(), values.min(), values.max()
-        self.user_bias, self.item_bias = (
-            np.zeros(users.max() + 2),
-            np.zeros(items.max() + 2),
-        )
-        self.user_factors, self.item_factors = (
-            self._start(rng, codes) for codes in (users, items)
-        )
+        self._start(users, items, values)
+        self.user_factors = self._draw(rng, users)
+        self.item_factors = self._draw(rng, items)
+        batches = -(-len(values) // self.batch)
         for _ in range(self.epochs):
-            for rows in np.array_split(
-                rng.permutation(len(values)), -(-len(values) // self.batch)
-            ):
+            for rows in np.array_split(rng.permutation(len(values)), batches):
                 sgd_step(self, users[rows], items[rows], values[rows])
         return self
 
-    def _start(self, rng: np.random.Generator, codes: np.ndarray) -> np.ndarray:
+    def _draw(self, rng: np.random.Generator, codes: np.ndarray) -> np.ndarray:
+        """Small random vectors, zeros for codes without a rating."""
         factors = rng.normal(0, 0.1, (codes.max() + 2, self.width))
         return factors * (np.bincount(codes, minlength=len(factors)) > 0)[:, None]
 
     def expected(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """μ + b_u + b_i + p_u·q_i, not clipped."""
-        users, items = known(users, self.user_bias), known(items, self.item_bias)
         taste = np.einsum(
-            "nd,nd->n", self.user_factors[users], self.item_factors[items]
+            "nd,nd->n",
+            self.user_factors[known(users, self.user_factors)],
+            self.item_factors[known(items, self.item_factors)],
         )
-        return self.mean + self.user_bias[users] + self.item_bias[items] + taste
-
-    def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Stars, shape (n,)."""
-        return np.clip(self.expected(users, items), self.low, self.high)
+        return super().expected(users, items) + taste
 
 
 def sgd_step(
@@ -152,7 +156,8 @@ def sgd_step(
     by the sum.
     """
     error = values - model.expected(users, items)
-    p, q = model.user_factors[users], model.item_factors[items]
+    p = model.user_factors[users]
+    q = model.item_factors[items]
     moves = (
         (model.user_bias, users, error - model.penalty * model.user_bias[users]),
         (model.item_bias, items, error - model.penalty * model.item_bias[items]),
@@ -174,7 +179,8 @@ class ItemNeighbours:
     """
 
     def __init__(self, n_neighbours: int = 40, shrink: float = 100.0) -> None:
-        self.n_neighbours, self.shrink = n_neighbours, shrink
+        self.n_neighbours = n_neighbours
+        self.shrink = shrink
 
     def fit(self, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> Self:
         """Fit the baseline; `left` (users, items) is what it leaves over, `similarity`
@@ -182,10 +188,8 @@ class ItemNeighbours:
         """
         self.baseline = Baseline().fit(users, items, values)
         shape = len(self.baseline.user_bias), len(self.baseline.item_bias)
-        self.left, self.rated = (
-            np.zeros(shape, dtype=np.float32),
-            np.zeros(shape, dtype=np.float32),
-        )
+        self.left = np.zeros(shape, dtype=np.float32)
+        self.rated = np.zeros(shape, dtype=np.float32)
         self.left[users, items] = values - self.baseline.expected(users, items)
         self.rated[users, items] = 1
         self.similarity = shrunk_correlation(self.left, self.rated, self.shrink)
@@ -196,13 +200,12 @@ class ItemNeighbours:
     ) -> np.ndarray:
         """Stars, shape (n,)."""
         expected = self.baseline.expected(users, items)
-        users, items = known(users, self.left), known(items, self.left.T)
+        users = known(users, self.left)
+        items = known(items, self.left.T)
         for start in range(0, len(users), batch):
             rows = slice(start, start + batch)
-            near = keep_largest(
-                self.similarity[items[rows]] * self.rated[users[rows]],
-                self.n_neighbours,
-            )
+            similar = self.similarity[items[rows]] * self.rated[users[rows]]
+            near = keep_largest(similar, self.n_neighbours)
             gained = np.einsum("ni,ni->n", near, self.left[users[rows]])
             expected[rows] += gained / np.maximum(near.sum(axis=1), 1e-9)
         return np.clip(expected, self.baseline.low, self.baseline.high)
@@ -214,13 +217,9 @@ def shrunk_correlation(
     """Correlation of columns over the rows that both have, times n / (n + shrink);
     negative ones and self are 0.
     """
-    common, squares = rated.T @ rated, (left**2).T @ rated
-    similarity = (
-        left.T
-        @ left
-        / np.sqrt(np.maximum(squares * squares.T, 1e-12))
-        * common
-        / (common + shrink)
-    )
+    common = rated.T @ rated
+    squares = (left**2).T @ rated
+    lengths = np.sqrt(np.maximum(squares * squares.T, 1e-12))
+    similarity = left.T @ left / lengths * common / (common + shrink)
     np.fill_diagonal(similarity, 0)
     return np.maximum(similarity, 0)

@@ -67,16 +67,8 @@ class Windows(keras.utils.PyDataset):
 
     def on_epoch_end(self) -> None:
         """Cut and shuffle anew."""
-        pieces = []
-        for history in self.histories:
-            pieces.extend(self._cut(history))
-        inputs, labels = self._laid_out(pieces)
-        order = self._order(len(pieces))
-        self.inputs = inputs[order]
-        self.labels = labels[order]
-
-    def _laid_out(self, pieces: list[History]) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and labels, both (pieces, window + 1), padded on the left."""
+        pieces = [piece for history in self.histories for piece in self._cut(history)]
+        # both (pieces, window + 1), padded on the left
         shape = (len(pieces), self.model.window + 1)
         inputs = np.full(shape, self.model.padding, dtype=np.int32)
         labels = np.full(shape, IGNORED, dtype=np.int32)
@@ -84,7 +76,9 @@ class Windows(keras.utils.PyDataset):
             # each place predicts the next: the input is one step behind the label
             row[-len(piece) :] = np.concatenate([[self.model.start], piece[:-1]])
             label[-len(piece) :] = piece
-        return inputs, labels
+        order = self._order(len(pieces))
+        self.inputs = inputs[order]
+        self.labels = labels[order]
 
     def _order(self, count: int) -> np.ndarray:
         """A random order of the windows, filled up to whole batches."""
@@ -92,9 +86,8 @@ class Windows(keras.utils.PyDataset):
         # Keras wants all epochs alike: the first one sets the size.
         if self.size is None:
             self.size = count + missing
-        missing = max(missing, self.size - count)
         shuffled = self.random.permutation(count)
-        filling = self.random.choice(count, missing)
+        filling = self.random.choice(count, max(missing, self.size - count))
         return np.concatenate([shuffled, filling])[: self.size]
 
     def _cut(self, history: History) -> list[History]:
@@ -141,13 +134,11 @@ class KeepBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the epoch down, measure it, and stop where patience has run out."""
         done = len(self.history) + 1
-        loss = float((logs or {}).get("loss", np.nan))
-        row = {"epoch": done, "loss": loss}
+        row = {"epoch": done, "loss": float((logs or {}).get("loss", np.nan))}
         self.history.append(row)
         if self.validation is None:
             return
-        ndcg = evaluate(self.recommender, self.validation)["ndcg"]
-        value = float(ndcg.mean())
+        value = float(evaluate(self.recommender, self.validation)["ndcg"].mean())
         row["validation_ndcg"] = value
         if value > self.best:
             self.best = value
@@ -169,20 +160,18 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, name: str, epochs: int) -> None:
         super().__init__()
-        quiet = os.environ.get("XREC_QUIET") == "1"
         self.bar = tqdm(
             total=epochs,
             desc=name,
             unit="epoch",
             leave=False,
-            disable=quiet,
+            disable=os.environ.get("XREC_QUIET") == "1",
         )
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Show the epoch's numbers and move on by one."""
-        logs = logs or {}
-        shown = {key: round(float(value), 3) for key, value in logs.items()}
-        self.bar.set_postfix(shown)
+        numbers = (logs or {}).items()
+        self.bar.set_postfix({key: round(float(value), 3) for key, value in numbers})
         self.bar.update()
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -211,10 +200,11 @@ def next_item_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         0.47
     """
     known = ops.cast(labels != IGNORED, "float32")
-    right = ops.take_along_axis(logits, ops.maximum(labels, 0)[..., None], axis=-1)[
-        ..., 0
-    ]
-    return ops.sum((ops.logsumexp(logits, axis=-1) - right) * known) / ops.sum(known)
+    # IGNORED is no place of the last axis: any other will do
+    places = ops.maximum(labels, 0)[..., None]
+    right = ops.take_along_axis(logits, places, axis=-1)[..., 0]
+    losses = ops.logsumexp(logits, axis=-1) - right
+    return ops.sum(losses * known) / ops.sum(known)
 
 
 def fit_network(
@@ -240,10 +230,14 @@ def fit_network(
         One row per epoch: epoch, loss, validation_ndcg (with validation cases).
     """
     keep = KeepBest(model, validation, patience)
-    progress = Progress(model.name, epochs)
-    # a callback that swaps weights comes before the measure
-    every = [*callbacks, keep, progress]
-    model.model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=every)
+    model.model.fit(
+        batches,
+        epochs=epochs,
+        verbose=0,
+        shuffle=False,
+        # a callback that swaps weights comes before the measure
+        callbacks=[*callbacks, keep, Progress(model.name, epochs)],
+    )
     return keep.history
 
 
@@ -291,11 +285,17 @@ def fit_next_item(
         >>> [row["epoch"] for row in log]
         [1, 2]
     """
-    optimiser = keras.optimizers.Adam(rate, global_clipnorm=5.0)
-    loss = next_item_loss
-    if not compiled:
-        # the softmax gains from XLA anyway
-        loss = tf.function(next_item_loss, jit_compile=True)
-    model.model.compile(optimiser, loss, jit_compile=compiled)
-    batches = Windows(histories, model, batch, seed)
-    return fit_network(model, batches, validation, **options)
+    model.model.compile(
+        optimizer=keras.optimizers.Adam(rate, global_clipnorm=5.0),
+        # the softmax gains from XLA even where the rest does not
+        loss=next_item_loss
+        if compiled
+        else tf.function(next_item_loss, jit_compile=True),
+        jit_compile=compiled,
+    )
+    return fit_network(
+        model,
+        batches=Windows(histories, model, batch, seed),
+        validation=validation,
+        **options,
+    )
