@@ -104,6 +104,12 @@ def test_a_list_without_years_comes_back(style: str, titles: list[str]) -> None:
     ('{"film": "Heat"}', ["Heat"]),
     ("1. Toy Story 2\n2. 12 Angry Men\n3. 300: Rise", ["Toy Story 2", "12 Angry Men", "300: Rise"]),
     ("I am glad you liked the films, but I would rather not say which of them you should see next.", []),
+    ("1) Jumanji (1995) 2) Alien³ (a.k.a. Alien 3) (1992) 3) Big (1988)",
+     ["Jumanji (1995)", "Alien³ (a.k.a. Alien 3) (1992)", "Big (1988)"]),
+    ("1) Up 2) Jumanji 3) Alien³ [Alien 3) or 4) it] 4) Big", ["Up", "Jumanji", "Alien³ [Alien 3) or 4) it]", "Big"]),
+    ("1. Heat,2. Big; 3. Up", ["Heat", "Big", "Up"]),
+    ("1. Apollo 13. 2. Big 12. May 3. Up", ["Apollo 13", "Big 12. May", "Up"]),
+    ("xXx\neXistenZ\nHeat", ["xXx", "eXistenZ", "Heat"]), ("xXx, Heat; or not", ["xXx, Heat"]),
     ("[nothing", []), ("", []),
 ])  # fmt: skip
 def test_replies_seen_in_the_wild(text: str, expected: list[str]) -> None:

@@ -1,7 +1,5 @@
 """Which films of the history a text names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -65,12 +63,12 @@ def cited(text: str, catalogue: Catalogue, history: Sequence[int]) -> Citations:
     amid = [span.strip() for span in AMID.findall(rest)]
     matches = catalogue.match(spans + amid, likely=history)
     mentioned = [code for code in dict.fromkeys(matches.codes.tolist()) if code >= 0]
-    past = []
-    for code in dict.fromkeys(history):
-        if code in bare or code in mentioned:
-            past.append(int(code))
-    others = [code for code in mentioned if code not in past]
-    return Citations(past, others, list(dict.fromkeys(matches.invented)))
+    named = bare.union(mentioned)
+    return Citations(
+        cited=[int(code) for code in dict.fromkeys(history) if code in named],
+        others=[code for code in mentioned if code not in history],
+        invented=list(dict.fromkeys(matches.invented)),
+    )
 
 
 def _marked(text: str, catalogue: Catalogue) -> tuple[list[str], str]:

@@ -5,8 +5,6 @@ the mean of a sentence's token vectors, brought to length 1, so that a dot produ
 cosine. Needs what `make llm` installs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,8 +38,9 @@ class SentenceEncoder:
         self._network = onnx.InferenceSession(
             model_file("minilm"), options, providers=["CPUExecutionProvider"]
         )
-        words = str(model_file("minilm-tokenizer"))
-        self._tokenizer = tokenizers.Tokenizer.from_file(words)
+        self._tokenizer = tokenizers.Tokenizer.from_file(
+            str(model_file("minilm-tokenizer"))
+        )
         self._tokenizer.enable_truncation(LONGEST)
         self._tokenizer.no_padding()
 
@@ -50,8 +49,7 @@ class SentenceEncoder:
 
         Those of like length are encoded together, `batch` at once.
         """
-        encodings = self._tokenizer.encode_batch(list(texts))
-        tokens = [encoding.ids for encoding in encodings]
+        tokens = [each.ids for each in self._tokenizer.encode_batch(list(texts))]
         vectors = np.zeros((len(tokens), 384), dtype=np.float32)
         # (texts,): shortest first, so that a batch needs little padding
         order = np.argsort([len(each) for each in tokens], kind="stable")
@@ -80,13 +78,15 @@ class SentenceEncoder:
         for row, each in enumerate(tokens):
             ids[row, : len(each)] = each
             mask[row, : len(each)] = 1
-        inputs = {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "token_type_ids": np.zeros_like(ids),
-        }
         # (b, longest, 384)
-        (hidden,) = self._network.run(["last_hidden_state"], inputs)
+        (hidden,) = self._network.run(
+            ["last_hidden_state"],
+            {
+                "input_ids": ids,
+                "attention_mask": mask,
+                "token_type_ids": np.zeros_like(ids),
+            },
+        )
         total = (hidden * mask[:, :, None]).sum(axis=1)
         mean = total / mask.sum(axis=1, keepdims=True)
         return mean / np.linalg.norm(mean, axis=1, keepdims=True)

@@ -7,8 +7,6 @@ as http://127.0.0.1:8080/v1; left out, it is OpenAI's own). Needs what `make llm
 installs.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from typing import Any

@@ -9,8 +9,6 @@ the model; with RUN_LLM=1 in the environment the first users are asked anew and
 compared.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Sequence
@@ -197,13 +195,14 @@ def words(question: Question, rows: int | None = None) -> list[str]:
     """
     prompts = []
     for row in range(rows or question.users):
-        history: Sequence[int] = ()
-        films: Sequence[int] = ()
-        if question.length:
-            history = panel().histories[row][-question.length :]
-        if question.listed:
-            films = panel().candidates[row][shown(question, row)]
-        said = message(names(history), names(films), question.design)
+        past = panel().histories[row]
+        offered = panel().candidates[row][shown(question, row)]
+        said = message(
+            # not past[-length:], for [-0:] is the whole history
+            names(past[max(len(past) - question.length, 0) :]),
+            names(offered) if question.listed else (),
+            question.design,
+        )
         prompts.append(chat(said))
     return prompts
 
@@ -285,8 +284,7 @@ def scores(name: str) -> np.ndarray:
             f"data/language answers other prompts than {name!r}: "
             "run python -m xrec_tools.bench.language"
         )
-    table = _stored()
-    answers = table[table["question"] == name]
+    answers = _stored().query("question == @name")
     stored = answers.drop(columns=["question", "user"]).to_numpy()
     if live():
         compare(ask(question, model(), ASKED_LIVE), stored[:ASKED_LIVE], name)
@@ -384,8 +382,7 @@ def similarity() -> np.ndarray:
     (200, 20), target first. Raises ValueError when other titles were compared.
     """
     stored = json.loads((FOLDER / "encoder.json").read_text(encoding="utf-8"))
-    compared = [repr(texts) for texts in titles_compared()]
-    if stored["texts"] != fingerprint(compared):
+    if stored["texts"] != fingerprint(list(map(repr, titles_compared()))):
         raise ValueError(
             "data/language/encoder.json compares other titles: "
             "run python -m xrec_tools.bench.language"

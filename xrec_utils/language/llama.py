@@ -6,8 +6,6 @@ The weights come out of a GGUF file, a quarter of a float each, and are unpacked
 tensor at a time. Attention and gradients are ordinary Keras from there on.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,11 +88,16 @@ class Block(keras.layers.Layer):
     def build(self, shape: Any) -> None:
         """Make all weights; `shape` is Keras' and not needed."""
         width = (None, None, self.size.width)
-        for layer in (self.attention_norm, self.hidden_norm):
-            layer.build(width)
-        for layer in (self.query, self.key, self.value, self.out):
-            layer.build(width)
-        for layer in (self.gate, self.up):
+        for layer in (
+            self.attention_norm,
+            self.hidden_norm,
+            self.query,
+            self.key,
+            self.value,
+            self.out,
+            self.gate,
+            self.up,
+        ):
             layer.build(width)
         self.down.build((None, None, self.size.hidden))
         self.built = True
@@ -263,21 +266,30 @@ def load_tokenizer(path: Path) -> Any:
 
     fields = GGUFReader(path).fields
     words = fields["tokenizer.ggml.tokens"].contents()
-    pairs = fields["tokenizer.ggml.merges"].contents()
     kinds = fields["tokenizer.ggml.token_type"].contents()
-    vocabulary = {word: n for n, word in enumerate(words)}
-    merges = [tuple(pair.split(" ")) for pair in pairs]
-    tokenizer = Tokenizer(models.BPE(vocabulary, merges))
-    digits = pre_tokenizers.Digits(individual_digits=True)
-    letters = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, letters])
+    pairs = models.BPE(
+        vocab={word: n for n, word in enumerate(words)},
+        merges=[
+            tuple(pair.split(" "))
+            for pair in fields["tokenizer.ggml.merges"].contents()
+        ],
+    )
+    tokenizer = Tokenizer(pairs)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     control = 3  # GGUF's number for tokens that are not text
-    special = []
-    for word, kind in zip(words, kinds, strict=True):
-        if kind == control:
-            special.append(AddedToken(word, special=True))
-    tokenizer.add_special_tokens(special)
+    tokenizer.add_special_tokens(
+        [
+            AddedToken(word, special=True)
+            for word, kind in zip(words, kinds, strict=True)
+            if kind == control
+        ]
+    )
     return tokenizer
 
 

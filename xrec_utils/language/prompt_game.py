@@ -6,13 +6,11 @@ players are the films of the history, a line of the prompt each. At the end a re
 words that is made from Shapley values, and how to judge any reason that names films.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from lime.lime_text import LimeTextExplainer
@@ -173,7 +171,7 @@ class Reading:
     paths: tuple[list[int], list[int]]
 
     @classmethod
-    def of(cls, case: Preference) -> Reading:
+    def of(cls, case: Preference) -> Self:
         """The reading of a case."""
         prompt, lines = line_of_tokens(case)
         tree = Tree()

@@ -6,8 +6,6 @@ past as an example. Every design works with a list of candidates or without one;
 without, the model is only asked what comes next.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 

@@ -7,8 +7,6 @@ that writes text (`LocalLM`, `EndpointLM`) write a list and reads it back;
 them, so that games, explanations and metrics of the rest of the course apply.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +18,7 @@ from xrec_utils.contract import History
 from xrec_utils.data.titles import Catalogue, spoken
 from xrec_utils.language.prompts import message, within
 from xrec_utils.language.replies import ranked
+from xrec_utils.language.weights import model_file
 from xrec_utils.language.writer import LanguageModel
 
 LIST = "Answer with a list of their titles, best first."
@@ -131,7 +130,6 @@ class KerasLM:
     def model(self) -> Any:
         """The network; loaded when first used."""
         from xrec_utils.language.llama import load_llama
-        from xrec_utils.language.weights import model_file
 
         return load_llama(model_file("smollm2"))
 
@@ -139,7 +137,6 @@ class KerasLM:
     def tokenizer(self) -> Any:
         """SmolLM2's; loaded when first used."""
         from xrec_utils.language.llama import load_tokenizer
-        from xrec_utils.language.weights import model_file
 
         return load_tokenizer(model_file("smollm2"))
 
@@ -184,10 +181,13 @@ class KerasLM:
             raise ValueError(
                 "answers: an empty text has no likelihood, give each candidate a title"
             )
-        pairs = []
-        for start, films in zip(starts, ends, strict=True):
-            pairs += [(start, end) for end in films]
-        scores = self._read(pairs)
+        scores = self._read(
+            [
+                (start, end)
+                for start, films in zip(starts, ends, strict=True)
+                for end in films
+            ]
+        )
         # (all answers,) back to one array per prompt
         counts = [len(films) for films in ends]
         return np.split(scores, np.cumsum(counts)[:-1]) if counts else []
@@ -216,20 +216,20 @@ class KerasLM:
         row = {node: place for place, node in enumerate(asked)}
         steps = {}
         for n, path in paths.items():
-            steps[n] = []
-            for node in path:
-                parent = tree.parents[node]
-                steps[n].append(following[row[parent], tree.tokens[node]])
+            steps[n] = [
+                following[row[tree.parents[node]], tree.tokens[node]] for node in path
+            ]
         return steps
 
     def following(self, tree: Tree, asked: list[int]) -> np.ndarray:
         """Log-probabilities (asked, vocabulary) of what may follow each node."""
-        tokens = np.array([tree.tokens], np.int32)
-        depths = np.array([tree.depths], np.int32)
-        nodes = np.array(asked, np.int32)
-        # (asked, 2): all in the one sequence, number 0
-        rows = np.stack([np.zeros(len(asked), np.int32), nodes], axis=1)
-        return self._graph(tokens, depths, tree.mask()[None], rows).numpy()
+        return self._graph(
+            np.array([tree.tokens], np.int32),
+            np.array([tree.depths], np.int32),
+            tree.mask()[None],
+            # (asked, 2): all in the one sequence, number 0
+            np.array([(0, node) for node in asked], np.int32),
+        ).numpy()
 
 
 @dataclass(eq=False)

@@ -1,7 +1,5 @@
 """The language model asked for its reasons, and whether they hold."""
 
-from __future__ import annotations
-
 import json
 import re
 from functools import cache
@@ -70,8 +68,12 @@ def case(n: int) -> Preference:
     """
     films = names(panel().candidates[n])
     first, second = chosen(n)
-    history = tuple(names(panel().histories[n][-LINES:]))
-    return Preference(model(), history, films[first], films[second])
+    return Preference(
+        model=model(),
+        history=tuple(names(panel().histories[n][-LINES:])),
+        film=films[first],
+        other=films[second],
+    )
 
 
 def stars(n: int) -> np.ndarray:
@@ -90,9 +92,8 @@ def stars(n: int) -> np.ndarray:
         (8,)
     """
     known = pd.concat([zoo.split().train, zoo.split().validation])
-    mine = known[known["user"] == panel().users[n]]
-    by_item = mine.set_index("item")["value"]
-    return by_item.loc[panel().histories[n][-LINES:]].to_numpy()
+    mine = known[known["user"] == panel().users[n]].set_index("item")
+    return mine.loc[panel().histories[n][-LINES:], "value"].to_numpy()
 
 
 def groups() -> Masks:
@@ -151,11 +152,9 @@ def game(n: int) -> Game:
         >>> game(0).n_players, len(game(0)(groups()))
         (8, 256)
     """
-    table = _table("games.csv.gz")
-    stored = table.loc[table["case"] == n, "score"].to_numpy()
+    stored = _table("games.csv.gz").query("case == @n")["score"].to_numpy()
     if live() and n == 0:
-        few = groups()[::16]
-        compare(case(n).game()(few), stored[::16], "game 0")
+        compare(case(n).game()(groups()[::16]), stored[::16], "game 0")
     bits = 2 ** np.arange(LINES)
 
     def value(masks: Masks) -> np.ndarray:
@@ -202,9 +201,12 @@ def deletions(n: int) -> np.ndarray:
 
     With all lines, then without each of them in turn; in nats per token.
     """
-    table = _table("deletions.csv.gz")
-    rows = table[table["case"] == n]
-    return rows.drop(columns=["case", "without"]).to_numpy()
+    return (
+        _table("deletions.csv.gz")
+        .query("case == @n")
+        .drop(columns=["case", "without"])
+        .to_numpy()
+    )
 
 
 def closely(what: str) -> pd.DataFrame:
@@ -224,9 +226,12 @@ def closely(what: str) -> pd.DataFrame:
         >>> len(closely("word")) > 0
         True
     """
-    table = _table("closely.csv.gz")
-    rows = table[table["what"] == what]
-    return rows.drop(columns="what").reset_index(drop=True)
+    return (
+        _table("closely.csv.gz")
+        .query("what == @what")
+        .drop(columns="what")
+        .reset_index(drop=True)
+    )
 
 
 def falls(n: int) -> np.ndarray:
@@ -293,12 +298,10 @@ def conversation(kind: str, n: int) -> list[dict[str, str]]:
             {"role": "assistant", "content": f"{ANSWER} {case(n).film}"},
             {"role": "user", "content": WHY},
         ]
-    films: list[str] = []
-    wanted = TEN
+    content = f"{message(history)}\n{TEN}"
     if kind == "choice":
         films = names(panel().candidates[n][shown(Question(), n)])
-        wanted = LIST
-    content = f"{message(history, films)}\n{wanted}"
+        content = f"{message(history, films)}\n{LIST}"
     return [{"role": "user", "content": content}]
 
 

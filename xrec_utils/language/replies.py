@@ -14,13 +14,11 @@ typos are forgiven and 0.2% of the other films mistaken (at 75: 96.8% and 0.5%; 
 91.0% and 0.1%); without, 88.2% and 5.0%, of which 2.9% have the very same title.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Any
 
 import numpy as np
@@ -44,6 +42,7 @@ COMMA = re.compile(
     r",\s+(?!(?:The|A|An|Les|Le|La|L'|El|Los|Las|Il|Das|Der|Die)\b"
     r"\s*(?:[,.(\[]|$))(?:and\s+)?"
 )
+BRACKETS = ("()", "[]")
 # words that a title may write small
 SMALL = frozenset(
     (
@@ -71,9 +70,8 @@ def films_in(text: str) -> list[str]:
         >>> films_in("1. **Heat** (1995) - a classic\\n2. Matrix, The (1999)")
         ['Heat (1995)', 'Matrix, The (1999)']
     """
-    entries = list(_titles(_json(text))) or list(_items(text))
-    titles = [_clean(entry) for entry in entries]
-    return [title for title in titles if title]
+    entries = list(_titles(_json(text))) or _items(text)
+    return list(filter(None, map(_clean, entries)))
 
 
 def _json(text: str) -> Any:
@@ -163,12 +161,24 @@ def _not_prose(entry: str) -> bool:
 
 
 def _unrolled(line: str) -> list[str]:
-    """A numbered list on one line, as lines."""
+    """A numbered list on one line, as lines.
+
+    A number begins an entry if it continues the count and stands outside brackets, so
+    that "2) Alien³ (a.k.a. Alien 3) (1992)" stays whole.
+    """
     inline = INLINE.match(line)
     if not inline:
         return [line]
-    mark = inline[1]
-    return re.split(rf"[\s,;]+(?=\d{{1,2}}\{mark}\s)", line)
+    starts = [0]
+    begin = 0
+    for number in re.finditer(rf"(?<![^\s,;])(\d{{1,2}})\{inline[1]}\s", line):
+        entry = line[begin : number.start()]
+        inside = any(entry.count(left) > entry.count(right) for left, right in BRACKETS)
+        if int(number[1]) == len(starts) and not inside:
+            starts.append(number.start())
+            # the bracket of "1)" opens or closes nothing
+            begin = number.end()
+    return [line[a:b].rstrip(" \t,;") for a, b in pairwise([*starts, len(line)])]
 
 
 def _clean(item: str) -> str:
@@ -201,7 +211,8 @@ def _like_a_title(text: str, share: float = 1.0) -> bool:
     """
     every = re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text)
     words = [word for word in every if word.lower() not in SMALL] or every
-    high = sum(not word[0].islower() for word in words)
+    # a capital further on makes a title too: "xXx", "eXistenZ"
+    high = sum(not (word[0].islower() and word.islower()) for word in words)
     return bool(words) and high >= share * len(words)
 
 
@@ -261,6 +272,9 @@ def ranked(
     written = [code for code in dict.fromkeys(matches.codes.tolist()) if code >= 0]
     good = [code for code in written if code in allowed][:k]
     rest = [code for code in allowed if code not in good][: k - len(good)]
-    refused = [code for code in written if code not in allowed]
-    codes = np.array(good + rest, dtype=np.int64)
-    return Ranking(codes, len(rest), matches.invented, refused)
+    return Ranking(
+        codes=np.array(good + rest, dtype=np.int64),
+        filled=len(rest),
+        invented=matches.invented,
+        refused=[code for code in written if code not in allowed],
+    )

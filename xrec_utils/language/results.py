@@ -5,8 +5,6 @@ of ROWS yields rows; a new figure is one more function. Intervals are at 95%, by
 bootstrap over users.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
 from functools import cache

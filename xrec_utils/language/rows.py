@@ -1,7 +1,5 @@
 """A row of data/bench/language.csv: a figure with its interval."""
 
-from __future__ import annotations
-
 from dataclasses import astuple
 from typing import NamedTuple
 

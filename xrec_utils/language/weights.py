@@ -1,7 +1,5 @@
 """The files of the language models: what they are, where they lie, how they are fetched."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import zipfile

@@ -6,8 +6,6 @@ OpenAI's protocol. Both need the packages and the model that `make llm` installs
 nothing else in the course does.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import urllib.request
@@ -66,22 +64,6 @@ def package(name: str) -> ModuleType:
         ) from fault
 
 
-def films_schema(k: int, among: Sequence[str] | None = None) -> dict[str, Any]:
-    """JSON schema of {"films": [k titles]}.
-
-    among: the only titles that the model can then write at all.
-    """
-    any_title = {"type": "string", "maxLength": 100}
-    title = any_title if among is None else {"enum": list(among)}
-    films = {"type": "array", "items": title, "minItems": k, "maxItems": k}
-    return {
-        "type": "object",
-        "properties": {"films": films},
-        "required": ["films"],
-        "additionalProperties": False,
-    }
-
-
 def chat_request(
     prompt: Prompt, max_tokens: int, stop: Sequence[str], schema: dict[str, Any] | None
 ) -> dict[str, Any]:
@@ -93,8 +75,10 @@ def chat_request(
     if stop:
         body["stop"] = list(stop)
     if schema:
-        reply = {"name": "reply", "schema": schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": reply}
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "reply", "schema": schema},
+        }
     return body
 
 
@@ -176,8 +160,7 @@ class LocalLM:
         raw = prompt if isinstance(prompt, str) else [int(token) for token in prompt]
         body = {"prompt": raw, "max_tokens": 1, "temperature": 0, "n_probs": top}
         choice = _choice(self._server.handle_completions, body)
-        first_token = choice["logprobs"]["content"][0]
-        likeliest = first_token["top_logprobs"]
+        likeliest = choice["logprobs"]["content"][0]["top_logprobs"]
         ids = np.array([each["id"] for each in likeliest])
         return ids, np.array([each["logprob"] for each in likeliest])
 
@@ -198,12 +181,14 @@ class LocalLM:
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Ask llama.cpp's own server for what its binding has no call for."""
-        headers = {
-            "Content-Type": "application/json",
-            "Authorization": f"Bearer {self.key}",
-        }
-        data = json.dumps(body).encode()
-        request = urllib.request.Request(self.address + path, data, headers)
+        request = urllib.request.Request(
+            url=self.address + path,
+            data=json.dumps(body).encode(),
+            headers={
+                "Content-Type": "application/json",
+                "Authorization": f"Bearer {self.key}",
+            },
+        )
         # a proxy of the environment must not see a request to this machine
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with direct.open(request) as answer:
