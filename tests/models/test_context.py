@@ -18,8 +18,8 @@ from xrec_utils.data.load import Dataset
 from xrec_utils.models import context
 from xrec_utils.plots import recommenders
 from xrec_utils.shop import moments as shop_moments
-from xrec_utils.shop.log import ShopData, load_shop, simulate
-from xrec_utils.shop.shop import CATEGORIES, DAY, HOUR, PARTS, START, Parameters, Shop
+from xrec_utils.shop.log import ShopData, simulate
+from xrec_utils.shop.shop import CATEGORIES, DAY, HOUR, START, Parameters, Shop
 
 
 @pytest.fixture(scope="module")
@@ -114,17 +114,6 @@ def test_parts_are_cut_by_time_and_no_visit_is_cut_in_two(small: ShopData) -> No
     assert ends.loc["train", "max"] < ends.loc["validation", "min"]
     assert ends.loc["validation", "max"] < ends.loc["test", "min"]
     assert (table.part == "test").mean() == pytest.approx(0.3, abs=0.02)
-
-
-def test_true_parts_are_those_of_the_log() -> None:
-    data, shop = load_shop(), Shop(0)
-    truth = data.shown.join(shop_moments.true_parts(data, shop)).sort_values("time")
-    events = data.events[data.events["behaviour"] == "browse"].sort_values("time")
-    found = pd.merge_asof(events, truth, on="time", by=["user", "item"]).set_index(
-        "event"
-    )[list(PARTS)]
-    recorded = data.parts.set_index("event").loc[found.index, list(PARTS)]
-    assert np.abs(found - recorded).to_numpy().max() < 1e-3
 
 
 def test_planted_hours_are_those_of_the_shop() -> None:

@@ -18,9 +18,8 @@ import pandas as pd
 from xrec_utils import set_seed
 from xrec_utils.files import DATA, replace_bytes, replace_text
 from xrec_utils.metrics.intervals import Interval, mean_interval, paired_interval
+from xrec_utils.shop import TEST, TRAINING, VALIDATION, Crowd, Shop, simulate
 from xrec_utils.shop.bandits import EpsilonGreedy, LinUCB, item_attributes
-from xrec_utils.shop.environment import TEST, TRAINING, VALIDATION, Crowd
-from xrec_utils.shop.log import simulate
 from xrec_utils.shop.network import (
     ALPHA,
     WEIGHTS,
@@ -37,7 +36,6 @@ from xrec_utils.shop.policy import (
     play,
     popularity,
 )
-from xrec_utils.shop.shop import Shop
 
 BENCH = DATA / "bench"
 TABLE = BENCH / "policy.csv"
@@ -103,13 +101,9 @@ def reward(policy: Policy, shop: Shop, customers: int, seed: int) -> np.ndarray:
     """Purchases per customer, (customers,)."""
     crowd = Crowd(shop, customers, seed)
     # the oracle has to know the crowd
-    if policy is ORACLE:
-        policy = Oracle(crowd)
+    if getattr(policy, "needs_crowd", False):
+        policy = type(policy)(crowd)
     return play(policy, crowd)
-
-
-# stands for the oracle until there is a crowd
-ORACLE = Fixed(np.zeros(1))
 
 
 def tune() -> pd.DataFrame:
@@ -121,8 +115,8 @@ def tune() -> pd.DataFrame:
     rows = []
 
     def note(name: str, setting: str, policy: Policy) -> None:
-        mean = reward(policy, workshop.shop, VALIDATED, VALIDATION).mean()
         row = {"policy": name, "setting": setting}
+        mean = reward(policy, workshop.shop, VALIDATED, VALIDATION).mean()
         row["validation_reward"] = round(float(mean), 3)
         rows.append(row)
         print(row, flush=True)
@@ -155,7 +149,7 @@ def one_shop(seed: int) -> pd.DataFrame:
         "epsilon-greedy": workshop.epsilon_greedy,
         "linucb": lambda: workshop.linucb(teacher),
         "network": lambda: workshop.network(teacher),
-        "oracle": lambda: ORACLE,
+        "oracle": Oracle,
     }
     for name, build in builders.items():
         started = time.process_time()
@@ -183,12 +177,26 @@ def table(
     base = rewards["popularity"].mean()
     rows = []
     for name, each in rewards.items():
-        ratio = each.mean() / base
-        rows.append(_row(seed, name, mean_interval(each), ratio, seconds[name]))
+        rows.append(
+            _row(
+                seed,
+                name,
+                mean_interval(each),
+                each.mean() / base,
+                seconds[name],
+            )
+        )
     for rival in ("linucb", "oracle"):
-        interval = paired_interval(rewards["network"], rewards[rival])
         # a difference has no ratio and costs no training
-        rows.append(_row(seed, f"network minus {rival}", interval, np.nan, np.nan))
+        rows.append(
+            _row(
+                seed,
+                f"network minus {rival}",
+                paired_interval(rewards["network"], rewards[rival]),
+                np.nan,
+                np.nan,
+            )
+        )
     digits = {"mean": 3, "low": 3, "high": 3}
     digits |= {"ratio_to_popularity": 2, "train_seconds": 1}
     return pd.DataFrame(rows).round(digits)

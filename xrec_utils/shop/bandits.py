@@ -3,7 +3,9 @@
 import numpy as np
 
 from xrec_utils.shop.environment import (
+    COUNTS,
     GROUPS,
+    MEAN_PRICES,
     N_OBSERVED,
     SIGNALS,
     relative_prices,
@@ -38,9 +40,11 @@ class EpsilonGreedy:
         self, observation: np.ndarray, mask: np.ndarray, random: np.random.Generator
     ) -> np.ndarray:
         """Choose one item for each customer: codes (n,)."""
-        explore = random.random(len(mask)) < self.epsilon
-        anything = best(random.random(mask.shape), mask)
-        return np.where(explore, anything, best(self.rates, mask))
+        return np.where(
+            random.random(len(mask)) < self.epsilon,
+            best(random.random(mask.shape), mask),
+            best(self.rates, mask),
+        )
 
     def learn(
         self, observation: np.ndarray, items: np.ndarray, rewards: np.ndarray
@@ -75,11 +79,15 @@ def item_attributes(shop: Shop, rates: np.ndarray) -> np.ndarray:
         >>> round(float(attributes[0, 23]), 3)  # a rate like that of all others
         0.0
     """
-    category = np.eye(len(CATEGORIES))[shop.category]
-    brand = np.eye(len(BRANDS))[shop.brand]
     logit = np.log(rates / (1 - rates))
-    columns = [category, brand, relative_prices(shop), logit - logit.mean()]
-    return np.column_stack(columns).astype(np.float32)
+    return np.column_stack(
+        [
+            np.eye(len(CATEGORIES))[shop.category],
+            np.eye(len(BRANDS))[shop.brand],
+            relative_prices(shop),
+            logit - logit.mean(),
+        ]
+    ).astype(np.float32)
 
 
 def squash(observation: np.ndarray) -> np.ndarray:
@@ -112,6 +120,7 @@ class LinUCB:
     Example:
         >>> shop = Shop(0)
         >>> attributes = item_attributes(shop, np.full(shop.n_items, 0.05))
+        >>> from xrec_utils.shop import TRAINING, VALIDATION, Crowd, play
         >>> linucb = LinUCB(shop, attributes)
         >>> customers = Crowd(shop, 3, TRAINING, visits=1, steps=1)
         >>> rewards = play(linucb, customers, learn=True)
@@ -128,7 +137,10 @@ class LinUCB:
         # the category is the arm, and no column of x
         self.own = attributes[:, len(CATEGORIES) :]
         size = 1 + N_OBSERVED + self.own.shape[1] + len(SIGNALS) + 2
-        self.a = np.tile(ridge * np.eye(size), (len(CATEGORIES), 1, 1))
+        self.a = np.tile(
+            ridge * np.eye(size),
+            (len(CATEGORIES), 1, 1),
+        )
         self.b = np.zeros((len(CATEGORIES), size))
         self.refresh()
 
@@ -138,8 +150,10 @@ class LinUCB:
         Between two calls the policy acts on what it knew before.
         """
         self.inverse = np.linalg.inv(self.a).astype(np.float32)
-        weights = np.linalg.solve(self.a, self.b[..., None])
-        self.weights = weights.astype(np.float32)
+        self.weights = np.linalg.solve(
+            self.a,
+            self.b[..., None],
+        ).astype(np.float32)
 
     def features(
         self, observation: np.ndarray, items: np.ndarray
@@ -152,29 +166,43 @@ class LinUCB:
         n = len(seen)
         own = self.own[items]
         # what was seen of the item's brand, (m, n, signals)
-        counted = seen[:, : 4 * GROUPS].reshape(n, GROUPS, len(SIGNALS))
-        brand = counted[np.arange(n), len(CATEGORIES) + self.shop.brand[items]]
-        # the two mean prices stand behind the counts and the pieces owned
-        first = 4 * GROUPS + len(CATEGORIES)
-        means = seen[:, first : first + 2] * own[..., [len(BRANDS)]]
-        shared = np.concatenate([np.ones((n, 1)), seen], axis=1)
-        alone = np.concatenate([own, brand, means], axis=-1)
+        counted = seen[:, COUNTS].reshape(n, GROUPS, len(SIGNALS))
+        shared = np.concatenate(
+            [np.ones((n, 1)), seen],
+            axis=1,
+        )
+        alone = np.concatenate(
+            [
+                own,
+                counted[np.arange(n), len(CATEGORIES) + self.shop.brand[items]],
+                # the price follows the brands in an item's own attributes
+                seen[:, MEAN_PRICES] * own[..., [len(BRANDS)]],
+            ],
+            axis=-1,
+        )
         return shared.astype(np.float32), alone.astype(np.float32)
 
     def scores(self, observation: np.ndarray) -> np.ndarray:
         """Upper confidence bounds of the buy probability, (n, n_items)."""
         n = len(observation)
         every = np.arange(self.shop.n_items)[:, None]
-        shared, own = self.features(observation, np.tile(every, (1, n)))
+        shared, own = self.features(
+            observation,
+            np.tile(every, (1, n)),
+        )
         # items are sorted by category: (arms, items of an arm, n, own)
         own = own.reshape(len(CATEGORIES), -1, *own.shape[1:])
         k = shared.shape[1]
         # (arms, 1, n) and (arms, items, n)
         by_state = (shared @ self.weights[:, :k])[:, None, :, 0]
-        by_item = (own @ self.weights[:, None, k:])[..., 0]
-        score = by_state + by_item
+        score = by_state + (own @ self.weights[:, None, k:])[..., 0]
         if self.alpha:
-            score = score + self.alpha * np.sqrt(self._variance(shared, own))
+            score = score + self.alpha * np.sqrt(
+                self._variance(
+                    shared,
+                    own,
+                )
+            )
         return score.reshape(-1, n).T
 
     def _variance(self, shared: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -202,7 +230,10 @@ class LinUCB:
     ) -> None:
         """Add what happened to A and b: items (n,) shown, rewards (n,)."""
         shared, own = self.features(observation, items[None])
-        x = np.concatenate([shared, own[0]], axis=1).astype(float)
+        x = np.concatenate(
+            [shared, own[0]],
+            axis=1,
+        ).astype(float)
         arms = self.shop.category[items]
         for c in np.unique(arms):
             here = arms == c

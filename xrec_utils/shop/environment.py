@@ -25,8 +25,14 @@ TEST = 2
 TRAINING = 100
 GROUPS = len(CATEGORIES) + len(BRANDS)
 SIGNALS = ("shown", "browsed", "bought", "stars")
-# counts of the groups, pieces owned, two mean prices, hour, weekday, share left
-N_OBSERVED = 4 * GROUPS + len(CATEGORIES) + 2 + 24 + 7 + 1
+# Where an observation has what: counts of the groups, pieces owned of each category,
+# two mean prices, hour and weekday (one-hot), share of the episode that is left.
+COUNTS = slice(0, len(SIGNALS) * GROUPS)
+OWNED = slice(COUNTS.stop, COUNTS.stop + len(CATEGORIES))
+MEAN_PRICES = slice(OWNED.stop, OWNED.stop + 2)
+HOURS = slice(MEAN_PRICES.stop, MEAN_PRICES.stop + 24)
+WEEKDAYS = slice(HOURS.stop, HOURS.stop + 7)
+N_OBSERVED = WEEKDAYS.stop + 1
 
 
 class Crowd:
@@ -76,27 +82,30 @@ class Crowd:
         self.noise = np.random.default_rng([shop.seed, 4, seed])
         self.mood = np.random.default_rng([shop.seed, 5, seed])
         calendar = np.random.default_rng([shop.seed, 6, seed])
-        times = [self._calendar(who, visits, calendar) for who in range(n)]
-        self.times = np.array(times)  # (n, visits)
+        # (n, visits)
+        self.times = np.array(
+            [self._calendar(who, visits, calendar) for who in range(n)],
+        )
         self.relative_price = relative_prices(shop)
         self.liking = self._liking()
         # every item belongs to two groups: its category and its brand, (2, n_items)
         self.groups = np.stack([shop.category, len(CATEGORIES) + shop.brand])
-        self._forget()
-        self._begin_visit()
-
-    def _forget(self) -> None:
-        """Nothing has happened yet."""
         self.clock = 0
         self.owned: list[list[int]] = [[] for _ in range(self.n)]
         self.seen = np.zeros((self.n, GROUPS, len(SIGNALS)), dtype=np.float32)
         # of items bought, of items ignored: sum of relative prices, number
         self.prices = np.zeros((self.n, 2, 2))
+        self._begin_visit()
 
     def _calendar(self, who: int, count: int, random: np.random.Generator) -> list[int]:
         times: list[int] = []
         while len(times) < count:
-            times = visit_times(self.shop, self.customers, who, random)
+            times = visit_times(
+                self.shop,
+                self.customers,
+                who,
+                random,
+            )
         return times[:count]
 
     def _liking(self) -> np.ndarray:
@@ -109,19 +118,23 @@ class Crowd:
 
     def _begin_visit(self) -> None:
         self.mask = np.ones((self.n, self.shop.n_items), dtype=bool)
-        owned = [self._pieces(items) for items in self.owned]
-        self.before = np.array(owned)  # (n, categories)
+        kinds = [self.shop.category[items] for items in self.owned]
+        # pieces owned, (n, categories)
+        self.before = np.array(
+            [np.bincount(each, minlength=len(CATEGORIES)) for each in kinds],
+        )
         moment = [self._moment(time) for time in self.times[:, self.visit].tolist()]
         earlier = [self.shop.earlier(items) for items in self.owned]
         self.utility = self.liking + moment + earlier
 
-    def _pieces(self, owned: list[int]) -> np.ndarray:
-        """Number of owned items of each category."""
-        return np.bincount(self.shop.category[owned], minlength=len(CATEGORIES))
-
     def _moment(self, time: int) -> np.ndarray:
         """The part of the utility that hour and weekday make, (n_items,)."""
-        parts = self.shop.parts(self.customers, 0, [], time)
+        parts = self.shop.parts(
+            self.customers,
+            0,
+            [],
+            time,
+        )
         return parts["hour"] + parts["weekday"]
 
     @property
@@ -142,14 +155,19 @@ class Crowd:
         what was bought and of what was ignored; hour and weekday (one-hot); the share
         of the episode that is left.
         """
-        seen = self.seen.reshape(self.n, -1)
-        means = self.prices[..., 0] / np.maximum(self.prices[..., 1], 1)
         since = self.times[:, self.visit] - START
-        hour = np.eye(24)[since // HOUR % 24]
-        day = np.eye(7)[since // DAY % 7]
-        left = np.full((self.n, 1), 1 - self.clock / self.length)
-        columns = [seen, self.before, means, hour, day, left]
-        return np.concatenate(columns, axis=1).astype(np.float32)
+        return np.concatenate(
+            [
+                self.seen.reshape(self.n, -1),
+                self.before,
+                self.prices[..., 0] / np.maximum(self.prices[..., 1], 1),
+                # the hour, the weekday, the share that is left
+                np.eye(24)[since // HOUR % 24],
+                np.eye(7)[since // DAY % 7],
+                np.full((self.n, 1), 1 - self.clock / self.length),
+            ],
+            axis=1,
+        ).astype(np.float32)
 
     def step(self, items: np.ndarray) -> np.ndarray:
         """Show each customer one item and let time go on.
@@ -170,7 +188,14 @@ class Crowd:
         everyone = np.arange(self.n)
         fresh = self.mask[everyone, items]
         # what was shown before in this visit is ignored
-        reaction = react(self.shop, self.utility[everyone, items], self.noise) * fresh
+        reaction = (
+            react(
+                self.shop,
+                self.utility[everyone, items],
+                self.noise,
+            )
+            * fresh
+        )
         self.mask[everyone, items] = False
         self._remember(items, reaction, fresh)
         self.clock += 1
@@ -182,14 +207,16 @@ class Crowd:
         self, items: np.ndarray, reaction: np.ndarray, fresh: np.ndarray
     ) -> None:
         bought = reaction == 2
-        ignored = fresh & (reaction == 0)
         # the first three signals, (n, 3)
         happened = np.stack([fresh, reaction > 0, bought], axis=1)
         for group in self.groups[:, items]:
             self.seen[np.arange(self.n), group, :3] += happened
-        for kind, here in enumerate((bought, ignored)):
+        for kind, here in enumerate((bought, fresh & (reaction == 0))):
             price = self.relative_price[items[here]]
-            self.prices[here, kind] += np.stack([price, np.ones(len(price))], axis=1)
+            self.prices[here, kind] += np.stack(
+                [price, np.ones(len(price))],
+                axis=1,
+            )
         for who in np.flatnonzero(bought):
             self._buy(who, int(items[who]))
 
@@ -202,9 +229,15 @@ class Crowd:
             "brand": self.customers.brand[who][self.shop.brand],
             "appeal": self.shop.appeal,
         }
-        rating = stars(parts, item, self.mood)
         # three stars are neither praise nor blame
-        self.seen[who, self.groups[:, item], 3] += rating - 3
+        self.seen[who, self.groups[:, item], 3] += (
+            stars(
+                parts,
+                item,
+                self.mood,
+            )
+            - 3
+        )
 
 
 def relative_prices(shop: Shop) -> np.ndarray:
@@ -214,8 +247,7 @@ def relative_prices(shop: Shop) -> np.ndarray:
     """
     # items are sorted by category: a row per category
     price = np.log(shop.price).reshape(len(CATEGORIES), -1)
-    relative = price - price.mean(axis=1, keepdims=True)
-    return relative.ravel()
+    return (price - price.mean(axis=1, keepdims=True)).ravel()
 
 
 class ShopEnv(gymnasium.Env):
@@ -260,9 +292,13 @@ class ShopEnv(gymnasium.Env):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin with a new customer: (observation, info)."""
         super().reset(seed=seed)
-        # from TRAINING on: never a customer of validation or test
-        customer = int(self.np_random.integers(TRAINING, 2**31))
-        self.crowd = Crowd(self.shop, 1, customer, self.visits, self.steps)
+        self.crowd = Crowd(
+            self.shop,
+            # from TRAINING on: never a customer of validation or test
+            seed=int(self.np_random.integers(TRAINING, 2**31)),
+            visits=self.visits,
+            steps=self.steps,
+        )
         return self.crowd.observation()[0], self._info()
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:

@@ -5,6 +5,7 @@ made with the parameters of `xrec_utils.shop.shop`, by showing random items (the
 ones more often) to customers over one year.
 """
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,10 +100,15 @@ class ShopData:
         bought = self.events[self.events["behaviour"] == "purchase"]
         # events are in the order of time, so the first of a pair is the oldest
         first = bought.drop_duplicates(["user", "item"])
-        no_year = pd.array([pd.NA] * len(self.items), dtype="Int64")
-        items = self.items.assign(genres=self.items["category"], year=no_year)
-        rows = first[["user", "item", "value", "time"]].reset_index(drop=True)
-        return Dataset("shop", rows, items, self.users[["user"]])
+        return Dataset(
+            "shop",
+            first[["user", "item", "value", "time"]].reset_index(drop=True),
+            self.items.assign(
+                genres=self.items["category"],
+                year=pd.array([pd.NA] * len(self.items), dtype="Int64"),
+            ),
+            self.users[["user"]],
+        )
 
 
 def simulate(shop: Shop, n_customers: int = 400, seed: int = 0) -> ShopData:
@@ -134,12 +140,21 @@ def simulate(shop: Shop, n_customers: int = 400, seed: int = 0) -> ShopData:
     random = np.random.default_rng([shop.seed, 3, seed])
     rows: dict[str, list] = {name: [] for name in TABLES[2:]}
     for who in range(n_customers):
-        _live(shop, customers, who, random, rows)
-    tables = {
-        name: pd.DataFrame(rows[name], columns=columns)
-        for name, columns in _COLUMNS.items()
-    }
-    return ShopData(items=shop.items, users=_hidden(customers), **tables)
+        _live(
+            shop,
+            customers,
+            who,
+            random,
+            rows,
+        )
+    return ShopData(
+        items=shop.items,
+        users=_hidden(customers),
+        **{
+            name: pd.DataFrame(rows[name], columns=columns)
+            for name, columns in _COLUMNS.items()
+        },
+    )
 
 
 _COLUMNS = {
@@ -166,13 +181,17 @@ def visits(
     week = random.integers(shop.parameters.weeks, size=count)
     weekend = random.random(count) < customers.weekend[who]
     evening = random.random(count) < customers.evening[who]
-    # both are drawn for every visit, and one of them is taken
-    at_weekend = random.integers(5, 7, count)
-    in_the_week = random.integers(5, size=count)
-    day = np.where(weekend, at_weekend, in_the_week)
-    late = random.integers(17, 24, count)
-    early = random.integers(6, 17, count)
-    hour = np.where(evening, late, early)
+    day = np.where(
+        weekend,
+        # both are drawn for every visit, and one of them is taken
+        random.integers(5, 7, count),
+        random.integers(5, size=count),
+    )
+    hour = np.where(
+        evening,
+        random.integers(17, 24, count),
+        random.integers(6, 17, count),
+    )
     second = random.integers(HOUR, size=count)
     times = START + (7 * week + day) * DAY + hour * HOUR + second
     return sorted(times.tolist())
@@ -192,24 +211,43 @@ def _live(
     owned: list[int] = []
     bought_in: list[int] = []  # the event of each purchase in `owned`
     for time in visits(shop, customers, who, random):
-        parts = shop.parts(customers, who, owned, time)
+        parts = shop.parts(
+            customers,
+            who,
+            owned,
+            time,
+        )
         slate = random.choice(
             shop.n_items, shop.parameters.shown, replace=False, p=shop.exposure
         )
+        visit = _Visit(
+            shop,
+            who,
+            parts,
+            tuple(owned),
+            tuple(bought_in),
+            random,
+            rows,
+        )
         utility = np.sum(list(parts.values()), axis=0)
-        reactions = react(shop, utility[slate], random)
-        visit = _Visit(shop, who, parts, tuple(owned), tuple(bought_in), random, rows)
-        reacted = zip(slate.tolist(), reactions.tolist(), strict=True)
-        for place, (item, reaction) in enumerate(reacted):
+        reactions = react(
+            shop,
+            utility[slate],
+            random,
+        ).tolist()
+        # the customer goes on to the next item after 20 seconds
+        moments = itertools.count(time, 20)
+        for item, reaction, moment in zip(
+            slate.tolist(), reactions, moments, strict=False
+        ):
             rows["shown"].append((who, item, time, reaction))
-            # the customer goes on to the next item after 20 seconds
-            moment = time + 20 * place
             if reaction:
                 visit.record(item, "browse", moment, 1.0)
             if reaction == 2:
-                event = visit.record(item, "purchase", moment + 5, shop.price[item])
                 owned.append(item)
-                bought_in.append(event)
+                bought_in.append(
+                    visit.record(item, "purchase", moment + 5, shop.price[item])
+                )
                 visit.rate(item, moment)
 
 
@@ -230,30 +268,42 @@ class _Visit:
         event = len(self.rows["events"])
         self.rows["events"].append((event, self.who, item, behaviour, time, value))
         # four digits, so that the shipped tables stay small
-        parts = [round(float(self.parts[name][item]), 4) for name in PARTS]
-        self.rows["parts"].append((event, *parts))
+        self.rows["parts"].append(
+            (event, *[round(float(self.parts[name][item]), 4) for name in PARTS]),
+        )
         shares = self.shop.true_reasons(self.owned, item)
         for place in np.flatnonzero(shares):
-            purchase = self.bought_in[place]
-            share = round(float(shares[place]), 4)
-            self.rows["reasons"].append((event, purchase, share))
+            self.rows["reasons"].append(
+                (event, self.bought_in[place], round(float(shares[place]), 4))
+            )
         return event
 
     def rate(self, item: int, time: int) -> None:
         """Some purchases are rated a week later, and every rating has a review."""
         if self.random.random() >= self.shop.parameters.rate_probability:
             return
-        given = stars(self.parts, item, self.random)
+        given = stars(
+            self.parts,
+            item,
+            self.random,
+        )
         later = time + 7 * DAY
-        event = self.record(item, "rate", later, float(given))
-        text = self._review(item, given)
-        self.rows["reviews"].append((event, self.who, item, later, given, text))
+        event = self.record(
+            item,
+            "rate",
+            later,
+            float(given),
+        )
+        self.rows["reviews"].append(
+            (event, self.who, item, later, given, self._review(item, given))
+        )
 
     def _review(self, item: int, given: int) -> str:
         """A sentence on the category, the brand and the stars, not always on all."""
-        category = CATEGORIES[self.shop.category[item]]
-        brand = BRANDS[self.shop.brand[item]]
-        said = [CATEGORY_WORDS[category], BRAND_WORDS[brand]]
+        said = [
+            CATEGORY_WORDS[CATEGORIES[self.shop.category[item]]],
+            BRAND_WORDS[BRANDS[self.shop.brand[item]]],
+        ]
         # each is left out one time in five
         written = [words for words in said if self.random.random() < 0.8]
         return ", ".join([*written, STAR_WORDS[given - 1]])
@@ -261,17 +311,21 @@ class _Visit:
 
 def _hidden(customers: Customers) -> pd.DataFrame:
     """The hidden tastes, one row per customer."""
-    columns: dict[str, np.ndarray] = {"user": np.arange(len(customers))}
-    for place, name in enumerate(CATEGORIES):
-        columns[f"likes {name}"] = customers.category[:, place]
-    for place, name in enumerate(BRANDS):
-        columns[f"likes {name}"] = customers.brand[:, place]
-    for place, name in enumerate(LIFESTYLES):
-        columns[f"lifestyle {name}"] = customers.lifestyle[:, place]
-    columns["price"] = customers.price
-    columns["weekend"] = customers.weekend
-    columns["evening"] = customers.evening
-    return pd.DataFrame(columns).round(4)
+    category = pd.DataFrame(customers.category, columns=CATEGORIES)
+    brand = pd.DataFrame(customers.brand, columns=BRANDS)
+    lifestyle = pd.DataFrame(customers.lifestyle, columns=LIFESTYLES)
+    tastes = category.add_prefix("likes ").join(brand.add_prefix("likes "))
+    return (
+        tastes.join(lifestyle.add_prefix("lifestyle "))
+        .assign(
+            price=customers.price,
+            weekend=customers.weekend,
+            evening=customers.evening,
+        )
+        .rename_axis("user")
+        .reset_index()
+        .round(4)
+    )
 
 
 def load_shop(folder: Path = FOLDER) -> ShopData:

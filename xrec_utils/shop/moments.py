@@ -8,7 +8,7 @@ import pandas as pd
 from xrec_utils.data.features import GENRES, FeatureTable, earlier_sum, feature_table
 from xrec_utils.data.load import Dataset
 from xrec_utils.shop.log import ShopData
-from xrec_utils.shop.shop import BRANDS, CATEGORIES, DAY, HOUR, PARTS, Parameters, Shop
+from xrec_utils.shop.shop import BRANDS, CATEGORIES, DAY, HOUR, Parameters
 
 GROUPS = ("hour", "weekday", "recency")
 HARMONICS = 2
@@ -41,7 +41,15 @@ def hour_columns(hours: Sequence[int] | np.ndarray, harmonics: int = 2) -> pd.Da
         >>> circle["hour: sin 1"].round(6).tolist()
         [0.0, 1.0, -1.0]
     """
-    angle = 2 * np.pi * np.asarray(hours, dtype=float) / 24
+    angle = (
+        2
+        * np.pi
+        * np.asarray(
+            hours,
+            dtype=float,
+        )
+        / 24
+    )
     waves = {"sin": np.sin, "cos": np.cos}
     return pd.DataFrame(
         {
@@ -61,8 +69,11 @@ def since_previous(times: np.ndarray, users: np.ndarray) -> np.ndarray:
     # several rows may share one moment
     moments = rows.drop_duplicates().sort_values(["user", "time"])
     moments["pause"] = moments.groupby("user")["time"].diff()
-    joined = rows.merge(moments, on=["user", "time"], how="left")
-    return joined["pause"].to_numpy()
+    return rows.merge(
+        moments,
+        on=["user", "time"],
+        how="left",
+    )["pause"].to_numpy()
 
 
 def context_features(
@@ -83,13 +94,14 @@ def context_features(
     times = np.asarray(times)
     weekday = (times // DAY + 3) % 7  # Monday is 0; 1 January 1970 was a Thursday
     pause = since_previous(times, users)
-    columns = hour_columns(times // HOUR % 24, harmonics)
-    columns["weekday: weekend"] = (weekday >= 5).astype(float)
-    # two rows of one second: the logarithm needs at least 1
-    seconds = np.nan_to_num(pause, nan=DAY).clip(1)
-    columns["recency: log seconds"] = np.log(seconds)
-    columns["recency: first"] = np.isnan(pause).astype(float)
-    return columns
+    return hour_columns(times // HOUR % 24, harmonics).assign(
+        **{
+            "weekday: weekend": (weekday >= 5).astype(float),
+            # two rows of one second: the logarithm needs at least 1
+            "recency: log seconds": np.log(np.nan_to_num(pause, nan=DAY).clip(1)),
+            "recency: first": np.isnan(pause).astype(float),
+        }
+    )
 
 
 def group_of(column: str) -> str:
@@ -120,7 +132,7 @@ def shop_table(
         bought.
 
     Example:
-        >>> from xrec_utils.shop.log import simulate
+        >>> from xrec_utils.shop import Shop, simulate
         >>> data = simulate(Shop(0), n_customers=3, seed=0)
         >>> table = shop_table(data)
         >>> len(table.raw) == len(data.shown)
@@ -133,37 +145,51 @@ def shop_table(
     shown = data.shown.sort_values(["time", "user", "item"], ignore_index=True)
     price = np.log(data.items["price"])
     typical = price.groupby(data.items["category"]).transform("mean")
-    catalogue = data.items.assign(relative=price - typical)
     # the item of each showing
-    items = catalogue.set_index("item").loc[shown["item"]].reset_index(drop=True)
-    columns = [
-        _item_columns(items),
-        _past_columns(shown, items),
-        context_features(shown["time"], shown["user"]),
-    ]
-    raw = pd.concat(columns, axis=1).astype(np.float32)
-    reacted = (shown["reaction"] > 0).to_numpy().astype(int)
-    ratings = shown.rename(columns={"reaction": "value"})
-    # the least rank of equal times: a visit is never cut in two
-    rank = shown["time"].rank(method="min", pct=True)
-    return FeatureTable(raw, reacted, ratings, _late(rank, validation, test))
+    items = (
+        data.items.assign(relative=price - typical)
+        .set_index("item")
+        .loc[shown["item"]]
+        .reset_index(drop=True)
+    )
+    return FeatureTable(
+        pd.concat(
+            [
+                _item_columns(items),
+                _past_columns(shown, items),
+                context_features(shown["time"], shown["user"]),
+            ],
+            axis=1,
+        ).astype(np.float32),
+        (shown["reaction"] > 0).to_numpy().astype(int),
+        shown.rename(columns={"reaction": "value"}),
+        _late(
+            # the least rank of equal times: a visit is never cut in two
+            shown["time"].rank(method="min", pct=True),
+            validation,
+            test,
+        ),
+    )
 
 
 def _late(rank: pd.Series, validation: float, test: float) -> np.ndarray:
     """Name the part of each row from its rank in time, above 0 to 1."""
-    conditions = [rank > 1 - test, rank > 1 - test - validation]
-    return np.select(conditions, ["test", "validation"], "train")
+    return np.select(
+        [rank > 1 - test, rank > 1 - test - validation],
+        ["test", "validation"],
+        "train",
+    )
 
 
 def _item_columns(items: pd.DataFrame) -> pd.DataFrame:
     """Category and brand, one-hot, and the price against its category."""
-    columns = {}
-    for name in CATEGORIES:
-        columns[f"category: {name}"] = items["category"] == name
-    for name in BRANDS:
-        columns[f"brand: {name}"] = items["brand"] == name
-    columns["price: against its category"] = items["relative"]
-    return pd.DataFrame(columns)
+    return pd.DataFrame(
+        {
+            **{f"category: {name}": items["category"] == name for name in CATEGORIES},
+            **{f"brand: {name}": items["brand"] == name for name in BRANDS},
+            "price: against its category": items["relative"],
+        }
+    )
 
 
 def _past_columns(shown: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
@@ -172,31 +198,46 @@ def _past_columns(shown: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
     time = shown["time"].to_numpy()
     reaction = shown["reaction"].to_numpy()
     counted = np.column_stack([np.ones(len(shown)), reaction > 0])
-    keys = {
+    past = {}
+    for name, key in {
         "all": user,
         "this category": items["category"],
         "this brand": items["brand"],
-    }
-    past = {}
-    for name, key in keys.items():
+    }.items():
         groups, _ = pd.factorize(pd.MultiIndex.from_arrays([user, key]))
-        seen, reacted = earlier_sum(groups, time, counted).T
-        successes = reacted + 0.1 * PRETENDED
-        past[f"past: reactions, {name}"] = successes / (seen + PRETENDED)
+        seen, reacted = earlier_sum(
+            groups,
+            time,
+            counted,
+        ).T
+        past[f"past: reactions, {name}"] = (reacted + 0.1 * PRETENDED) / (
+            seen + PRETENDED
+        )
         if name == "all":
             past["past: showings"] = np.log1p(seen)
-    owned = _owned_columns(user, time, reaction, items)
-    return pd.DataFrame(past).join(owned)
+    return pd.DataFrame(past).join(
+        _owned_columns(
+            user,
+            time,
+            reaction,
+            items,
+        )
+    )
 
 
 def _owned_columns(
     user: np.ndarray, time: np.ndarray, reaction: np.ndarray, items: pd.DataFrame
 ) -> pd.DataFrame:
     """Pieces of each category bought in strictly earlier visits."""
-    of_category = items["category"].to_numpy()[:, None] == np.array(CATEGORIES)
-    bought = (reaction == 2)[:, None] & of_category
-    names = [f"owned: {name}" for name in CATEGORIES]
-    return pd.DataFrame(earlier_sum(user, time, bought), columns=names)
+    return pd.DataFrame(
+        earlier_sum(
+            user,
+            time,
+            (reaction == 2)[:, None]
+            & (items["category"].to_numpy()[:, None] == np.array(CATEGORIES)),
+        ),
+        columns=[f"owned: {name}" for name in CATEGORIES],
+    )
 
 
 def planted_hours(category: str, parameters: Parameters | None = None) -> np.ndarray:
@@ -220,28 +261,6 @@ def planted_hours(category: str, parameters: Parameters | None = None) -> np.nda
         if name == category:
             change += amount * ((first <= hours) & (hours <= last))
     return change
-
-
-def true_parts(data: ShopData, shop: Shop, seed: int = 0) -> pd.DataFrame:
-    """The planted parts of the utility of every showing, in the order of `data.shown`.
-
-    Logits of reacting, a column per part. seed: the one the customers were drawn with.
-    The log itself records the parts only where something happened.
-    """
-    customers = shop.customers(len(data.users), seed)
-    shown = data.shown
-    item = shown["item"].to_numpy()
-    bought = (shown["reaction"] == 2).to_numpy()
-    result = np.empty((len(shown), len(PARTS)))
-    owned: dict[int, list[int]] = {}
-    # visits in time order: what was bought in one is owned in the next
-    for (who, time), rows in shown.groupby(["user", "time"]).indices.items():
-        has = owned.setdefault(who, [])
-        parts = shop.parts(customers, who, has, time)
-        of_items = np.column_stack(list(parts.values()))
-        result[rows] = of_items[item[rows]]
-        has.extend(item[rows[bought[rows]]].tolist())
-    return pd.DataFrame(result, columns=PARTS)
 
 
 # ---------------------------------------------------------------- MovieLens
@@ -280,14 +299,20 @@ def long_span_table(
     """
     table = feature_table(dataset)
     time = table.ratings.groupby("user")["time"]
-    span = time.transform("max") - time.transform("min")
-    long = (span > days * DAY).to_numpy()
+    long = ((time.transform("max") - time.transform("min")) > days * DAY).to_numpy()
     ratings = table.ratings[long].reset_index(drop=True)
     raw = table.raw[long].reset_index(drop=True)
     genres = [f"film: {genre}" for genre in GENRES]
     others = [name for name in raw if name not in {*genres, "user: pause"}]
-    context = context_features(ratings["time"], ratings["user"]).astype(np.float32)
-    columns = raw[genres + others].join(context)
-    rank = ratings.groupby("user")["time"].rank(method="min", pct=True)
-    part = _late(rank, validation, test)
-    return FeatureTable(columns, table.liked[long], ratings, part)
+    return FeatureTable(
+        raw[genres + others].join(
+            context_features(ratings["time"], ratings["user"]).astype(np.float32)
+        ),
+        table.liked[long],
+        ratings,
+        _late(
+            ratings.groupby("user")["time"].rank(method="min", pct=True),
+            validation,
+            test,
+        ),
+    )

@@ -18,7 +18,7 @@ import numpy as np
 from xrec_utils.files import DATA
 from xrec_utils.keras_start import keras, tf
 from xrec_utils.shop.bandits import LinUCB, squash
-from xrec_utils.shop.environment import GROUPS, N_OBSERVED, SIGNALS, Crowd
+from xrec_utils.shop.environment import COUNTS, GROUPS, N_OBSERVED, SIGNALS, Crowd
 from xrec_utils.shop.shop import Shop
 
 layers = keras.layers
@@ -55,24 +55,49 @@ def policy_network(attributes: np.ndarray, width: int = 64) -> keras.Model:
     seen = keras.Input((N_OBSERVED,), name="observation")
     n_attributes = attributes.shape[1]
     # (n, groups, signals): one row for each category and brand
-    counts = seen[:, : GROUPS * len(SIGNALS)]
-    groups = layers.Reshape((GROUPS, len(SIGNALS)), name="groups")(counts)
-    hidden = layers.Dense(16, "relu", name="evidence_hidden")(groups)
-    evidence = layers.Dense(1, kernel_initializer="zeros", name="evidence")(hidden)
-    state = layers.Dense(width, "relu", name="state")(seen)
-    to_attributes = layers.Dense(
-        n_attributes, kernel_initializer="zeros", name="wanted"
+    groups = layers.Reshape(
+        (GROUPS, len(SIGNALS)),
+        name="groups",
+    )(seen[:, COUNTS])
+    hidden = layers.Dense(
+        16,
+        "relu",
+        name="evidence_hidden",
+    )(groups)
+    evidence = layers.Dense(
+        1,
+        kernel_initializer="zeros",
+        name="evidence",
+    )(hidden)
+    state = layers.Dense(
+        width,
+        "relu",
+        name="state",
+    )(seen)
+    to_wanted = layers.Dense(
+        n_attributes,
+        kernel_initializer="zeros",
+        name="wanted",
     )
-    wanted = to_attributes(state)
-    # the other attributes (price, buy rate) have no evidence of their own
-    rest = [[0, 0], [0, n_attributes - GROUPS]]
-    wanted = wanted + ops.pad(evidence[..., 0], rest)
-    added = ops.matmul(wanted, np.ascontiguousarray(attributes.T))
+    wanted = to_wanted(state) + ops.pad(
+        evidence[..., 0],
+        # the other attributes (price, buy rate) have no evidence of their own
+        [[0, 0], [0, n_attributes - GROUPS]],
+    )
     # Made before the hidden layer: layers draw their seeds in the order they are made.
     to_reward = layers.Dense(1, name="reward_ahead")
-    outlook = layers.Dense(width, "relu", name="outlook")(seen)
-    ahead = to_reward(outlook)[:, 0]
-    return keras.Model(seen, [added, ahead], name="policy_network")
+    ahead = to_reward(
+        layers.Dense(
+            width,
+            "relu",
+            name="outlook",
+        )(seen)
+    )[:, 0]
+    return keras.Model(
+        seen,
+        [ops.matmul(wanted, np.ascontiguousarray(attributes.T)), ahead],
+        name="policy_network",
+    )
 
 
 class NetworkPolicy:
@@ -119,8 +144,11 @@ class NetworkPolicy:
 
         NEVER stands where the mask forbids.
         """
-        scores = self.sharpness * self.teacher.scores(observation)
-        return np.where(mask, scores, NEVER).astype(np.float32)
+        return np.where(
+            mask,
+            self.sharpness * self.teacher.scores(observation),
+            NEVER,
+        ).astype(np.float32)
 
     def logits(self, observation: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """(n, n_items)."""
@@ -131,8 +159,7 @@ class NetworkPolicy:
         """(n, n_items), rows add up to one."""
         logits = self.logits(observation, mask)
         if self.greedy:
-            one_hot = np.eye(logits.shape[1])
-            return one_hot[logits.argmax(axis=1)]
+            return np.eye(logits.shape[1])[logits.argmax(axis=1)]
         return ops.softmax(logits).numpy()
 
     def act(
@@ -186,9 +213,14 @@ def episode(
         # Gumbel noise makes it a draw from the softmax
         noise = random.gumbel(size=start.shape)
         actions = (start + added.numpy() + noise).argmax(axis=1)
-        rewards = crowd.step(actions)
-        happened.append((seen, start, actions, rewards))
-    return tuple(np.stack(each) for each in zip(*happened, strict=True))
+        happened.append((seen, start, actions, crowd.step(actions)))
+    return tuple(
+        np.stack(each)
+        for each in zip(
+            *happened,
+            strict=True,
+        )
+    )
 
 
 def reinforce(
@@ -228,12 +260,18 @@ def reinforce(
         1
     """
     random = np.random.default_rng(seed)
-    optimiser = keras.optimizers.Adam(rate, global_clipnorm=1.0)
-    update = step_of(policy.network, optimiser, policy_loss)
+    update = step_of(
+        policy.network,
+        keras.optimizers.Adam(rate, global_clipnorm=1.0),
+        policy_loss,
+    )
     history = []
     for each in seeds:
-        crowd = Crowd(shop, customers, each)
-        seen, start, actions, rewards = episode(policy, crowd, random)
+        seen, start, actions, rewards = episode(
+            policy,
+            Crowd(shop, customers, each),
+            random,
+        )
         batch = (seen, start, actions, returns(rewards, discount))
         # joins steps and customers
         update(*(part.reshape(-1, *part.shape[2:]) for part in batch))
@@ -255,10 +293,12 @@ def policy_loss(
     """
     added, expected = network(seen)
     surprise = ahead - expected
-    # of about the same size in every batch
-    advantages = surprise / (ops.std(surprise) + 1e-6)
-    loss = reinforce_loss(start + added, actions, advantages)
-    return loss + ops.mean(ops.square(surprise))
+    return reinforce_loss(
+        start + added,
+        actions,
+        # of about the same size in every batch
+        surprise / (ops.std(surprise) + 1e-6),
+    ) + ops.mean(ops.square(surprise))
 
 
 def step_of(
@@ -272,7 +312,13 @@ def step_of(
         with tf.GradientTape() as tape:
             value = loss(network, *batch)
         gradients = tape.gradient(value, variables)
-        optimiser.apply_gradients(zip(gradients, variables, strict=True))
+        optimiser.apply_gradients(
+            zip(
+                gradients,
+                variables,
+                strict=True,
+            )
+        )
 
     return step
 

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from xrec_utils.shop.environment import Crowd
+from xrec_utils.shop.environment import HOURS, Crowd
 from xrec_utils.shop.shop import CATEGORIES, Shop, react
 
 PROMOTED = tuple(CATEGORIES.index(name) for name in ("novel", "e-reader", "lamp"))
@@ -49,14 +49,12 @@ class Log:
 
     def matches(self, target: np.ndarray) -> np.ndarray:
         """Probability of the item shown under target (n, n_items): (n,)."""
-        everyone = np.arange(len(self.items))
-        return target[everyone, self.items]
+        return target[np.arange(len(self.items)), self.items]
 
 
 def hours(observation: np.ndarray) -> np.ndarray:
     """The hour of each observation, 0 to 23."""
-    # one-hot; behind it stand weekday (7) and the share that is left (1)
-    return observation[:, -32:-8].argmax(axis=1)
+    return observation[:, HOURS].argmax(axis=1)
 
 
 class OldPolicy:
@@ -80,13 +78,23 @@ class OldPolicy:
 
     def __init__(self, shop: Shop, promotion: float = 5.0) -> None:
         self.day = shop.exposure
-        promoted = np.isin(shop.category, PROMOTED)
-        self.evening = shop.exposure * np.where(promoted, promotion, 1.0)
+        self.evening = shop.exposure * np.where(
+            np.isin(shop.category, PROMOTED),
+            promotion,
+            1.0,
+        )
 
     def probabilities(self, observation: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """(n, n_items), rows add up to one."""
         late = hours(observation) >= EVENING
-        share = np.where(late[:, None], self.evening, self.day) * mask
+        share = (
+            np.where(
+                late[:, None],
+                self.evening,
+                self.day,
+            )
+            * mask
+        )
         return share / share.sum(axis=1, keepdims=True)
 
     def act(
@@ -120,10 +128,23 @@ class TopList:
 
     def probabilities(self, observation: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """(n, n_items), rows add up to one where k items are left."""
-        scores = np.where(mask, self.scores, -np.inf)
-        ranked = np.argsort(-scores, axis=1, kind="stable")
+        scores = np.where(
+            mask,
+            self.scores,
+            -np.inf,
+        )
+        ranked = np.argsort(
+            -scores,
+            axis=1,
+            kind="stable",
+        )
         share = np.zeros(mask.shape)
-        np.put_along_axis(share, ranked[:, : self.k], 1 / self.k, axis=1)
+        np.put_along_axis(
+            share,
+            ranked[:, : self.k],
+            1 / self.k,
+            axis=1,
+        )
         return share
 
 
@@ -161,7 +182,11 @@ def record(crowd: Crowd, policy: OldPolicy, random: np.random.Generator) -> Log:
     everyone = np.arange(crowd.n)
     probabilities = policy.probabilities(observation, crowd.mask)
     items = draw(probabilities, random)
-    reactions = react(crowd.shop, crowd.utility[everyone, items], random)
+    reactions = react(
+        crowd.shop,
+        crowd.utility[everyone, items],
+        random,
+    )
     return Log(
         hour=hours(observation),
         items=items,
@@ -196,8 +221,7 @@ def true_value(crowd: Crowd, target: np.ndarray) -> float:
         True
     """
     bought = expit(crowd.utility - crowd.shop.parameters.buy_threshold)
-    by_customer = (target * bought).sum(axis=1)
-    return float(by_customer.mean())
+    return float((target * bought).sum(axis=1).mean())
 
 
 def ips(rewards: np.ndarray, weights: np.ndarray) -> float:
@@ -248,16 +272,18 @@ def category_rates(log: Log, category: np.ndarray) -> np.ndarray:
     """
     kinds = category[log.items]
     shown = np.bincount(kinds, minlength=len(CATEGORIES))
-    bought = np.bincount(kinds, log.rewards, minlength=len(CATEGORIES))
-    rates = (bought + log.rewards.mean()) / (shown + 1)
-    return rates[category]
+    bought = np.bincount(
+        kinds,
+        log.rewards,
+        minlength=len(CATEGORIES),
+    )
+    return ((bought + log.rewards.mean()) / (shown + 1))[category]
 
 
 def counted_propensities(log: Log, n_items: int) -> np.ndarray:
     """Propensities (n,) as shares of all showings, blind to context."""
     times = np.bincount(log.items, minlength=n_items) + 1
-    share = times / (len(log.items) + n_items)
-    return share[log.items]
+    return times[log.items] / (len(log.items) + n_items)
 
 
 def modelled_propensities(log: Log, category: np.ndarray) -> np.ndarray:
@@ -268,14 +294,27 @@ def modelled_propensities(log: Log, category: np.ndarray) -> np.ndarray:
     """
     kinds = category[log.items]
     clock = np.eye(24)
-    # equal rows are joined: at most 24 hours times 14 categories
-    pairs = np.stack([log.hour, kinds])
-    (hour, kind), repeated = np.unique(pairs, axis=1, return_counts=True)
+    (hour, kind), repeated = np.unique(
+        # equal rows are joined: at most 24 hours times 14 categories
+        np.stack([log.hour, kinds]),
+        axis=1,
+        return_counts=True,
+    )
     model = LogisticRegression(C=10.0, max_iter=500)
-    model.fit(clock[hour], kind, sample_weight=repeated)
+    model.fit(
+        clock[hour],
+        kind,
+        sample_weight=repeated,
+    )
     # (hours, categories that were shown)
     chances = model.predict_proba(clock)
-    by_category = chances[log.hour, np.searchsorted(model.classes_, kinds)]
+    by_category = chances[
+        log.hour,
+        np.searchsorted(
+            model.classes_,
+            kinds,
+        ),
+    ]
     times = np.bincount(log.items, minlength=len(category)) + 1
     share = times / np.bincount(category, times)[category]
     return by_category * share[log.items]
@@ -313,10 +352,9 @@ def estimates(log: Log, target: np.ndarray, category: np.ndarray) -> dict[str, f
         0.625
     """
     weights = log.weights(target)
-    matches = log.matches(target)
     model = category_rates(log, category)
     return {
-        "replay": snips(log.rewards, matches),
+        "replay": snips(log.rewards, log.matches(target)),
         "IPS": ips(log.rewards, weights),
         "SNIPS": snips(log.rewards, weights),
         "direct": direct(model, target),
@@ -362,11 +400,10 @@ def by_propensity(
         "share of showings": counted_propensities(log, len(category)),
         "softmax on the hour": modelled_propensities(log, category),
     }
-    values = {}
-    for name, propensities in guesses.items():
-        weights = log.weights(target, propensities)
-        values[name] = snips(log.rewards, weights)
-    return values
+    return {
+        name: snips(log.rewards, log.weights(target, propensities))
+        for name, propensities in guesses.items()
+    }
 
 
 def estimate_errors(found: Sequence[dict[str, float]], truth: float) -> pd.DataFrame:
@@ -386,5 +423,6 @@ def estimate_errors(found: Sequence[dict[str, float]], truth: float) -> pd.DataF
         [20.0, 20.0]
     """
     each = 100 * (pd.DataFrame(found) - truth)
-    columns = {"bias": each.mean(), "±": 2 * each.sem(), "spread": each.std()}
-    return pd.DataFrame(columns)
+    return pd.DataFrame(
+        {"bias": each.mean(), "±": 2 * each.sem(), "spread": each.std()}
+    )

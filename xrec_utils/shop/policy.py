@@ -10,7 +10,8 @@ A policy has `act(observation, mask, random) -> items` for n customers at once (
 and Barto 2018 is the textbook).
 """
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,11 @@ class Policy(Protocol):
 
 def best(scores: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The item with the highest score among those the mask allows, for each row."""
-    return np.where(mask, scores, -np.inf).argmax(axis=1)
+    return np.where(
+        mask,
+        scores,
+        -np.inf,
+    ).argmax(axis=1)
 
 
 class Random:
@@ -86,23 +91,28 @@ class Fixed:
         return best(self.scores, mask)
 
 
+@dataclass(frozen=True)
 class Oracle:
     """The item with the highest true utility now.
 
     It looks one step ahead only: it knows tastes, and plans nothing.
 
     Args:
-        crowd: the customers it serves, and no others.
+        crowd: the customers it serves, and no others; None until they are known.
+
+    Attributes:
+        needs_crowd: True, so that a comparison of policies makes it anew for its crowd.
 
     Example:
+        >>> from xrec_utils.shop import Shop
         >>> crowd = Crowd(Shop(0), n=3, visits=1, steps=1)
         >>> items = Oracle(crowd).act(crowd.observation(), crowd.mask, None)
         >>> items.tolist() == crowd.utility.argmax(axis=1).tolist()
         True
     """
 
-    def __init__(self, crowd: Crowd) -> None:
-        self.crowd = crowd
+    crowd: Crowd | None = None
+    needs_crowd: ClassVar[bool] = True
 
     def act(
         self, observation: np.ndarray, mask: np.ndarray, random: np.random.Generator
@@ -187,12 +197,18 @@ def play(
         AttributeError: `learn` for a policy that cannot.
 
     Example:
+        >>> from xrec_utils.shop import Shop
         >>> crowd = Crowd(Shop(0), n=3, visits=1, steps=4)
         >>> rewards = play(Random(), crowd)
         >>> rewards.shape, bool(rewards.max() <= 4), crowd.done
         ((3,), True, True)
     """
-    return by_visit(policy, crowd, seed, learn).sum(axis=1)
+    return by_visit(
+        policy,
+        crowd,
+        seed,
+        learn,
+    ).sum(axis=1)
 
 
 def by_visit(
@@ -213,6 +229,7 @@ def by_visit(
         AttributeError: `learn` for a policy that cannot.
 
     Example:
+        >>> from xrec_utils.shop import Shop
         >>> crowd = Crowd(Shop(0), n=3, visits=2, steps=4)
         >>> by_visit(Random(), crowd).shape
         (3, 2)
@@ -221,7 +238,11 @@ def by_visit(
     earned = np.zeros((crowd.n, crowd.times.shape[1]))
     while not crowd.done:
         observation = crowd.observation()
-        items = policy.act(observation, crowd.mask, random)
+        items = policy.act(
+            observation,
+            crowd.mask,
+            random,
+        )
         visit = crowd.visit  # before the step, which may begin the next one
         rewards = crowd.step(items)
         earned[:, visit] += rewards

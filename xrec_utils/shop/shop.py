@@ -161,16 +161,25 @@ class Shop:
         # the stored log hangs on the order of the draws
         random = np.random.default_rng([seed, 1])
         self.n_items = len(CATEGORIES) * p.per_category
-        self.category = np.repeat(np.arange(len(CATEGORIES)), p.per_category)
+        self.category = np.repeat(
+            np.arange(len(CATEGORIES)),
+            p.per_category,
+        )
         self.brand = random.integers(len(BRANDS), size=self.n_items)
         self.appeal = random.normal(0, p.appeal_sd, self.n_items)
         self.relative_price = random.normal(0, p.relative_price_sd, self.n_items)
         exposure = np.exp(random.normal(0, p.exposure_sd, self.n_items))
         self.exposure = exposure / exposure.sum()
-        log_typical = random.uniform(np.log(10), np.log(400), len(CATEGORIES))
         # euros: what the category costs, times what this item costs beside it
-        typical = np.exp(log_typical)[self.category]
-        self.price = np.round(typical * np.exp(self.relative_price), 2)
+        typical = np.exp(
+            random.uniform(
+                np.log(10),
+                np.log(400),
+                len(CATEGORIES),
+            )
+        )
+        price = typical[self.category] * np.exp(self.relative_price)
+        self.price = np.round(price, 2)
         self.rules = _rules(p)
         self._durable = np.array([category in p.durable for category in CATEGORIES])
 
@@ -185,12 +194,10 @@ class Shop:
         brand = np.array(BRANDS)[self.brand]
         category = np.array(CATEGORIES)[self.category]
         number = codes % self.parameters.per_category + 1
-        named = zip(brand, category, number, strict=True)
-        titles = [f"{maker} {kind} {n}" for maker, kind, n in named]
         return pd.DataFrame(
             {
                 "item": codes,
-                "title": titles,
+                "title": [f"{brand[n]} {category[n]} {number[n]}" for n in codes],
                 "category": category,
                 "brand": brand,
                 "price": self.price,
@@ -202,16 +209,19 @@ class Shop:
         """Draw n customers with tastes of their own."""
         p = self.parameters
         random = np.random.default_rng([self.seed, 2, seed])
-        likes = _lifestyle_likes(p)
+        # (5, 14): 1.0 where the lifestyle likes the category
+        likes = np.array(
+            [np.isin(CATEGORIES, liked) for _, liked in p.lifestyles],
+            dtype=float,
+        )
         lifestyle = random.normal(0, p.lifestyle_sd, (n, len(likes)))
         own_taste = random.normal(0, p.category_sd, (n, len(CATEGORIES)))
-        brand = random.normal(0, p.brand_sd, (n, len(BRANDS)))
-        # nobody likes to pay more
-        price = -np.abs(random.normal(p.price_mean, p.price_sd, n))
+        # the draws go on in this order
         return Customers(
             category=lifestyle @ likes + own_taste,
-            brand=brand,
-            price=price,
+            brand=random.normal(0, p.brand_sd, (n, len(BRANDS))),
+            # nobody likes to pay more
+            price=-np.abs(random.normal(p.price_mean, p.price_sd, n)),
             lifestyle=lifestyle,
             weekend=random.beta(2, 3, n),
             evening=random.beta(2, 2, n),
@@ -234,16 +244,16 @@ class Shop:
         p = self.parameters
         hour = (time - START) // HOUR % 24
         weekday = (time - START) // DAY % 7  # Monday is 0
-        now = [(kind, x) for kind, a, b, x in p.hours if a <= hour <= b]
-        today = p.weekends if weekday >= 5 else ()
         return {
             "base": np.full(self.n_items, p.intercept),
             "appeal": self.appeal,
             "category": customers.category[who][self.category],
             "brand": customers.brand[who][self.brand],
             "price": customers.price[who] * self.relative_price,
-            "hour": self._by_category(now),
-            "weekday": self._by_category(today),
+            "hour": self._by_category(
+                [(kind, x) for kind, a, b, x in p.hours if a <= hour <= b]
+            ),
+            "weekday": self._by_category(p.weekends if weekday >= 5 else ()),
             "earlier": self.earlier(owned),
         }
 
@@ -258,8 +268,17 @@ class Shop:
         self, customers: Customers, who: int, owned: Sequence[int], time: int
     ) -> np.ndarray:
         """The sum of the parts, shape (n_items,), in logits."""
-        parts = self.parts(customers, who, owned, time)
-        return np.sum(list(parts.values()), axis=0)
+        return np.sum(
+            list(
+                self.parts(
+                    customers,
+                    who,
+                    owned,
+                    time,
+                ).values()
+            ),
+            axis=0,
+        )
 
     def earlier(self, owned: Sequence[int]) -> np.ndarray:
         """What owning these items changes in the utility of every item.
@@ -267,9 +286,11 @@ class Shop:
         Returns:
             (n_items,) in logits.
         """
-        kinds = self.category[np.asarray(owned, dtype=int)]
         # (14,): how many of each category are owned
-        count = np.bincount(kinds, minlength=len(CATEGORIES))
+        count = np.bincount(
+            self.category[np.asarray(owned, dtype=int)],
+            minlength=len(CATEGORIES),
+        )
         change = np.zeros(len(CATEGORIES))
         for groups, category, amount in self.rules:
             change[category] += amount * all(count[group] for group in groups)
@@ -290,12 +311,11 @@ class Shop:
         Returns:
             (len(owned),) in logits; their sum is `earlier(owned)[item]`.
         """
-        owned = np.asarray(owned, dtype=int)
-        kinds = self.category[owned]
+        kinds = self.category[np.asarray(owned, dtype=int)]
         target = self.category[item]
         # saturation adds up over the pieces, so each piece has its own share
-        same_kind = kinds == target
-        values = self.parameters.saturation * same_kind * self._durable[kinds]
+        same_kind = (kinds == target) & self._durable[kinds]
+        values = self.parameters.saturation * same_kind
         for groups, category, amount in self.rules:
             # (len(owned),) each: which of the owned items are of the group
             members = [kinds == group for group in groups]
@@ -308,27 +328,21 @@ class Shop:
         return values
 
 
-def _lifestyle_likes(p: Parameters) -> np.ndarray:
-    """(5, 14): 1.0 where the lifestyle likes the category."""
-    likes = np.zeros((len(p.lifestyles), len(CATEGORIES)))
-    for row, (_, liked) in enumerate(p.lifestyles):
-        columns = [CATEGORIES.index(category) for category in liked]
-        likes[row, columns] = 1.0
-    return likes
-
-
 def _rules(p: Parameters) -> list[tuple[tuple[int, ...], int, float]]:
     """Needs, suppressors and bundles in codes, in one form.
 
     Each is (owned categories that must all be there, category changed, change).
     """
     code = CATEGORIES.index
-    rules: list[tuple[tuple[int, ...], int, float]] = []
-    for owned, changed, change in (*p.needs, *p.suppressors):
-        rules.append(((code(owned),), code(changed), change))
-    for owned, other, changed, change in p.bundles:
-        rules.append(((code(owned), code(other)), code(changed), change))
-    return rules
+    of_one = [
+        ((code(owned),), code(changed), change)
+        for owned, changed, change in (*p.needs, *p.suppressors)
+    ]
+    of_two = [
+        ((code(owned), code(other)), code(changed), change)
+        for owned, other, changed, change in p.bundles
+    ]
+    return of_one + of_two
 
 
 def react(shop: Shop, utility: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -346,9 +360,7 @@ def react(shop: Shop, utility: np.ndarray, random: np.random.Generator) -> np.nd
         Whole numbers of the same shape.
     """
     felt = utility + random.logistic(size=np.shape(utility))
-    interested = felt > 0
-    bought = felt > shop.parameters.buy_threshold
-    return interested.astype(int) + bought
+    return (felt > 0).astype(int) + (felt > shop.parameters.buy_threshold)
 
 
 def stars(parts: dict[str, np.ndarray], item: int, random: np.random.Generator) -> int:
@@ -358,5 +370,10 @@ def stars(parts: dict[str, np.ndarray], item: int, random: np.random.Generator) 
     """
     taste = (parts["category"][item] + parts["brand"][item]) / 2
     liking = taste + parts["appeal"][item]
-    noisy = 3.0 + liking + random.normal(0, 0.5)
-    return int(np.clip(np.rint(noisy), 1, 5))
+    return int(
+        np.clip(
+            np.rint(3.0 + liking + random.normal(0, 0.5)),
+            1,
+            5,
+        )
+    )
