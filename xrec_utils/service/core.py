@@ -18,28 +18,19 @@ import numpy as np
 from xrec_utils import __version__, zoo
 from xrec_utils.contract import HistoryModel
 from xrec_utils.data.load import load_movielens
-from xrec_utils.explain.baselines import leave_one_out
+from xrec_utils.explain import decision_path, leave_one_out
 from xrec_utils.explain.choose import METHODS
 from xrec_utils.explain.many import explain_many, shared_games
-from xrec_utils.explain.path import decision_path
 from xrec_utils.files import sha256
-from xrec_utils.games.explanation import Explanation
-from xrec_utils.games.game import history_game
+from xrec_utils.games import Explanation, history_game
 from xrec_utils.service import schema
 from xrec_utils.service.films import Films
 from xrec_utils.service.schema import Refusal
 
-MODELS = (
-    "ease",
-    "popularity",
-    "item_knn",
-    "dae",
-    "attention",
-    "gru",
-)  # one of each kind; the first is the default
-PERMUTATIONS = (
-    16  # a sampled reason costs 16 scores per film: within a second for 100 films
-)
+# one of each kind; the first is the default
+MODELS = ("ease", "popularity", "item_knn", "dae", "attention", "gru")
+# a sampled reason costs 16 scores per film: within a second for 100 films
+PERMUTATIONS = 16
 DIGITS = 6  # behind the point
 KEPT = 128  # answers, of up to half a megabyte each
 A = TypeVar("A", bound=schema.Answer)
@@ -56,11 +47,11 @@ class Service:
         self.versions = {name: version(name) for name in models}
         self.locks = {name: Lock() for name in models}
         self.cache = Cache(KEPT)
-        for name in models:  # the first question to a network traces it
+        first = int(self.films.ids[0])
+        # the first question to a network traces it
+        for name in models:
             self.recommend(
-                schema.RecommendRequest(
-                    history=(int(self.films.ids[0]),), model=name, k=1
-                )
+                schema.RecommendRequest(history=(first,), model=name, k=1),
             )
 
     def recommend(self, request: schema.RecommendRequest) -> schema.RecommendAnswer:
@@ -80,15 +71,17 @@ class Service:
             scores = np.array(model.score([history])[0], dtype=np.float64)
             best = self._best(scores, history, request.k)
             reasons = self._because(request, history, best, scores)
-        rows = [
-            schema.Recommended(
-                rank=n, **self._film(code), score=because.score, because=because
-            )
-            for n, (code, because) in enumerate(
-                zip(best, reasons, strict=True), start=1
-            )
-        ]
-        return schema.RecommendAnswer(**common, recommendations=rows)
+        return schema.RecommendAnswer(
+            **common,
+            recommendations=[
+                schema.Recommended(
+                    rank=n, **self._film(code), score=because.score, because=because
+                )
+                for n, (code, because) in enumerate(
+                    zip(best, reasons, strict=True), start=1
+                )
+            ],
+        )
 
     def _explain(self, request: schema.ExplainRequest) -> schema.ExplainAnswer:
         common, history = self._common(request)
@@ -115,14 +108,12 @@ class Service:
                 "model",
             )
         codes, corrections, left_out = self.understand(request.history)
-        named = schema.ModelVersion(
-            name=request.model, version=self.versions[request.model]
-        )
-        films = [self._film(code) for code in codes]
         common = {
-            "model": named,
+            "model": schema.ModelVersion(
+                name=request.model, version=self.versions[request.model]
+            ),
             "explainer": request.explainer,
-            "history": films,
+            "history": [self._film(code) for code in codes],
             "seconds": 0.0,
         }
         return {**common, "corrections": corrections, "left_out": left_out}, np.array(
@@ -135,7 +126,9 @@ class Service:
         """Item codes of a history, each once; what was read otherwise than written;
         what was left out.
         """
-        codes, corrections, left_out = [], [], []
+        codes: list[int] = []
+        corrections = []
+        left_out = []
         for place, given in enumerate(history):
             field = f"history[{place}]"
             item, similarity = self._id(given, field)
@@ -149,13 +142,14 @@ class Service:
                 left_out.append(schema.LeftOut(field=field, given=given, why=why))
                 continue
             if similarity < 1:
-                found = schema.Correction(
-                    field=field,
-                    given=str(given),
-                    similarity=similarity,
-                    **self._film(code),
+                corrections.append(
+                    schema.Correction(
+                        field=field,
+                        given=str(given),
+                        similarity=similarity,
+                        **self._film(code),
+                    )
                 )
-                corrections.append(found)
             codes.append(code)
         return codes, corrections, left_out
 
@@ -214,22 +208,20 @@ class Service:
         """
         if not len(history):
             return [_without_reasons(scores[code]) for code in codes]
-        found = self._explanations(request, history, codes)
-        return [self._reasons(each, history) for each in found]
+        return [
+            self.reasons(each, history)
+            for each in self._explanations(request, history, codes)
+        ]
 
     def _explanations(
         self, request: schema.Request, history: np.ndarray, codes: list[int]
     ) -> list[Explanation]:
-        model, titles, method = (
-            self.models[request.model],
-            self.films.titles,
-            request.explainer,
-        )
+        model = self.models[request.model]
+        titles = self.films.titles
+        method = request.explainer
         if method == "leave-one-out":
-            return [
-                leave_one_out(game)
-                for game in shared_games(model, history, np.array(codes), titles)
-            ]
+            games = shared_games(model, history, np.array(codes), titles)
+            return [leave_one_out(game) for game in games]
         try:
             return explain_many(model, history, codes, titles, method, PERMUTATIONS)
         except ValueError as fault:
@@ -242,7 +234,7 @@ class Service:
                 "explainer",
             ) from fault
 
-    def _reasons(self, found: Explanation, history: np.ndarray) -> schema.Because:
+    def reasons(self, found: Explanation, history: np.ndarray) -> schema.Because:
         """The values of an explanation as reasons, strongest first, rounded."""
         order = np.argsort(-np.abs(found.values), kind="stable")
         weights = found.values[order].round(DIGITS).tolist()
@@ -251,18 +243,17 @@ class Service:
             if found.error is None
             else found.error[order].round(DIGITS).tolist()
         )
-        rows = zip(history[order].tolist(), weights, errors, strict=True)
-        reasons = [
-            schema.Reason(**self._film(code), weight=weight, error=error)
-            for code, weight, error in rows
-        ]
-        largest = None if found.error is None else max(errors)
         return schema.Because(
             base=round(found.base, DIGITS),
             score=round(found.score, DIGITS),
             method=found.method,
-            error=largest,
-            reasons=reasons,
+            error=None if found.error is None else max(errors),
+            reasons=[
+                schema.Reason(**self._film(code), weight=weight, error=error)
+                for code, weight, error in zip(
+                    history[order].tolist(), weights, errors, strict=True
+                )
+            ],
             sentence=spoken(found),
         )
 
@@ -270,7 +261,10 @@ class Service:
         self, request: schema.Request, history: np.ndarray, code: int
     ) -> list[schema.Step]:
         path = decision_path(
-            self.models[request.model], history, code, self.films.titles
+            self.models[request.model],
+            history,
+            code,
+            self.films.titles,
         )
         return [schema.Step(**step) for step in path.as_dict()["steps"]]
 
@@ -279,15 +273,16 @@ class Service:
 
     def search(self, typed: str) -> schema.FilmsAnswer:
         """Films for what is typed so far."""
-        found = [
-            schema.FilmFound(
-                **self._film(code),
-                genres=self.films.genres[code],
-                users=int(self.films.users[code]),
-            )
-            for code in self.films.search(typed)
-        ]
-        return schema.FilmsAnswer(films=found)
+        return schema.FilmsAnswer(
+            films=[
+                schema.FilmFound(
+                    **self._film(code),
+                    genres=self.films.genres[code],
+                    users=int(self.films.users[code]),
+                )
+                for code in self.films.search(typed)
+            ]
+        )
 
     def describe(self) -> schema.ModelsAnswer:
         """The models, what `auto` does for a long history and which explainers fit
@@ -296,12 +291,15 @@ class Service:
         rows = []
         for name, model in self.models.items():
             fits = fitting(model)
-            reads, explainers = (
-                getattr(model, "window", None),
-                ["auto", *fits, "leave-one-out"],
+            rows.append(
+                schema.ModelAnswer(
+                    name=name,
+                    version=self.versions[name],
+                    reads=getattr(model, "window", None),
+                    method=fits[0],
+                    explainers=["auto", *fits, "leave-one-out"],
+                )
             )
-            rows.append(schema.ModelAnswer(name=name, version=self.versions[name], reads=reads, method=fits[0],
-                                           explainers=explainers))  # fmt: skip
         return schema.ModelsAnswer(models=rows)
 
 
@@ -315,36 +313,26 @@ def spoken(found: Explanation) -> str:
     helps = [
         words for n, words in zip(order[:2], said, strict=False) if found.values[n] > 0
     ]
-    parts = (
-        [
-            f"{helps[0]} speaks most for it"
-            + "".join(f", then {words}" for words in helps[1:])
-        ]
-        if helps
-        else []
-    )
-    parts += (
-        [f"{said[-1]} speaks most against it"]
-        if order and found.values[order[-1]] < 0
-        else []
-    )
-    return (
-        "; ".join(parts) + "."
-        if parts
-        else "No film moves this score by more than the method's error."
-    )
+    parts = []
+    if helps:
+        then = "".join(f", then {words}" for words in helps[1:])
+        parts.append(f"{helps[0]} speaks most for it{then}")
+    if order and found.values[order[-1]] < 0:
+        parts.append(f"{said[-1]} speaks most against it")
+    if not parts:
+        return "No film moves this score by more than the method's error."
+    return "; ".join(parts) + "."
 
 
 def _without_reasons(score: float) -> schema.Because:
     score = round(float(score), DIGITS)
-    sentence = "The history is empty, so there are no reasons: everybody without a history gets these films."
     return schema.Because(
         base=score,
         score=score,
         method="none",
         error=None,
         reasons=[],
-        sentence=sentence,
+        sentence="The history is empty, so there are no reasons: everybody without a history gets these films.",
     )
 
 
@@ -375,7 +363,8 @@ class Cache:
     """
 
     def __init__(self, size: int) -> None:
-        self.size, self._lock = size, Lock()
+        self.size = size
+        self._lock = Lock()
         self._kept: OrderedDict[schema.Request, schema.Answer] = OrderedDict()
 
     def answer(self, question: schema.Request, find: Callable[[Any], A]) -> A:

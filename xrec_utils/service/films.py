@@ -33,10 +33,13 @@ class Films:
     """
 
     def __init__(self, split: Split, items: pd.DataFrame) -> None:
-        self.titles, self.ids = split.titles, split.items["item"].to_numpy()
+        self.titles = split.titles
+        self.ids = split.items["item"].to_numpy()
         self.genres = split.items["genres"].tolist()
-        pairs = zip(self.ids.tolist(), self.titles.tolist(), strict=True)
-        self.names = [{"item": item, "title": title} for item, title in pairs]
+        self.names = [
+            {"item": item, "title": title}
+            for item, title in zip(self.ids.tolist(), self.titles.tolist(), strict=True)
+        ]
         self.users = np.bincount(split.train["item"], minlength=split.n_items)
         self.codes = {int(item): code for code, item in enumerate(self.ids)}
         self.known = dict(
@@ -48,13 +51,14 @@ class Films:
         rated = named["item"].map(
             lambda item: -self.users[self.codes[item]] if item in self.codes else 1
         )
-        named = named.iloc[
-            np.argsort(rated, kind="stable")
-        ]  # of films of one name the most rated comes first
+        # of films of one name the most rated comes first
+        named = named.iloc[np.argsort(rated, kind="stable")]
         self._items = named["item"].tolist()
-        years = zip(named["title"], named["year"], strict=True)
         self._catalogue = Catalogue(
-            [title if pd.isna(year) else f"{title} ({year})" for title, year in years]
+            [
+                title if pd.isna(year) else f"{title} ({year})"
+                for title, year in zip(named["title"], named["year"], strict=True)
+            ]
         )
         self.find = lru_cache(4096)(self._find)
 

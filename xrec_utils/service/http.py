@@ -39,10 +39,8 @@ from xrec_utils.service.schema import ErrorAnswer, Refusal
 
 PAGE = Path(__file__).with_name("page")
 LARGEST = 64 * 1024  # bytes of a body: 100 titles of 200 letters fit twice
-HELD = (
-    16 * 1024 * 1024
-    # bytes of a body that the server reads at all, so that the refusal can be read as well
-)
+# bytes of a body that the server reads at all, so that the refusal can be read as well
+HELD = 16 * 1024 * 1024
 THREADS = 8
 NOTHING_FROM_OUTSIDE = (
     "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
@@ -158,7 +156,8 @@ def _read_body() -> None:
 def _invalid(fault: ValidationError) -> Response:
     """The first fault that pydantic found, in the service's words."""
     first = fault.errors(include_url=False)[0]
-    field, most = _field(first["loc"]), first.get("ctx", {}).get("max_length")
+    field = _field(first["loc"])
+    most = first.get("ctx", {}).get("max_length")
     known = ", ".join(schema.FIELDS.get(request.path, ()))
     code, message = {
         "missing": ("missing", "is missing; an empty history is []"),
@@ -193,20 +192,32 @@ def _failed(fault: Exception) -> Response:
         return _json(fault.answer, fault.status)
     if not isinstance(fault, HTTPException) or fault.code is None:
         log.exception("%s %s failed", request.method, request.path)
-        failed = schema.Fault(
-            code="internal_error", message="the service failed; its log says why"
+        return _json(
+            ErrorAnswer(
+                error=schema.Fault(
+                    code="internal_error",
+                    message="the service failed; its log says why",
+                )
+            ),
+            500,
         )
-        return _json(ErrorAnswer(error=failed), 500)
     if fault.code < 400:
         return fault.get_response()
     name = fault.name.lower().replace(" ", "_")
     allowed = {key: value for key, value in fault.get_headers() if key == "Allow"}
-    words = [
-        HINTS.get(fault.code, fault.description or name),
-        *(f"It takes {way}." for way in allowed.values()),
-    ]
     answer = _json(
-        ErrorAnswer(error=schema.Fault(code=name, message=" ".join(words))), fault.code
+        ErrorAnswer(
+            error=schema.Fault(
+                code=name,
+                message=" ".join(
+                    [
+                        HINTS.get(fault.code, fault.description or name),
+                        *(f"It takes {way}." for way in allowed.values()),
+                    ]
+                ),
+            )
+        ),
+        fault.code,
     )
     answer.headers.extend(allowed)
     return answer
@@ -254,9 +265,8 @@ def serve() -> int:
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue is no fault
     try:
         host, port = address(os.environ)
-        socket.create_server(
-            (host, port)
-        ).close()  # a port that is taken is said before the models are loaded
+        # a port that is taken is said before the models are loaded
+        socket.create_server((host, port)).close()
         app = create_app(Service())
         # models and libraries stay: the collector need not look through them again and
         # again

@@ -18,7 +18,9 @@ from xrec_utils import zoo
 from xrec_utils.files import ROOT
 from xrec_utils.processes import end, first_line
 
-FILMS, K, CLIENTS = 100, 10, 50
+FILMS = 100
+K = 10
+CLIENTS = 50
 PATIENCE = 120  # seconds without a byte after which a connection counts as lost
 
 
@@ -37,15 +39,17 @@ def started(port: str = "0") -> Iterator[Started]:
     """Start the service and end it at the end. Raises RuntimeError if it does not come
     up.
     """
-    environment = {
-        **os.environ,
-        "PORT": port,
-        "HOST": "127.0.0.1",
-        "PYTHONPATH": str(ROOT),
-    }
-    command, start = [sys.executable, "-m", "xrec_utils.service.http"], perf_counter()
+    start = perf_counter()
     with subprocess.Popen(
-        command, env=environment, text=True, stdout=subprocess.PIPE
+        [sys.executable, "-m", "xrec_utils.service.http"],
+        env={
+            **os.environ,
+            "PORT": port,
+            "HOST": "127.0.0.1",
+            "PYTHONPATH": str(ROOT),
+        },
+        text=True,
+        stdout=subprocess.PIPE,
     ) as process:
         try:
             line = first_line(process)
@@ -53,8 +57,11 @@ def started(port: str = "0") -> Iterator[Started]:
                 raise RuntimeError(
                     "the service did not start; its message stands above"
                 )
-            address = line.split("http://")[1].split()[0]
-            yield Started(address, perf_counter() - start, process)
+            yield Started(
+                line.split("http://")[1].split()[0],
+                perf_counter() - start,
+                process,
+            )
         finally:
             end(process)
 
@@ -77,8 +84,13 @@ def histories(n: int, seed: int = 0) -> list[np.ndarray]:
 
 def question(history: np.ndarray, model: str) -> bytes:
     """The body of POST /recommend."""
-    ids = zoo.split().items["item"].to_numpy()[history].tolist()
-    return json.dumps({"history": ids, "k": K, "model": model}).encode()
+    return json.dumps(
+        {
+            "history": zoo.split().items["item"].to_numpy()[history].tolist(),
+            "k": K,
+            "model": model,
+        }
+    ).encode()
 
 
 class Client:
@@ -96,7 +108,8 @@ class Client:
             "POST", "/recommend", body, {"Content-Type": "application/json"}
         )
         response = self.connection.getresponse()
-        content, seconds = response.read(), perf_counter() - start
+        content = response.read()
+        seconds = perf_counter() - start
         answer = json.loads(content)
         whole = (
             response.status == 200
@@ -125,7 +138,10 @@ def many_clients(
     Returns the seconds of each answer, the number of wrong answers and lost
     connections, and the time that all took.
     """
-    taken, wrong, turn, start = [], [], count(), perf_counter()
+    taken: list[float] = []
+    wrong: list[float] = []
+    turn = count()
+    start = perf_counter()
 
     def run() -> None:
         client = Client(address)

@@ -261,7 +261,11 @@ class Refusal(Exception):
         self, code: str, message: str, field: str | None = None, status: int = 422
     ) -> None:
         super().__init__(message)
-        self.status, self.answer = (
-            status,
-            ErrorAnswer(error=Fault(code=code, message=message, field=field)),
+        self.status = status
+        self.answer = ErrorAnswer(
+            error=Fault(
+                code=code,
+                message=message,
+                field=field,
+            )
         )
