@@ -18,6 +18,7 @@ from xrec_utils.plots.style import (
     GREY,
     MARKERS,
     PALETTE,
+    _rows,
     canvas,
     listed,
     number,
@@ -72,30 +73,49 @@ def two_answers(
         f"{players[i]} {number(values[0, i])} and {number(values[1, i])}"
         for i in order[:3]
     ]
-    alt = alt or (
-        f"{title.rstrip('.')}. Two dots per film, {' and '.join(answers)}: "
-        f"{'; '.join(spoken)}."
-    )
     names = [shorten(players[i]) for i in order]
     if stars is not None:
         names = [f"{name}  {stars[i]:g}★" for name, i in zip(names, order, strict=True)]
-    with canvas(title, alt, height=1.8 + 0.3 * len(order)) as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{title.rstrip('.')}. Two dots per film, {' and '.join(answers)}: "
+        f"{'; '.join(spoken)}.",
+        height=1.8 + 0.3 * len(order),
+    ) as axes:
         _draw_dots(axes, list(answers), values[:, order])
-        axes.set_yticks(range(len(order)), names)
-        axes.set_ylim(len(order) - 0.4, -0.6)
+        _rows(axes, names)
         axes.axvline(0, color=GREY, lw=1)
         axes.grid(visible=False, axis="y")
         axes.set(xlabel=xlabel, ylabel="film of the history")
-        axes.figure.legend(loc="outside lower right", ncols=2, frameon=False)
+        axes.figure.legend(
+            loc="outside lower right",
+            ncols=2,
+            frameon=False,
+        )
 
 
 def _draw_dots(axes: Axes, names: Sequence[str], values: np.ndarray) -> None:
     """Draw values (2, k) as two dots per line, with a grey line between them."""
     places = np.arange(values.shape[1])
-    axes.hlines(places, values[0], values[1], color=GREY, lw=2, zorder=1)
+    axes.hlines(
+        places,
+        values[0],
+        values[1],
+        color=GREY,
+        lw=2,
+        zorder=1,
+    )
     for n, name in enumerate(names):
-        style = {"marker": MARKERS[n], "color": PALETTE[n], "label": name}
-        axes.scatter(values[n], places, s=56, zorder=2, **style)
+        axes.scatter(
+            values[n],
+            places,
+            s=56,
+            zorder=2,
+            marker=MARKERS[n],
+            color=PALETTE[n],
+            label=name,
+        )
 
 
 def rank_paths(
@@ -125,18 +145,28 @@ def rank_paths(
         outside = path > k
         when = f"after {int(np.argmax(outside))}" if outside.any() else "never"
         spoken.append(f"{name} {when}")
-    alt = alt or (
-        f"{title.rstrip('.')}. Lines of the rank against the films removed; "
-        f"out of the top {k}: {listed(spoken)}."
-    )
-    with canvas(title, alt, height=3.8) as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{title.rstrip('.')}. Lines of the rank against the films removed; "
+        f"out of the top {k}: {listed(spoken)}.",
+        height=3.8,
+    ) as axes:
         for n, (name, path) in enumerate(paths.items()):
-            style = {"marker": MARKERS[n % 7], "color": PALETTE[n % 7], "label": name}
-            axes.plot(range(len(path)), path, lw=2, **style)
+            axes.plot(
+                range(len(path)),
+                path,
+                lw=2,
+                marker=MARKERS[n % 7],
+                color=PALETTE[n % 7],
+                label=name,
+            )
         _mark_top(axes, k)
         axes.set_yscale("log")
-        axes.set_xlabel("films removed from the history")
-        axes.set_ylabel("rank (1 = recommended first)")
+        axes.set(
+            xlabel="films removed from the history",
+            ylabel="rank (1 = recommended first)",
+        )
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.invert_yaxis()
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -147,8 +177,13 @@ def _mark_top(axes: Axes, k: int) -> None:
     """Draw a dashed line between rank k and the next."""
     height = k + 0.5
     axes.axhline(height, color=GREY, lw=1.5, ls="--")
-    style = {"textcoords": "offset points", "color": GREY}
-    axes.annotate(f"top {k}", (0, height), xytext=(2, 4), **style)
+    axes.annotate(
+        f"top {k}",
+        (0, height),
+        xytext=(2, 4),
+        textcoords="offset points",
+        color=GREY,
+    )
 
 
 def ranges(
@@ -182,20 +217,30 @@ def ranges(
     count = len(groups) + len(others)
     heights = np.linspace(-0.32, 0.32, count) * (count > 1)
     steps = dict(zip([*groups, *others], heights, strict=True))
-    alt = alt or (
-        f"{title.rstrip('.')}. Dots with 95% intervals of {xlabel}. {_spoken(table)}."
-    )
-    height = 1.3 + 0.24 * len(lines) * (1 + len(steps))
-    with canvas(title, alt, width=8.6, height=height) as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{title.rstrip('.')}. Dots with 95% intervals of {xlabel}. {_spoken(table)}.",
+        width=8.6,
+        height=1.3 + 0.24 * len(lines) * (1 + len(steps)),
+    ) as axes:
         places = {line: place for place, line in enumerate(lines)}
         _draw_means(axes, table, places, steps)
         if published is not None:
             _draw_published(axes, published, places, steps)
         axes.axvline(0, color=GREY, lw=1)
-        axes.set(xlabel=xlabel, yticks=range(len(lines)), yticklabels=lines)
-        axes.set_ylim(len(lines) - 0.5, -0.5)
+        axes.set(
+            xlabel=xlabel,
+            yticks=range(len(lines)),
+            yticklabels=lines,
+            ylim=(len(lines) - 0.5, -0.5),
+        )
         axes.grid(visible=False, axis="y")
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        axes.legend(
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+            frameon=False,
+        )
 
 
 def _draw_means(
@@ -211,8 +256,16 @@ def _draw_means(
         y = rows["line"].map(places) + steps[group]
         # an interval need not reach equally far to both sides
         ends = (mean - rows["low"], rows["high"] - mean)
-        style = {"fmt": MARKERS[n], "color": PALETTE[n], "label": group}
-        axes.errorbar(mean, y, xerr=ends, capsize=3, ms=7, **style)
+        axes.errorbar(
+            mean,
+            y,
+            xerr=ends,
+            capsize=3,
+            ms=7,
+            fmt=MARKERS[n],
+            color=PALETTE[n],
+            label=group,
+        )
 
 
 def _draw_published(
@@ -225,8 +278,15 @@ def _draw_published(
     for n, group in enumerate(published["group"].unique()):
         rows = published[published["group"] == group]
         y = rows["line"].map(places) + steps[group]
-        style = {"marker": MARKERS[n], "fc": "white", "ec": GREY, "label": group}
-        axes.scatter(rows["value"], y, s=44, **style)
+        axes.scatter(
+            rows["value"],
+            y,
+            s=44,
+            marker=MARKERS[n],
+            fc="white",
+            ec=GREY,
+            label=group,
+        )
 
 
 def _spoken(table: pd.DataFrame) -> str:

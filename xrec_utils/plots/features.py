@@ -15,6 +15,7 @@ from xrec_utils.plots.style import (
     GREY,
     MARKERS,
     PALETTE,
+    _rows,
     canvas,
     capital,
     listed,
@@ -64,19 +65,24 @@ def coefficient_paths(
     for name in first:
         place = min(start[name], len(penalties) - 1)
         ends.append(f"{name} at {number(penalties[place])}")
-    alt = alt or (
-        f"Line chart of {len(paths)} coefficients against a falling penalty. "
-        f"First to leave zero: {listed(ends)}."
-    )
-    title = title or f"{capital(first[0])} enters first"
-    with canvas(title, alt, width=8.6, height=4.4) as axes:
+    with canvas(
+        title=title or f"{capital(first[0])} enters first",
+        alt=alt
+        or f"Line chart of {len(paths)} coefficients against a falling penalty. "
+        f"First to leave zero: {listed(ends)}.",
+        width=8.6,
+        height=4.4,
+    ) as axes:
         _draw_paths(axes, penalties, paths, first)
         axes.set_xscale("log")
         axes.invert_xaxis()
-        beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-        axes.legend(**beside, frameon=False, title="in order of entry")
-        axes.set_xlabel("penalty α, falling (log scale)")
-        axes.set_ylabel("coefficient")
+        axes.legend(
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+            frameon=False,
+            title="in order of entry",
+        )
+        axes.set(xlabel="penalty α, falling (log scale)", ylabel="coefficient")
 
 
 def _draw_paths(
@@ -88,10 +94,22 @@ def _draw_paths(
     """Draw the first columns in colour, above all others in grey."""
     for name, path in paths.items():
         if name not in first:
-            axes.plot(penalties, path, color="#BBBBBB", lw=0.8, zorder=1)
+            axes.plot(
+                penalties,
+                path,
+                color="#BBBBBB",
+                lw=0.8,
+                zorder=1,
+            )
     for place, name in enumerate(first):
-        style = {"color": PALETTE[place % 7], "label": shorten(name)}
-        axes.plot(penalties, paths[name], lw=2, zorder=2, **style)
+        axes.plot(
+            penalties,
+            paths[name],
+            lw=2,
+            zorder=2,
+            color=PALETTE[place % 7],
+            label=shorten(name),
+        )
 
 
 def tree(
@@ -126,14 +144,17 @@ def tree(
     spots = _spots(grown.children_left, grown.children_right)
     leaves = [node for node in spots if node not in questions]
     shares = listed([f"{likely[node]:.0%}" for node in leaves])
-    alt = alt or (
-        f"{title.rstrip('.')}. Decision tree of {len(inner)} questions, first: "
-        f"{names[grown.feature[0]]} at most {number(grown.threshold[0])}? "
-        f"Its {len(leaves)} leaves give {shares}."
-    )
     depth = model.get_depth()
-    size = {"width": max(5.0, 1.25 * len(leaves)), "height": 1.2 * (depth + 1)}
-    with canvas(title, alt, **size, note="left: yes, right: no") as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{title.rstrip('.')}. Decision tree of {len(inner)} questions, first: "
+        f"{names[grown.feature[0]]} at most {number(grown.threshold[0])}? "
+        f"Its {len(leaves)} leaves give {shares}.",
+        width=max(5.0, 1.25 * len(leaves)),
+        height=1.2 * (depth + 1),
+        note="left: yes, right: no",
+    ) as axes:
         for node in inner:
             _branch(axes, spots[node], spots[grown.children_left[node]])
             _branch(axes, spots[node], spots[grown.children_right[node]])
@@ -146,8 +167,10 @@ def tree(
                 text = f"{likely[node]:.0%} like it\n{share:.0%} of rows"
                 # 0.6: not the darkest colours, on which black text is hard to read
                 _node(axes, spot, text, DIVERGING(0.5 + 0.6 * (likely[node] - 0.5)))
-        axes.set_xlim(-0.6, len(leaves) - 0.4)
-        axes.set_ylim(-depth - 0.4, 0.4)
+        axes.set(
+            xlim=(-0.6, len(leaves) - 0.4),
+            ylim=(-depth - 0.4, 0.4),
+        )
         axes.axis("off")
 
 
@@ -159,9 +182,15 @@ def _branch(axes: Axes, start: tuple[float, int], end: tuple[float, int]) -> Non
 
 def _node(axes: Axes, spot: tuple[float, int], text: str, fill: object) -> None:
     """Draw a question or a leaf as a text in a box."""
-    box = {"boxstyle": "round", "fc": fill, "ec": GREY}
-    style = {"ha": "center", "va": "center", "fontsize": 11, "zorder": 2}
-    axes.text(*spot, text, bbox=box, **style)
+    axes.text(
+        *spot,
+        text,
+        bbox={"boxstyle": "round", "fc": fill, "ec": GREY},
+        ha="center",
+        va="center",
+        fontsize=11,
+        zorder=2,
+    )
 
 
 def _spots(
@@ -205,21 +234,29 @@ def term_functions(
     spoken = [
         f"{name} from {number(lows[name])} to {number(highs[name])}" for name in terms
     ]
-    alt = alt or (
-        f"{title.rstrip('.')}. Step functions of {len(terms)} columns. "
-        f"Effects: {'; '.join(spoken)}."
-    )
     low = min(lows.values())
     high = max(highs.values())
     air = 0.1 * (high - low)
-    size = {"width": 2.6 * len(terms), "height": 3.2, "panels": len(terms)}
-    with canvas(title, alt, **size) as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{title.rstrip('.')}. Step functions of {len(terms)} columns. "
+        f"Effects: {'; '.join(spoken)}.",
+        width=2.6 * len(terms),
+        height=3.2,
+        panels=len(terms),
+    ) as axes:
         panels = np.atleast_1d(axes)
         for panel, (name, (edges, effect)) in zip(panels, terms.items(), strict=True):
-            panel.stairs(effect, edges, baseline=None, lw=2, color=PALETTE[0])
+            panel.stairs(
+                effect,
+                edges,
+                baseline=None,
+                lw=2,
+                color=PALETTE[0],
+            )
             panel.axhline(0, color=GREY, lw=1)
-            panel.set_ylim(low - air, high + air)
-            panel.set_xlabel(name)
+            panel.set(ylim=(low - air, high + air), xlabel=name)
             panel.xaxis.get_major_locator().set_params(nbins=4)
             # the scale is the same for all: one panel shows it
             panel.tick_params(labelleft=panel is panels[0])
@@ -251,23 +288,29 @@ def grouped_bars(
     longest = [
         f"{name}: {listed(list(table[name].nlargest(2).index))}" for name in table
     ]
-    alt = alt or (
-        f"{title.rstrip('.')}. Horizontal bars of {len(table)} lines. "
-        f"Longest by {'; '.join(longest)}."
-    )
     thick = 0.8 / table.shape[1]
-    with canvas(title, alt, height=1.6 + 0.2 * table.size) as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{title.rstrip('.')}. Horizontal bars of {len(table)} lines. "
+        f"Longest by {'; '.join(longest)}.",
+        height=1.6 + 0.2 * table.size,
+    ) as axes:
         for place, name in enumerate(table):
             # the bars of a line stand around its middle
             spots = np.arange(len(table)) - 0.4 + thick * (place + 0.5)
-            axes.barh(spots, table[name], thick, label=name, color=PALETTE[place])
-        axes.set_yticks(range(len(table)), [shorten(str(name)) for name in table.index])
-        axes.set_ylim(len(table) - 0.4, -0.6)
+            axes.barh(
+                spots,
+                table[name],
+                thick,
+                label=name,
+                color=PALETTE[place],
+            )
+        _rows(axes, [shorten(str(name)) for name in table.index])
         axes.axvline(0, color=GREY, lw=1)
         axes.grid(False, axis="y")
         axes.legend()
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
 def curves(
@@ -296,13 +339,20 @@ def curves(
         f"{name} from {number(line[0])} to {number(line[-1])}"
         for name, line in lines.items()
     ]
-    alt = alt or (
-        f"{title.rstrip('.')}. Lines of {ylabel} against {xlabel}: {'; '.join(ends)}."
-    )
-    with canvas(title, alt, height=3.6) as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{title.rstrip('.')}. Lines of {ylabel} against {xlabel}: {'; '.join(ends)}.",
+        height=3.6,
+    ) as axes:
         for place, (name, line) in enumerate(lines.items()):
-            style = {"marker": MARKERS[place % 7], "color": PALETTE[place % 7]}
-            axes.plot(x, line, label=name, lw=2, **style)
+            axes.plot(
+                x,
+                line,
+                label=name,
+                lw=2,
+                marker=MARKERS[place % 7],
+                color=PALETTE[place % 7],
+            )
         axes.legend()
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel)

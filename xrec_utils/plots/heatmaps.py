@@ -57,21 +57,20 @@ def attention_heatmap(
         )
     last = weights[-1]
     most = int(np.argmax(last))
-    title = (
-        title or f"The last position looks most at {labels[most]} ({last[most]:.0%})"
-    )
-    alt = alt or (
-        f"Heatmap of attention weights between {len(labels)} positions, the latest "
-        f"{min(k, len(labels))} shown. The last position, {labels[-1]}, gives most to "
-        f"{labels[most]}: {number(last[most])} of 1."
-    )
     names = [shorten(label, 22) for label in labels[-k:]]
-    with canvas(title, alt, height=2.9 + 0.27 * len(names)) as axes:
+    with canvas(
+        title=title
+        or f"The last position looks most at {labels[most]} ({last[most]:.0%})",
+        alt=alt
+        or f"Heatmap of attention weights between {len(labels)} positions, the latest "
+        f"{min(k, len(labels))} shown. The last position, {labels[-1]}, gives most to "
+        f"{labels[most]}: {number(last[most])} of 1.",
+        height=2.9 + 0.27 * len(names),
+    ) as axes:
         _coloured(axes, weights[-k:, -k:], "attention weight", signed=False)
         axes.set_xticks(range(len(names)), names, **SLANTED)
         axes.set_yticks(range(len(names)), names, fontsize=11)
-        axes.set_xlabel("looks at")
-        axes.set_ylabel("position that looks")
+        axes.set(xlabel="looks at", ylabel="position that looks")
 
 
 def weight_heatmap(
@@ -111,24 +110,27 @@ def weight_heatmap(
             f"The kernel has shape {kernel.shape}; a heatmap needs two axes. "
             "Reshape or slice it first."
         )
-    i, j = np.unravel_index(np.argmax(np.abs(kernel)), kernel.shape)
+    i, j = np.unravel_index(
+        np.argmax(np.abs(kernel)),
+        kernel.shape,
+    )
     start = rows[i] if rows else f"{ylabel} {i}"
     end = columns[j] if columns else f"{xlabel} {j}"
     positive = (kernel > 0).mean()
-    title = title or f"The strongest weight runs from {start} to {end}"
-    alt = alt or (
-        f"Heatmap of {kernel.shape[0]} by {kernel.shape[1]} numbers ({label}). "
+    with canvas(
+        title=title or f"The strongest weight runs from {start} to {end}",
+        alt=alt
+        or f"Heatmap of {kernel.shape[0]} by {kernel.shape[1]} numbers ({label}). "
         f"The strongest is {number(kernel[i, j])}, from {start} to {end}; "
-        f"{positive:.0%} are positive."
-    )
-    with canvas(title, alt, height=_height(rows)) as axes:
+        f"{positive:.0%} are positive.",
+        height=_height(rows),
+    ) as axes:
         _coloured(axes, kernel, label, signed=True)
         if rows is not None:
             _name_lines(axes, rows)
         if columns is not None:
             axes.set_xticks(range(len(columns)), columns, **SLANTED)
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
 def weight_heatmaps(
@@ -162,20 +164,26 @@ def weight_heatmaps(
         f"{name} up to {number(np.abs(kernel).max())}"
         for name, kernel in kernels.items()
     ]
-    alt = alt or (
-        f"{len(kernels)} weight heatmaps side by side on one colour scale; "
-        f"largest absolute weights: {listed(largest)}."
-    )
     # one scale for all, so that colours compare between panels
     limits = symmetric(np.concatenate([kernel.ravel() for kernel in kernels.values()]))
-    style = {"aspect": "auto", "interpolation": "nearest", "cmap": DIVERGING, **limits}
-    size = {"width": 9.5, "height": _height(rows), "panels": len(kernels)}
-    with canvas(title, alt, **size) as panels:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{len(kernels)} weight heatmaps side by side on one colour scale; "
+        f"largest absolute weights: {listed(largest)}.",
+        width=9.5,
+        height=_height(rows),
+        panels=len(kernels),
+    ) as panels:
         for axes, (name, kernel) in zip(panels, kernels.items(), strict=True):
-            drawn = axes.imshow(kernel, **style)
-            axes.set_title(name)
-            axes.set_xlabel(xlabel)
-            axes.set_ylabel("input")
+            drawn = axes.imshow(
+                kernel, aspect="auto", interpolation="nearest", cmap=DIVERGING, **limits
+            )
+            axes.set(
+                title=name,
+                xlabel=xlabel,
+                ylabel="input",
+            )
             axes.set_yticks([])
             no_grid(axes)
         if rows is not None:

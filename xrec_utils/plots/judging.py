@@ -48,22 +48,28 @@ def leaderboard(
         Table of 2 explainers by 1 measures. Best, or level: deletion: Shapley.
     """
     spoken = [f"{name}: {listed(list(marked.index[marked[name]]))}" for name in means]
-    alt = alt or (
-        f"Table of {len(means)} explainers by {means.shape[1]} measures. "
-        f"Best, or level: {'; '.join(spoken)}."
-    )
-    note = "framed: the best, and what intervals cannot tell from it"
-    size = {"width": 9.5, "height": 1.9 + 0.34 * len(means)}
-    with canvas(title, alt, **size, note=note) as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"Table of {len(means)} explainers by {means.shape[1]} measures. "
+        f"Best, or level: {'; '.join(spoken)}.",
+        width=9.5,
+        height=1.9 + 0.34 * len(means),
+        note="framed: the best, and what intervals cannot tell from it",
+    ) as axes:
         _shade(axes, means, better)
         for row, column in np.argwhere(means.notna().to_numpy()):
             value = means.iloc[row, column]
             _write_mean(axes, (column, row), value, marked.iloc[row, column])
         names = [f"{name} {'↑' if better[name] > 0 else '↓'}" for name in means]
-        slanted = {"rotation": 35, "ha": "left", "rotation_mode": "anchor"}
         axes.xaxis.tick_top()
-        axes.set_xticks(range(len(names)), names, **slanted)
-        axes.set_yticks(range(len(means)), [shorten(name) for name in means.index])
+        axes.set_xticks(
+            range(len(names)), names, rotation=35, ha="left", rotation_mode="anchor"
+        )
+        axes.set_yticks(
+            range(len(means)),
+            [shorten(name) for name in means.index],
+        )
         no_grid(axes)
 
 
@@ -76,7 +82,11 @@ def _shade(axes: Axes, means: pd.DataFrame, better: Mapping[str, int]) -> None:
     shade = ((goodness - low) / span).to_numpy(float)
     # up to 1.9: black numbers can be read on the lighter half of the colours
     scale = {"cmap": SEQUENTIAL, "vmin": 0, "vmax": 1.9}
-    axes.imshow(np.ma.masked_invalid(shade), aspect="auto", **scale)
+    axes.imshow(
+        np.ma.masked_invalid(shade),
+        aspect="auto",
+        **scale,
+    )
 
 
 def _write_mean(axes: Axes, spot: tuple[int, int], value: float, best: bool) -> None:
@@ -118,20 +128,28 @@ def power_curves(
         if curve.max() >= wanted:
             count = int(people[np.argmax(curve >= wanted)])
             enough.append(f"{name} from {count} people on")
-    alt = alt or (
-        "Lines of power against the number of people. A power of "
-        f"{number(wanted)} is reached by {listed(enough) or 'none of them'}."
-    )
-    with canvas(title or "A small effect needs many people", alt) as axes:
+    with canvas(
+        title=title or "A small effect needs many people",
+        alt=alt
+        or "Lines of power against the number of people. A power of "
+        f"{number(wanted)} is reached by {listed(enough) or 'none of them'}.",
+    ) as axes:
         # about eight markers per curve
         every = max(1, len(people) // 8)
         for place, (name, curve) in enumerate(curves.items()):
-            style = {"marker": MARKERS[place % 7], "markevery": every}
-            axes.plot(people, curve, label=name, **style)
+            axes.plot(
+                people,
+                curve,
+                label=name,
+                marker=MARKERS[place % 7],
+                markevery=every,
+            )
         axes.axhline(wanted, color=GREY, lw=1, ls="--")
-        axes.set_xlabel("people, each meeting every kind")
-        axes.set_ylabel("chance to find the effect")
-        axes.set_ylim(0, 1.02)
+        axes.set(
+            xlabel="people, each meeting every kind",
+            ylabel="chance to find the effect",
+            ylim=(0, 1.02),
+        )
         axes.legend(title="effect")
 
 
@@ -169,17 +187,23 @@ def deletion_curve(
         first = number(curve[0])
         last = number(curve[-1])
         spoken.append(f"{name} from {first} to {last}, mean {number(means[name])}")
-    alt = alt or (
-        f"Line chart of the {ylabel} against the {xlabel}. {'; '.join(spoken)}. "
-        f"Lowest on average: {lowest}."
-    )
-    with canvas(title or default, alt) as axes:
+    with canvas(
+        title=title or default,
+        alt=alt
+        or f"Line chart of the {ylabel} against the {xlabel}. {'; '.join(spoken)}. "
+        f"Lowest on average: {lowest}.",
+    ) as axes:
         for place, (name, curve) in enumerate(curves.items()):
             x = np.linspace(0, 100, len(curve))
             # about ten markers per curve: more would hide it
             every = max(1, len(curve) // 10)
-            style = {"marker": MARKERS[place % 7], "markevery": every, "lw": 2}
-            axes.plot(x, curve, label=name, **style)
+            axes.plot(
+                x,
+                curve,
+                label=name,
+                marker=MARKERS[place % 7],
+                markevery=every,
+                lw=2,
+            )
         axes.legend()
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel)

@@ -51,19 +51,33 @@ def token_tree(
     depth, row = _tree_places(parents)
     links = [(parent, node) for node, parent in enumerate(parents) if parent >= 0]
     spoken = [f"after {words[start]!r} comes {words[end]!r}" for start, end in links]
-    alt = alt or f"A tree of {len(words)} tokens: {', '.join(spoken)}."
     height = max(row) + 1
-    with canvas(title, alt, width=9.5, height=1.1 + 0.55 * height) as axes:
+    with canvas(
+        title=title,
+        alt=alt or f"A tree of {len(words)} tokens: {', '.join(spoken)}.",
+        width=9.5,
+        height=1.1 + 0.55 * height,
+    ) as axes:
         for start, end in links:
             x = [depth[start], depth[end]]
             y = [row[start], row[end]]
             axes.plot(x, y, color=GREY, lw=1.2, zorder=1)
-        box = {"boxstyle": "round,pad=0.25", "fc": "white", "ec": BLUE}
-        style = {"ha": "center", "va": "center", "bbox": box, "zorder": 2}
         for node, word in enumerate(words):
-            axes.text(depth[node], row[node], word, **style)
-        axes.set(xlim=(-0.5, max(depth) + 0.5), ylim=(height - 0.4, -0.6))
-        axes.set(xticks=[], yticks=[])
+            axes.text(
+                depth[node],
+                row[node],
+                word,
+                ha="center",
+                va="center",
+                bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": BLUE},
+                zorder=2,
+            )
+        axes.set(
+            xlim=(-0.5, max(depth) + 0.5),
+            ylim=(height - 0.4, -0.6),
+            xticks=[],
+            yticks=[],
+        )
         no_grid(axes)
 
 
@@ -98,15 +112,23 @@ def first_choices(counts: np.ndarray, title: str, alt: str | None = None) -> Non
     """
     even = counts.sum() / len(counts)
     spoken = listed([str(count) for count in counts])
-    alt = alt or (
-        f"Bars: the first choice stood at places 1 to {len(counts)} this often: "
-        f"{spoken}; an even share is {number(even)}."
-    )
     places = np.arange(1, len(counts) + 1)
-    with canvas(title, alt, height=3.4) as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"Bars: the first choice stood at places 1 to {len(counts)} this often: "
+        f"{spoken}; an even share is {number(even)}.",
+        height=3.4,
+    ) as axes:
         axes.bar(places, counts, color=SKY)
         # what would be if the place did not matter
-        axes.axhline(even, color=GREY, ls="--", lw=1.5, label="even share")
+        axes.axhline(
+            even,
+            color=GREY,
+            ls="--",
+            lw=1.5,
+            label="even share",
+        )
         axes.legend()
         axes.set(xlabel="place in the list shown, from 1", ylabel="users")
         axes.set_xticks(places)
@@ -138,22 +160,37 @@ def by_place(
     for name, table in curves.items():
         means = [f"{number(mean)} at {place}" for place, mean in table["mean"].items()]
         spoken.append(f"{name}: {', '.join(means)}")
-    alt = alt or (
-        f"NDCG@10 by the target's place in the list. {'; '.join(spoken)}; "
-        f"chance: {number(chance)}."
-    )
-    with canvas(title, alt) as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"NDCG@10 by the target's place in the list. {'; '.join(spoken)}; "
+        f"chance: {number(chance)}.",
+    ) as axes:
         for n, (name, table) in enumerate(curves.items()):
             ends = table[["low", "high"]].to_numpy().T
             reach = np.abs(ends - table["mean"].to_numpy())  # (2, places)
             # a little to the right of the one before, so that lines do not overlap
             x = table.index + 0.25 * n
-            style = {"label": name, "marker": MARKERS[n], "capsize": 4}
-            axes.errorbar(x, table["mean"], reach, **style)
-        axes.axhline(chance, color=GREY, ls="--", lw=1.5, label="chance")
-        axes.set_xlabel("the target's place in the list, from 0")
-        axes.set_ylabel("NDCG@10 with its interval")
-        axes.set_ylim(0, None)
+            axes.errorbar(
+                x,
+                table["mean"],
+                reach,
+                label=name,
+                marker=MARKERS[n],
+                capsize=4,
+            )
+        axes.axhline(
+            chance,
+            color=GREY,
+            ls="--",
+            lw=1.5,
+            label="chance",
+        )
+        axes.set(
+            xlabel="the target's place in the list, from 0",
+            ylabel="NDCG@10 with its interval",
+            ylim=(0, None),
+        )
         axes.set_xticks(table.index)
         axes.legend()
 
@@ -183,16 +220,23 @@ def coloured_text(
     spoken = [
         f"{table['text'][row].strip()} {number(table['value'][row])}" for row in largest
     ]
-    alt = alt or (
-        f"{title.rstrip('.')}. Text of {len(table)} parts coloured by {label}. "
-        f"Largest: {listed(spoken)}."
-    )
     shade = Normalize(**symmetric(table["value"].to_numpy(float)))
     count = table["line"].nunique()
-    with canvas(title, alt, height=1.0 + 0.36 * count) as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{title.rstrip('.')}. Text of {len(table)} parts coloured by {label}. "
+        f"Largest: {listed(spoken)}.",
+        height=1.0 + 0.36 * count,
+    ) as axes:
         for place, (_, parts) in enumerate(table.groupby("line")):
             _write_line(axes, place, parts, shade)
-        axes.set(xlim=(0, 1), ylim=(count - 0.4, -0.9), xticks=[], yticks=[])
+        axes.set(
+            xlim=(0, 1),
+            ylim=(count - 0.4, -0.9),
+            xticks=[],
+            yticks=[],
+        )
         no_grid(axes)
         colour_bar(axes, ScalarMappable(shade, DIVERGING), label)
 
@@ -204,10 +248,15 @@ def _write_line(axes: Axes, place: int, parts: pd.DataFrame, shade: Normalize) -
     start = (0, place)
     for text, value in zip(parts["text"], parts["value"], strict=True):
         strength = shade(value)
-        ink = "white" if abs(strength - 0.5) > 0.27 else "black"
-        box = {"boxstyle": "square,pad=0", "fc": DIVERGING(strength), "lw": 0}
-        style = {"va": "bottom", "color": ink, "bbox": box, "size": 15}
-        before = axes.annotate(text, start, xycoords=before, **style)
+        before = axes.annotate(
+            text,
+            start,
+            xycoords=before,
+            va="bottom",
+            color="white" if abs(strength - 0.5) > 0.27 else "black",
+            bbox={"boxstyle": "square,pad=0", "fc": DIVERGING(strength), "lw": 0},
+            size=15,
+        )
         start = (1, 0)
 
 
@@ -236,18 +285,29 @@ def blocks_by_line(
         The last looks. Heatmap of attention over 2 blocks and 2 lines. Largest: 0.9 in
         block 2 for Alien.
     """
-    block, line = np.unravel_index(weights.argmax(), weights.shape)
-    alt = alt or (
-        f"{title.rstrip('.')}. Heatmap of {label} over {len(weights)} blocks and "
-        f"{len(lines)} lines. Largest: {number(weights.max())} in block {block + 1} "
-        f"for {lines[line]}."
+    block, line = np.unravel_index(
+        weights.argmax(),
+        weights.shape,
     )
-    with canvas(title, alt, width=8.6, height=1.6 + 0.3 * len(lines)) as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{title.rstrip('.')}. Heatmap of {label} over {len(weights)} blocks and "
+        f"{len(lines)} lines. Largest: {number(weights.max())} in block {block + 1} "
+        f"for {lines[line]}.",
+        width=8.6,
+        height=1.6 + 0.3 * len(lines),
+    ) as axes:
         # readers count blocks from 1, and each has its number below its middle
         extent = (0.5, len(weights) + 0.5, len(lines) - 0.5, -0.5)
-        style = {"cmap": SEQUENTIAL, "vmin": 0, "aspect": "auto"}
-        drawn = axes.imshow(weights.T, extent=extent, **style)
-        axes.set(xlabel="block", ylabel="line of the prompt", yticks=range(len(lines)))
+        drawn = axes.imshow(
+            weights.T, extent=extent, cmap=SEQUENTIAL, vmin=0, aspect="auto"
+        )
+        axes.set(
+            xlabel="block",
+            ylabel="line of the prompt",
+            yticks=range(len(lines)),
+        )
         axes.set_yticklabels([shorten(name, 28) for name in lines])
         no_grid(axes)
         colour_bar(axes, drawn, label)

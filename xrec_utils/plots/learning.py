@@ -48,19 +48,25 @@ def training_curve(
         f"{name} from {number(line.iloc[0])} to {number(line.iloc[-1])}"
         for name, line in table.items()
     ]
-    alt = alt or (
-        f"Line chart of a training of {len(table)} epochs: {listed(ends)}. Best {best}."
-    )
     quantities = list(dict.fromkeys(quantity for quantity, _ in lines.values()))
-    with canvas(title or f"Best {best}", alt, panels=len(quantities)) as axes:
+    with canvas(
+        title=title or f"Best {best}",
+        alt=alt
+        or f"Line chart of a training of {len(table)} epochs: {listed(ends)}. Best {best}.",
+        panels=len(quantities),
+    ) as axes:
         panels = dict(zip(quantities, np.atleast_1d(axes), strict=True))
         for name, (quantity, part) in lines.items():
             place = 0 if part == "training" else 5
-            style = {"color": PALETTE[place], "marker": MARKERS[place]}
-            panels[quantity].plot(table.index + 1, table[name], label=part, **style)
+            panels[quantity].plot(
+                table.index + 1,
+                table[name],
+                label=part,
+                color=PALETTE[place],
+                marker=MARKERS[place],
+            )
         for quantity, panel in panels.items():
-            panel.set_xlabel("epoch")
-            panel.set_ylabel(quantity.replace("_", " "))
+            panel.set(xlabel="epoch", ylabel=quantity.replace("_", " "))
             # no half epochs
             panel.xaxis.get_major_locator().set_params(integer=True)
             panel.legend()
@@ -122,25 +128,33 @@ def embedding_map(
     largest = list(groups.value_counts(sort=True).index[:6])
     spread = {name: _spread(points[groups == name]) for name in largest}
     closest = min(spread, key=spread.__getitem__)
-    alt = alt or (
-        f"Scatter plot of {len(points)} points in two dimensions, coloured by group: "
+    with canvas(
+        title=title or capital(f"{closest} lies closest together"),
+        alt=alt
+        or f"Scatter plot of {len(points)} points in two dimensions, coloured by group: "
         f"{listed(largest)}. {closest} lies closest together, "
-        f"{number(spread[closest])} from its centre on average."
-    )
-    title = title or capital(f"{closest} lies closest together")
-    with canvas(title, alt, height=4.8) as axes:
+        f"{number(spread[closest])} from its centre on average.",
+        height=4.8,
+    ) as axes:
         _draw_groups(axes, points, groups, largest)
         for i, text in (labels or {}).items():
-            style = {"textcoords": "offset points", "fontsize": 11}
-            axes.annotate(shorten(text, 24), points[i], xytext=(4, 4), **style)
+            axes.annotate(
+                shorten(text, 24),
+                points[i],
+                xytext=(4, 4),
+                textcoords="offset points",
+                fontsize=11,
+            )
         axes.legend(**BESIDE, handletextpad=0.2)
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
 def _spread(points: np.ndarray) -> float:
     """The mean distance of points (n, 2) to their centre."""
-    distances = np.linalg.norm(points - points.mean(axis=0), axis=1)
+    distances = np.linalg.norm(
+        points - points.mean(axis=0),
+        axis=1,
+    )
     return float(distances.mean())
 
 
@@ -150,8 +164,16 @@ def _draw_groups(
     """Draw the points of the largest groups in colour and all others in grey."""
     for place, name in enumerate(largest):
         x, y = points[groups == name].T
-        style = {"color": PALETTE[place], "marker": MARKERS[place], "label": name}
-        axes.scatter(x, y, s=22, lw=0, alpha=0.75, **style)
+        axes.scatter(
+            x,
+            y,
+            s=22,
+            lw=0,
+            alpha=0.75,
+            color=PALETTE[place],
+            marker=MARKERS[place],
+            label=name,
+        )
     rest = ~groups.isin(largest).to_numpy()
     if rest.any():
         x, y = points[rest].T

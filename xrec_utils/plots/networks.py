@@ -64,18 +64,19 @@ def structure(
     levels = _levels(list(steps), edges)
     total = model.count_params()
     chain = "; ".join(f"{name} {size}" for name, (_, size, _) in steps.items())
-    title = title or f"{total:,} weights in {len(steps)} layers: {model.name}"
-    alt = alt or (
-        f"Drawing of the model {model.name} with {len(steps)} layers and {total:,} "
-        f"weights: {chain}."
-    )
     wide = max(len(level) for level in levels)
     flat = len(levels) > 8  # a deep model gets wide boxes of two lines
     width = (4.3 if flat else 2.4) * wide
     height = (0.66 if flat else 0.98) * len(levels)
-    note = "kind → size of the output; number of weights"
-    size = {"width": min(10.2, max(5.5, width)), "height": height + 0.8}
-    with canvas(title, alt, **size, note=note) as axes:
+    with canvas(
+        title=title or f"{total:,} weights in {len(steps)} layers: {model.name}",
+        alt=alt
+        or f"Drawing of the model {model.name} with {len(steps)} layers and {total:,} "
+        f"weights: {chain}.",
+        width=min(10.2, max(5.5, width)),
+        height=height + 0.8,
+        note="kind → size of the output; number of weights",
+    ) as axes:
         places = _places(levels, edges, wide)
         for source, target in edges:
             _arrow(axes, places[source], places[target])
@@ -83,8 +84,10 @@ def structure(
             _layer_box(axes, name, place, steps[name], flat)
         # arrows that skip a level bend to the right and need room there
         bends = any(_skips(places[start], places[end]) for start, end in edges)
-        axes.set_xlim(0, wide + 0.2 * bends)
-        axes.set_ylim(-len(levels) + 0.55, 0.45)
+        axes.set(
+            xlim=(0, wide + 0.2 * bends),
+            ylim=(-len(levels) + 0.55, 0.45),
+        )
         axes.axis("off")
 
 
@@ -160,26 +163,42 @@ def decision_path(
         f"{name} ({np.count_nonzero(values)} of {len(values)} active)"
         for name, values in columns
     ]
-    title = title or f"{len(columns)} steps from the input to {final}"
-    alt = alt or (
-        f"Decision path of one row through {len(columns)} steps: {'; '.join(sizes)}. "
-        f"The end is {final}."
-    )
     left = 1.3 if names is not None else 0.0  # room for the names
-    width = 1.35 * (len(columns) + left) + 0.4
-    with canvas(title, alt, width=width, height=1.1 + 0.36 * top) as axes:
+    with canvas(
+        title=title or f"{len(columns)} steps from the input to {final}",
+        alt=alt
+        or f"Decision path of one row through {len(columns)} steps: {'; '.join(sizes)}. "
+        f"The end is {final}.",
+        width=1.35 * (len(columns) + left) + 0.4,
+        height=1.1 + 0.36 * top,
+    ) as axes:
         middle = (top - 1) / 2
-        arrow = {"ha": "center", "va": "center", "fontsize": 16, "color": GREY}
         for place, (name, values) in enumerate(columns):
             _column(axes, place, name, values, top)
             if place:
-                axes.text(place - 0.5, middle, "→", **arrow)
+                axes.text(
+                    place - 0.5,
+                    middle,
+                    "→",
+                    ha="center",
+                    va="center",
+                    fontsize=16,
+                    color=GREY,
+                )
         if names is not None:
-            style = {"ha": "right", "va": "center", "fontsize": 11}
             for place, i in enumerate(_largest(columns[0][1], top)):
-                axes.text(-0.44, place, shorten(names[i], 20), **style)
-        axes.set_xlim(-0.5 - left, len(columns) - 0.5)
-        axes.set_ylim(top - 0.4, -1.7)
+                axes.text(
+                    -0.44,
+                    place,
+                    shorten(names[i], 20),
+                    ha="right",
+                    va="center",
+                    fontsize=11,
+                )
+        axes.set(
+            xlim=(-0.5 - left, len(columns) - 0.5),
+            ylim=(top - 0.4, -1.7),
+        )
         axes.axis("off")
 
 
@@ -254,8 +273,17 @@ def _layer_box(axes: Axes, name: str, place: Place, step: Step, flat: bool) -> N
     if kind == "Input":
         fill = "#FFFFFF"
     corner = (x - 0.46, y - 0.34)
-    style = {"boxstyle": "round,pad=0,rounding_size=0.06", "fc": fill, "ec": BLUE}
-    axes.add_patch(FancyBboxPatch(corner, 0.92, 0.68, zorder=3, **style))
+    axes.add_patch(
+        FancyBboxPatch(
+            corner,
+            0.92,
+            0.68,
+            zorder=3,
+            boxstyle="round,pad=0,rounding_size=0.06",
+            fc=fill,
+            ec=BLUE,
+        )
+    )
 
     count = f"{weights:,} weights" if weights else ""
     if flat:
@@ -265,7 +293,13 @@ def _layer_box(axes: Axes, name: str, place: Place, step: Step, flat: bool) -> N
         lines = {-0.02: f"{kind} → {size}", -0.21: count}
     centred = {"ha": "center", "va": "center", "zorder": 4}
     head = 0.15 if flat else 0.19
-    axes.text(x, y + head, shorten(name, 24), fontweight="bold", **centred)
+    axes.text(
+        x,
+        y + head,
+        shorten(name, 24),
+        fontweight="bold",
+        **centred,
+    )
     for height, line in lines.items():
         axes.text(x, y + height, line, fontsize=11, **centred)
 
@@ -291,18 +325,44 @@ def _arrow(axes: Axes, start: Place, end: Place) -> None:
 def _column(axes: Axes, x: float, name: str, values: np.ndarray, top: int) -> None:
     """Write one layer: its name, how many numbers are active, the largest as cells."""
     active = f"{np.count_nonzero(values)} of {len(values)}"
-    axes.text(x, -1.35, shorten(name, 13), ha="center", fontweight="bold")
-    axes.text(x, -0.65, active, ha="center", fontsize=11, color=GREY)
+    axes.text(
+        x,
+        -1.35,
+        shorten(name, 13),
+        ha="center",
+        fontweight="bold",
+    )
+    axes.text(
+        x,
+        -0.65,
+        active,
+        ha="center",
+        fontsize=11,
+        color=GREY,
+    )
     largest = symmetric(values)["vmax"]
-    style = {"ha": "center", "va": "center", "fontsize": 11}
     for place, i in enumerate(_largest(values, top)):
         # 0.4 stops before the darkest colours, where text is hard to read
         strength = 0.5 + 0.4 * values[i] / largest
         corner = (x - 0.4, place - 0.4)
-        fill = DIVERGING(strength)
-        axes.add_patch(Rectangle(corner, 0.8, 0.8, fc=fill, ec="white"))
-        ink = "black" if 0.3 < strength < 0.82 else "white"
-        axes.text(x, place, number(values[i]), color=ink, **style)
+        axes.add_patch(
+            Rectangle(
+                corner,
+                0.8,
+                0.8,
+                fc=DIVERGING(strength),
+                ec="white",
+            )
+        )
+        axes.text(
+            x,
+            place,
+            number(values[i]),
+            color="black" if 0.3 < strength < 0.82 else "white",
+            ha="center",
+            va="center",
+            fontsize=11,
+        )
     no_grid(axes)
 
 

@@ -84,7 +84,10 @@ class PathButtons(widgets.VBox):
             button.button_style = "primary" if n == place else ""
             button.icon = "check" if n == place else ""
         count = f"{place + 1} of {len(self.buttons)}"
-        self.detail.value = step_html(self.path.steps[place], count)
+        self.detail.value = step_html(
+            self.path.steps[place],
+            count,
+        )
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         """What a notebook keeps: a line of text, and the buttons.
@@ -101,8 +104,11 @@ class PathButtons(widgets.VBox):
 
 def _button(step: Step) -> widgets.Button:
     """A button as wide as the step's name; its sentence is the tooltip."""
-    layout = widgets.Layout(width="auto")
-    return widgets.Button(description=step.name, tooltip=step.sentence, layout=layout)
+    return widgets.Button(
+        description=step.name,
+        tooltip=step.sentence,
+        layout=widgets.Layout(width="auto"),
+    )
 
 
 def step_html(step: Step, place: str) -> str:
@@ -155,41 +161,73 @@ def decision_picture(path: DecisionPath, title: str | None = None) -> None:
     starts = [0.0]
     for rows in tables:
         starts.append(starts[-1] + (len(rows) + 1.4))
-    title = title or f"{count} steps to the score {score} of {path.title}"
     names = listed([step.name for step in path.steps])
     firsts = [", ".join(map(shown, rows[0])) for rows in tables]
     alt = (
         f"Decision path of {path.title} by {path.model} in {count} steps: {names}. "
         f"The first rows of each: {'; '.join(firsts)}. The score is {score}."
     )
-    size = {"width": 8.6, "height": 0.5 + 0.27 * starts[-1]}
-    with canvas(title, alt, **size, note="the first rows of each step") as axes:
-        arrow = {"arrowstyle": "->", "color": GREY, "lw": 1.5}
+    with canvas(
+        title=title or f"{count} steps to the score {score} of {path.title}",
+        alt=alt,
+        width=8.6,
+        height=0.5 + 0.27 * starts[-1],
+        note="the first rows of each step",
+    ) as axes:
         for n, step in enumerate(path.steps):
             _draw(axes, step, tables[n], starts[n])
             if n < count - 1:
                 tail = (0.11, starts[n] + 1.9)
                 tip = (0.11, starts[n + 1] - 0.1)
-                axes.annotate("", tip, tail, arrowprops=arrow)
-        axes.set_xlim(0, 1)
-        axes.set_ylim(starts[-1], -0.3)
+                axes.annotate(
+                    "",
+                    tip,
+                    tail,
+                    arrowprops={"arrowstyle": "->", "color": GREY, "lw": 1.5},
+                )
+        axes.set(xlim=(0, 1), ylim=(starts[-1], -0.3))
         axes.axis("off")
 
 
 def _draw(axes: Axes, step: Step, rows: tuple[Row, ...], top: float) -> None:
     """Draw a step's box and its rows: words, a bar for the last number, the number."""
-    style = {"boxstyle": "round,pad=0,rounding_size=0.01", "fc": "white", "ec": BLUE}
-    axes.add_patch(FancyBboxPatch((0.01, top), 0.2, 1.9, lw=1.5, **style))
+    axes.add_patch(
+        FancyBboxPatch(
+            (0.01, top),
+            0.2,
+            1.9,
+            lw=1.5,
+            boxstyle="round,pad=0,rounding_size=0.01",
+            fc="white",
+            ec=BLUE,
+        )
+    )
     name = textwrap.fill(step.name, 16)
-    centred = {"ha": "center", "va": "center", "fontsize": 11}
-    axes.text(0.11, top + 0.95, name, weight="bold", **centred)
+    axes.text(
+        0.11,
+        top + 0.95,
+        name,
+        weight="bold",
+        ha="center",
+        va="center",
+        fontsize=11,
+    )
 
     words = [n for n, cell in enumerate(rows[0]) if isinstance(cell, str)]
     for place, row in enumerate([step.columns, *rows]):
-        text = shorten(" · ".join(shown(row[n]) for n in words), 54)
+        text = shorten(
+            " · ".join(shown(row[n]) for n in words),
+            54,
+        )
         colour = "black" if place else GREY  # the heading is grey
-        style = {"va": "center", "fontsize": 11, "color": colour}
-        axes.text(0.25, top + place + 0.3, text, **style)
+        axes.text(
+            0.25,
+            top + place + 0.3,
+            text,
+            va="center",
+            fontsize=11,
+            color=colour,
+        )
     if not isinstance(rows[0][-1], str):
         _draw_bars(axes, step.columns[-1], [row[-1] for row in rows], top)
 

@@ -79,16 +79,23 @@ def history_reasons(
     note = explanation.method
     if explanation.error is not None:
         note += "; lines: ± 2 standard errors"
-    title = title or _strongest_reason(explanation, order[0])
-    alt = alt or _reasons_in_words(explanation, first)
-    with canvas(title, alt, height=1.5 + 0.31 * len(bars), note=note) as axes:
+    with canvas(
+        title=title or _strongest_reason(explanation, order[0]),
+        alt=alt or _reasons_in_words(explanation, first),
+        height=1.5 + 0.31 * len(bars),
+        note=note,
+    ) as axes:
         _bars(axes, names, bars, colours)
         if explanation.error is not None:
-            spread = 2 * np.asarray(explanation.error)[first]
-            style = {"fmt": "none", "ecolor": "black", "capsize": 3}
-            axes.errorbar(values[first], range(len(first)), xerr=spread, **style)
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel("reason")
+            axes.errorbar(
+                values[first],
+                range(len(first)),
+                xerr=2 * np.asarray(explanation.error)[first],
+                fmt="none",
+                ecolor="black",
+                capsize=3,
+            )
+        axes.set(xlabel=xlabel, ylabel="reason")
 
 
 def _strongest_reason(explanation: Explanation, best: int) -> str:
@@ -142,16 +149,16 @@ def shap_bar(
     largest = [
         f"{name} {number(value)}" for name, value in zip(labels, size, strict=True)
     ]
-    title = title or capital(f"{labels[0]} moves the prediction most")
-    alt = alt or (
-        f"Horizontal bar chart: mean absolute effect over {len(values)} rows. "
-        f"The largest are {listed(largest[:3])}."
-    )
-    with canvas(title, alt, height=1.4 + 0.31 * len(order)) as axes:
+    with canvas(
+        title=title or capital(f"{labels[0]} moves the prediction most"),
+        alt=alt
+        or f"Horizontal bar chart: mean absolute effect over {len(values)} rows. "
+        f"The largest are {listed(largest[:3])}.",
+        height=1.4 + 0.31 * len(order),
+    ) as axes:
         short = [shorten(label) for label in labels]
         _bars(axes, short, size, [PALETTE[0]] * len(order))
-        axes.set_xlabel("mean |effect on the prediction|")
-        axes.set_ylabel("feature")
+        axes.set(xlabel="mean |effect on the prediction|", ylabel="feature")
 
 
 def shap_beeswarm(
@@ -197,31 +204,45 @@ def shap_beeswarm(
     direction = "raise" if rho >= 0 else "lower"
     low = number(values[:, first].min())
     high = number(values[:, first].max())
-    title = title or f"High values of {names[first]} mostly {direction} the prediction"
-    alt = alt or (
-        f"Beeswarm chart of the effects of {len(order)} features on {len(values)} "
+    with canvas(
+        title=title
+        or f"High values of {names[first]} mostly {direction} the prediction",
+        alt=alt
+        or f"Beeswarm chart of the effects of {len(order)} features on {len(values)} "
         f"predictions. {names[first]} spreads widest, from {low} to {high}; its high "
-        f"values mostly {direction} the prediction."
-    )
-    with canvas(title, alt, height=1.6 + 0.36 * len(order)) as axes:
+        f"values mostly {direction} the prediction.",
+        height=1.6 + 0.36 * len(order),
+    ) as axes:
         _draw_swarms(axes, values, features, order)
         axes.axvline(0, color=GREY, lw=1)
-        axes.set_yticks(range(len(order)), [shorten(names[i]) for i in order])
-        axes.set_ylim(len(order) - 0.4, -0.6)
-        axes.set_xlabel("effect on the prediction")
-        axes.set_ylabel("feature")
+        axes.set_yticks(
+            range(len(order)),
+            [shorten(names[i]) for i in order],
+        )
+        axes.set(
+            ylim=(len(order) - 0.4, -0.6),
+            xlabel="effect on the prediction",
+            ylabel="feature",
+        )
 
 
 def _draw_swarms(
     axes: Axes, values: np.ndarray, features: np.ndarray, order: np.ndarray
 ) -> None:
     """Draw a line of dots for each column in `order`, with one colour bar for all."""
-    shading = {"cmap": "cividis", "vmin": 0, "vmax": 1, "s": 14, "lw": 0}
     for place, column in enumerate(order):
-        ranks = pd.Series(features[:, column]).rank(pct=True)
         x = values[:, column]
         y = place + _swarm(x, values)
-        dots = axes.scatter(x, y, c=ranks, **shading)
+        dots = axes.scatter(
+            x,
+            y,
+            c=pd.Series(features[:, column]).rank(pct=True),
+            cmap="cividis",
+            vmin=0,
+            vmax=1,
+            s=14,
+            lw=0,
+        )
     bar = colour_bar(axes, dots, "feature value")
     bar.set_ticks([0, 1], labels=["low", "high"])
 
@@ -257,17 +278,20 @@ def shap_heatmap(
     top = names[order[0]]
     low = number(grid[0].min())
     high = number(grid[0].max())
-    title = title or capital(f"{top} separates low predictions from high ones")
-    alt = alt or (
-        f"Heatmap of the effects of {len(order)} features on {len(values)} predictions,"
+    with canvas(
+        title=title or capital(f"{top} separates low predictions from high ones"),
+        alt=alt
+        or f"Heatmap of the effects of {len(order)} features on {len(values)} predictions,"
         " from the lowest on the left to the highest on the right. "
-        f"{top} is strongest: from {low} to {high}."
-    )
-    with canvas(title, alt, height=1.5 + 0.3 * len(order)) as axes:
+        f"{top} is strongest: from {low} to {high}.",
+        height=1.5 + 0.3 * len(order),
+    ) as axes:
         _coloured(axes, grid, "effect on the prediction", signed=True)
-        axes.set_yticks(range(len(order)), [shorten(names[i]) for i in order])
-        axes.set_xlabel("row, ordered by the sum of its effects")
-        axes.set_ylabel("feature")
+        axes.set_yticks(
+            range(len(order)),
+            [shorten(names[i]) for i in order],
+        )
+        axes.set(xlabel="row, ordered by the sum of its effects", ylabel="feature")
 
 
 def dependence(
@@ -301,7 +325,6 @@ def dependence(
     rho = rank_correlation(x, values)
     verb = trend(rho)
     strength = f"rank correlation {number(rho)}"
-    title = title or f"The effect of {xlabel} {verb} with it ({strength})"
     spoken = (
         f"Scatter plot of the {ylabel} against {xlabel} for {len(x)} rows. "
         f"The effect {verb} with {xlabel}: {strength}."
@@ -312,13 +335,15 @@ def dependence(
     else:
         style |= {"c": colour_by, "cmap": "cividis"}
         spoken += f" Colour shows {colour_label}."
-    with canvas(title, alt or spoken) as axes:
+    with canvas(
+        title=title or f"The effect of {xlabel} {verb} with it ({strength})",
+        alt=alt or spoken,
+    ) as axes:
         dots = axes.scatter(x, values, **style)
         if colour_by is not None:
             colour_bar(axes, dots, colour_label)
         axes.axhline(0, color=GREY, lw=1)
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
 def _table(

@@ -1,14 +1,5 @@
-"""Figures of the classic recommenders: two orders of models, and what a rank is worth.
-
-See `plots`.
-
-Figures of the moment: what a model learned about the hour, and what was planted.
-
-See `plots`.
-
-Figures of models with a memory, and of what a latent vector carries. See `plots`.
-
-Figures of policies: what they earn as they come to know a customer. See `plots`.
+"""Figures of recommenders: two orders of models, what a rank is worth, what a model
+learned about the hour, memory, latent vectors, and what policies earn. See `plots`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,23 +74,39 @@ def two_orders(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
     """
     if table.shape[1] != 2:
         raise ValueError(f"two_orders compares two columns, got {list(table.columns)}")
-    places = table.rank(
-        ascending=False, method="first"
-    ).to_numpy()  # (lines, 2), from 1
+    # (lines, 2), from 1
+    places = table.rank(ascending=False, method="first").to_numpy()
     orders = []
     for column in table:
         best_first = table[column].sort_values(ascending=False).index
         orders.append(listed([str(name) for name in best_first]))
     left, right = table.columns
-    alt = alt or f"{title}. Best first by {left}: {orders[0]}; by {right}: {orders[1]}."
-    with canvas(title, alt, height=1.2 + 0.36 * len(table), note="best on top") as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{title}. Best first by {left}: {orders[0]}; by {right}: {orders[1]}.",
+        height=1.2 + 0.36 * len(table),
+        note="best on top",
+    ) as axes:
         lines = zip(table.index, table.to_numpy(), places, strict=True)
         for name, values, ends in lines:
             colour = GREY if ends[0] == ends[1] else VERMILION
             axes.plot([0, 1], ends, "o-", color=colour, lw=2)
             style = {"va": "center", "color": colour}
-            axes.text(-0.04, ends[0], f"{name}  {values[0]:.3f}", ha="right", **style)
-            axes.text(1.04, ends[1], f"{values[1]:.3f}  {name}", ha="left", **style)
+            axes.text(
+                -0.04,
+                ends[0],
+                f"{name}  {values[0]:.3f}",
+                ha="right",
+                **style,
+            )
+            axes.text(
+                1.04,
+                ends[1],
+                f"{values[1]:.3f}  {name}",
+                ha="left",
+                **style,
+            )
         # room for the names on both sides
         axes.set(xlim=(-0.9, 1.9), ylim=(len(table) + 0.6, 0.4), yticks=[])
         axes.set_xticks([0, 1], table.columns)
@@ -128,8 +135,9 @@ def gain_by_rank(
     for name, gain in gains.items():
         last = int(np.flatnonzero(np.asarray(gain) > 0.01)[-1]) + 1
         spoken.append(f"{name} to rank {last}")
-    alt = alt or f"{title}. A gain above 0.01 reaches: {listed(spoken)}."
-    with canvas(title, alt) as axes:
+    with canvas(
+        title=title, alt=alt or f"{title}. A gain above 0.01 reaches: {listed(spoken)}."
+    ) as axes:
         for place, (name, gain) in enumerate(gains.items()):
             ranks = np.arange(1, len(gain) + 1)
             # a marker every tenth of the axis, however many ranks lie there
@@ -137,8 +145,10 @@ def gain_by_rank(
             axes.plot(ranks, gain, label=name, color=PALETTE[place], **style)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.set_xlabel("rank among all films the user has not seen (log scale)")
-        axes.set_ylabel(ylabel)
+        axes.set(
+            xlabel="rank among all films the user has not seen (log scale)",
+            ylabel=ylabel,
+        )
         axes.legend(frameon=False)
 
 
@@ -181,21 +191,36 @@ def hour_effects(
     tops = listed(
         [f"{name} at {hours[np.argmax(x)]} o'clock" for name, x in learned.items()]
     )
-    alt = alt or (
-        "A panel per category: planted effect of the hour as steps, learned effect as "
+    with canvas(
+        title=title or f"Largest effect: {tops}",
+        alt=alt
+        or "A panel per category: planted effect of the hour as steps, learned effect as "
         f"points. The learned effect is largest for {tops}. "
-        f"Correlation with the planted steps: {listed(likeness)}."
-    )
-    title = title or f"Largest effect: {tops}"
-    size = {"width": 2.4 * len(learned) + 0.6, "height": 3.6, "panels": len(learned)}
-    with canvas(title, alt, **size) as axes:
+        f"Correlation with the planted steps: {listed(likeness)}.",
+        width=2.4 * len(learned) + 0.6,
+        height=3.6,
+        panels=len(learned),
+    ) as axes:
         panels = np.atleast_1d(axes)
         limits = _limits([*learned.values(), *planted.values()])
-        steps = {"where": "mid", "color": VERMILION, "lw": 2, "label": "planted"}
-        points = {"color": BLUE, "ms": 4, "lw": 1, "label": "learned"}
         for panel, name in zip(panels, learned, strict=True):
-            panel.step(hours, planted[name], **steps)
-            panel.plot(hours, learned[name], "o-", **points)
+            panel.step(
+                hours,
+                planted[name],
+                where="mid",
+                color=VERMILION,
+                lw=2,
+                label="planted",
+            )
+            panel.plot(
+                hours,
+                learned[name],
+                "o-",
+                color=BLUE,
+                ms=4,
+                lw=1,
+                label="learned",
+            )
             panel.set(title=name, xlabel="hour of the visit", ylim=limits)
         panels[0].set_ylabel("effect (logits)")
         panels[0].legend()
@@ -240,19 +265,30 @@ def steps_back(
         first = f"{number(y[0])} at {x[0]}"
         last = f"{number(y[-1])} at {x[-1]}"
         ends.append(f"{name} from {first} to {last}")
-    alt = alt or f"Line chart of {ylabel} against steps back: {listed(ends)}."
-    with canvas(title, alt) as axes:
+    with canvas(
+        title=title,
+        alt=alt or f"Line chart of {ylabel} against steps back: {listed(ends)}.",
+    ) as axes:
         for place, (name, y) in enumerate(curves.items()):
             # about eight markers per curve
             every = max(1, len(y) // 8)
-            style = {"color": PALETTE[place], "marker": MARKERS[place]}
-            axes.plot(places[name], y, label=name, markevery=every, **style)
+            axes.plot(
+                places[name],
+                y,
+                label=name,
+                markevery=every,
+                color=PALETTE[place],
+                marker=MARKERS[place],
+            )
         if log:
             axes.set_yscale("log")
-        axes.set_xlabel("steps back from the latest film")
-        axes.set_ylabel(ylabel)
+        axes.set(xlabel="steps back from the latest film", ylabel=ylabel)
         # beside the axes: inside, it would cover a curve
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        axes.legend(
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+            frameon=False,
+        )
 
 
 def information(
@@ -276,20 +312,26 @@ def information(
     """
     nats = np.sort(np.asarray(nats, dtype=float))[::-1]
     used = int((nats >= least).sum())
-    alt = alt or (
-        f"Bar chart of {len(nats)} latent numbers by the nats they carry, "
+    with canvas(
+        title=title or f"{used} of {len(nats)} numbers carry {least:g} nats or more",
+        alt=alt
+        or f"Bar chart of {len(nats)} latent numbers by the nats they carry, "
         f"from {number(nats[0])} down to {number(nats[-1])}; "
-        f"{used} carry {least:g} or more."
-    )
-    title = title or f"{used} of {len(nats)} numbers carry {least:g} nats or more"
-    with canvas(title, alt) as axes:
+        f"{used} carry {least:g} or more.",
+    ) as axes:
         places = np.arange(1, len(nats) + 1)
-        colours = np.where(nats >= least, BLUE, ORANGE)
-        axes.bar(places, nats, color=colours, width=0.8)
+        axes.bar(
+            places,
+            nats,
+            color=np.where(nats >= least, BLUE, ORANGE),
+            width=0.8,
+        )
         axes.axhline(least, color=GREY, lw=1, ls="--")
         axes.grid(False, axis="x")
-        axes.set_xlabel("latent number, the fullest first")
-        axes.set_ylabel("KL divergence (nats, mean over users)")
+        axes.set(
+            xlabel="latent number, the fullest first",
+            ylabel="KL divergence (nats, mean over users)",
+        )
 
 
 def reward_by_visit(
@@ -316,21 +358,38 @@ def reward_by_visit(
     ends = listed(
         [f"{name} {number(m[0])} to {number(m[-1])}" for name, m in means.items()]
     )
-    title = title or f"From the first visit to the last, {best} gains most"
     spoken = f"Lines of purchases per visit, from the first visit to the last: {ends}."
-    with canvas(title, alt or spoken) as axes:
+    with canvas(
+        title=title or f"From the first visit to the last, {best} gains most",
+        alt=alt or spoken,
+    ) as axes:
         for n, (name, mean) in enumerate(means.items()):
             visits = np.arange(1, len(mean) + 1)
             colour = PALETTE[n % len(PALETTE)]
-            marker = MARKERS[n % len(MARKERS)]
-            axes.plot(visits, mean, marker=marker, color=colour, label=name)
+            axes.plot(
+                visits,
+                mean,
+                marker=MARKERS[n % len(MARKERS)],
+                color=colour,
+                label=name,
+            )
             # the standard error of a mean of n customers, for each visit
             deviation = rewards[name].std(axis=0, ddof=1)
             error = 1.96 * deviation / np.sqrt(len(rewards[name]))
-            band = {"color": colour, "alpha": 0.18, "lw": 0}
-            axes.fill_between(visits, mean - error, mean + error, **band)
+            axes.fill_between(
+                visits,
+                mean - error,
+                mean + error,
+                color=colour,
+                alpha=0.18,
+                lw=0,
+            )
         # 20% of room for the legend on top
         top = 1.2 * axes.get_ylim()[1]
-        axes.set(xlabel="visit", ylabel="purchases per visit", xticks=visits)
-        axes.set_ylim(0, top)
+        axes.set(
+            xlabel="visit",
+            ylabel="purchases per visit",
+            xticks=visits,
+            ylim=(0, top),
+        )
         axes.legend(ncols=4, loc="upper center")

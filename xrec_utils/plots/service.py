@@ -44,23 +44,38 @@ def waterfall(
     values = np.array([base, *parts.values()])
     ends = values.cumsum()
     spoken = [f"{name} {value:+.3f}" for name, value in parts.items()]
-    alt = alt or (
-        f"Bars that add up: base {base:.3f}, {', '.join(spoken)}, score {ends[-1]:.3f}."
-    )
     # the last bar, the score, begins at zero again
     names = ["base: the empty history", *parts, "score"]
     lefts = np.append(ends - values, 0)
     widths = np.append(values, ends[-1])
     signs = [POSITIVE if value > 0 else NEGATIVE for value in parts.values()]
-    colours = [GREY, *signs, BLACK]
-    with canvas(title, alt, width=9, height=1 + 0.42 * len(names)) as axes:
-        axes.barh(range(len(names)), widths, left=lefts, color=colours)
-        style = {"textcoords": "offset points", "va": "center"}
+    with canvas(
+        title=title,
+        alt=alt
+        or f"Bars that add up: base {base:.3f}, {', '.join(spoken)}, score {ends[-1]:.3f}.",
+        width=9,
+        height=1 + 0.42 * len(names),
+    ) as axes:
+        axes.barh(
+            range(len(names)),
+            widths,
+            left=lefts,
+            color=[GREY, *signs, BLACK],
+        )
         for row, (left, width) in enumerate(zip(lefts, widths, strict=True)):
             text = f"{width:+.2f}".replace("-", "−")
             spot = (max(left, left + width), row)
-            axes.annotate(text, spot, xytext=(4, 0), **style)
-        axes.set_yticks(range(len(names)), [shorten(name) for name in names])
+            axes.annotate(
+                text,
+                spot,
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+            )
+        axes.set_yticks(
+            range(len(names)),
+            [shorten(name) for name in names],
+        )
         axes.margins(x=0.12)
         axes.grid(False, axis="y")
         axes.set(xlabel="score", ylim=(len(names) - 0.4, -0.6))
@@ -84,18 +99,34 @@ def budget(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
     for name, row in table.iterrows():
         steps = [f"{step} {number(ms)}" for step, ms in row.items()]
         spoken.append(f"{name}: {', '.join(steps)}")
-    alt = alt or f"Stacked bars of milliseconds. {'; '.join(spoken)}."
     # each step begins where the sum of those before it ends
     starts = table.cumsum(axis=1) - table
     colours = [*PALETTE, YELLOW]
-    with canvas(title, alt, width=9, height=1.6 + 0.6 * len(table)) as axes:
+    with canvas(
+        title=title,
+        alt=alt or f"Stacked bars of milliseconds. {'; '.join(spoken)}.",
+        width=9,
+        height=1.6 + 0.6 * len(table),
+    ) as axes:
         for place, step in enumerate(table):
-            left = starts.to_numpy()[:, place]
-            style = {"color": colours[place], "ec": "white", "label": step}
-            axes.barh(table.index, table[step], left=left, **style)
-        axes.set(xlabel="milliseconds, on this machine", ylim=(len(table) - 0.4, -0.6))
+            axes.barh(
+                table.index,
+                table[step],
+                left=starts.to_numpy()[:, place],
+                color=colours[place],
+                ec="white",
+                label=step,
+            )
+        axes.set(
+            xlabel="milliseconds, on this machine",
+            ylim=(len(table) - 0.4, -0.6),
+        )
         axes.grid(False, axis="y")
-        axes.figure.legend(loc="outside lower center", ncols=4, frameon=False)
+        axes.figure.legend(
+            loc="outside lower center",
+            ncols=4,
+            frameon=False,
+        )
 
 
 def latency_curves(
@@ -122,9 +153,13 @@ def latency_curves(
             start = f"{number(line[first])} at {first}"
             end = f"{number(line[last])} at {last}"
             spoken.append(f"{label}, {name}: {start} to {end}")
-    alt = alt or f"Line charts: {listed(spoken)}."
-    size = {"width": 4 + 3.5 * len(panels), "height": 3.8, "panels": len(panels)}
-    with canvas(title, alt, **size) as drawn:
+    with canvas(
+        title=title,
+        alt=alt or f"Line charts: {listed(spoken)}.",
+        width=4 + 3.5 * len(panels),
+        height=3.8,
+        panels=len(panels),
+    ) as drawn:
         grid = np.atleast_1d(drawn)
         for axes, (label, table) in zip(grid, panels.items(), strict=True):
             _draw_columns(axes, table)
@@ -134,8 +169,13 @@ def latency_curves(
 def _draw_columns(axes: Axes, table: pd.DataFrame) -> None:
     """Draw a line per column; a single line needs no legend."""
     for place, (name, line) in enumerate(table.items()):
-        style = {"color": PALETTE[place], "marker": MARKERS[place]}
-        axes.plot(table.index, line, label=name, **style)
+        axes.plot(
+            table.index,
+            line,
+            label=name,
+            color=PALETTE[place],
+            marker=MARKERS[place],
+        )
     axes.set_xscale("log", base=2)
     axes.set_xticks(table.index, [f"{x:,}" for x in table.index])
     axes.set_xlabel(table.index.name)

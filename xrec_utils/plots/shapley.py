@@ -57,27 +57,34 @@ def error_curves(
     for panel, curves in panels.items():
         ends = [_ends(name, *curve) for name, curve in curves.items()]
         spoken.append(f"{panel}: {listed(ends)}")
-    alt = alt or (
-        f"Line chart of the {ylabel} against {xlabel}, both on log scales. "
-        f"{'; '.join(spoken)}."
-    )
     # a method has one colour in all panels
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
-    size = {"width": 5 + 2.5 * len(panels), "height": 4.4, "panels": len(panels)}
-    with canvas(title, alt, **size) as drawn:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"Line chart of the {ylabel} against {xlabel}, both on log scales. "
+        f"{'; '.join(spoken)}.",
+        width=5 + 2.5 * len(panels),
+        height=4.4,
+        panels=len(panels),
+    ) as drawn:
         grid = np.atleast_1d(drawn)
         for axes, (panel, curves) in zip(grid, panels.items(), strict=True):
             _draw_errors(axes, curves, names)
-            axes.set_title(panel)
-            axes.set_xlabel(xlabel)
+            axes.set(title=panel, xlabel=xlabel)
             _plain(axes.xaxis)
             _plain(axes.yaxis)
         grid[0].set_ylabel(ylabel)
         lines = [line for axes in grid for line in axes.lines]
         handles = {line.get_label(): line for line in lines}
         shown = [handles[name] for name in names]
-        below = {"loc": "outside lower center", "ncols": min(3, 1 + len(panels))}
-        grid[0].figure.legend(shown, names, frameon=False, **below)
+        grid[0].figure.legend(
+            shown,
+            names,
+            frameon=False,
+            loc="outside lower center",
+            ncols=min(3, 1 + len(panels)),
+        )
 
 
 def _draw_errors(axes: Axes, curves: Mapping[str, Curve], names: list[str]) -> None:
@@ -86,8 +93,13 @@ def _draw_errors(axes: Axes, curves: Mapping[str, Curve], names: list[str]) -> N
         place = names.index(name)
         # from the eighth method on colours repeat, with dashed lines
         style = {"color": PALETTE[place % 7], "marker": MARKERS[place % 7]}
-        dashes = "-" if place < 7 else "--"
-        axes.loglog(cost, error, label=name, ls=dashes, **style)
+        axes.loglog(
+            cost,
+            error,
+            label=name,
+            ls="-" if place < 7 else "--",
+            **style,
+        )
     largest = max(np.max(error) for _, error in curves.values())
     if largest > 0.5:
         axes.axhline(1, color=GREY, lw=1.2, ls="--", zorder=0)
@@ -123,33 +135,57 @@ def estimates(
         inside = np.abs(each.values - truth) <= 2 * each.error
         spoken.append(f"{int(inside.sum())} of {len(truth)} by {name}")
     counts = listed(spoken)
-    title = title or f"Two standard errors hold the truth for {counts}"
-    alt = alt or (
-        "Dot chart of Shapley values with 2 standard errors beside the true values; "
-        f"they hold {counts}."
-    )
     players = next(iter(found.values())).players
-    with canvas(title, alt, height=1.9 + 0.34 * len(truth)) as axes:
+    with canvas(
+        title=title or f"Two standard errors hold the truth for {counts}",
+        alt=alt
+        or "Dot chart of Shapley values with 2 standard errors beside the true values; "
+        f"they hold {counts}.",
+        height=1.9 + 0.34 * len(truth),
+    ) as axes:
         rows = np.arange(len(truth))
         _draw_truth(axes, truth, rows)
         for place, (name, each) in enumerate(found.items()):
             # the estimates of a player stand around the middle of its row
             y = rows + 0.36 * ((place + 0.5) / len(found) - 0.5)
-            style = {"fmt": MARKERS[place], "color": PALETTE[place], "label": name}
-            error = 2 * each.error
-            axes.errorbar(each.values, y, xerr=error, capsize=3, ms=5, **style)
+            axes.errorbar(
+                each.values,
+                y,
+                xerr=2 * each.error,
+                capsize=3,
+                ms=5,
+                fmt=MARKERS[place],
+                color=PALETTE[place],
+                label=name,
+            )
         axes.axvline(0, color=GREY, lw=1)
-        axes.set_yticks(rows, [shorten(player) for player in players])
-        axes.set_ylim(len(truth) - 0.4, -0.6)
-        axes.set_xlabel("effect on the score, ± 2 standard errors")
-        axes.set_ylabel("reason")
-        axes.figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        axes.set_yticks(
+            rows,
+            [shorten(player) for player in players],
+        )
+        axes.set(
+            ylim=(len(truth) - 0.4, -0.6),
+            xlabel="effect on the score, ± 2 standard errors",
+            ylabel="reason",
+        )
+        axes.figure.legend(
+            loc="outside lower center",
+            ncols=3,
+            frameon=False,
+        )
 
 
 def _draw_truth(axes: Axes, truth: np.ndarray, rows: np.ndarray) -> None:
     """Draw the true values as upright black lines above everything else."""
-    style = {"marker": "|", "s": 420, "color": BLACK, "zorder": 3}
-    axes.scatter(truth, rows, label="truth (all groups)", **style)
+    axes.scatter(
+        truth,
+        rows,
+        label="truth (all groups)",
+        marker="|",
+        s=420,
+        color=BLACK,
+        zorder=3,
+    )
 
 
 def law_of_sum(
@@ -184,23 +220,33 @@ def law_of_sum(
         f"with densities: {listed(spoken)}."
     )
     with canvas(title, alt, height=3.8) as axes:
-        label = f"{len(sums):,} random groups"
-        axes.hist(sums, bins=60, density=True, color=SKY, alpha=0.6, label=label)
+        axes.hist(
+            sums,
+            bins=60,
+            density=True,
+            color=SKY,
+            alpha=0.6,
+            label=f"{len(sums):,} random groups",
+        )
         for place, (name, law) in enumerate(laws.items()):
             # vermilion and black in turn: both stand out from the blue behind them
             colour = PALETTE[(5, 6)[place % 2]]
-            dashes = ("--", "-")[place % 2]
-            axes.plot(places, law, color=colour, ls=dashes, lw=2, label=name)
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel("density")
+            axes.plot(
+                places,
+                law,
+                color=colour,
+                ls=("--", "-")[place % 2],
+                lw=2,
+                label=name,
+            )
+        axes.set(xlabel=xlabel, ylabel="density")
         axes.legend(frameon=False)
 
 
 def _plain(side: Axis) -> None:
     """Write plain numbers on a log scale: decades, and threes if decades are few."""
     low, high = side.get_view_interval()
-    subs = (1,) if high > 300 * low else (1, 3)
-    side.set_major_locator(LogLocator(subs=subs))
+    side.set_major_locator(LogLocator(subs=(1,) if high > 300 * low else (1, 3)))
     side.set_major_formatter(lambda value, _: f"{value:g}")
     side.set_minor_formatter(NullFormatter())
 

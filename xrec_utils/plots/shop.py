@@ -45,7 +45,10 @@ def recorded(shop: ShopData, event: int) -> Explanation:
         >>> float(why.score)
         4.0
     """
-    rows = shop.events[shop.events["event"] == event].merge(shop.items, on="item")
+    rows = shop.events[shop.events["event"] == event].merge(
+        shop.items,
+        on="item",
+    )
     if rows.empty:
         raise ValueError(
             f"event {event} is not in the log; "
@@ -56,7 +59,10 @@ def recorded(shop: ShopData, event: int) -> Explanation:
     reasons = shop.reasons[shop.reasons["event"] == event]
     items = shop.events.set_index("event").loc[reasons["purchase"], "item"]
     titles = shop.items.set_index("item").loc[items, "title"]
-    owned = pd.Series(reasons["value"].to_numpy(), index="owns " + titles)
+    owned = pd.Series(
+        reasons["value"].to_numpy(),
+        index="owns " + titles,
+    )
     values = pd.concat([parts.drop(["base", "earlier"]), owned])
     return Explanation(
         players=tuple(values.index),
@@ -104,18 +110,24 @@ def sales(
         f"{rho} of {ylabel} with {xlabel}"
         for rho, (xlabel, _, ylabel, _) in zip(strengths, panels, strict=True)
     ]
-    alt = alt or (
-        f"{title.rstrip('.')}. Three scatter plots of {len(sold)} items; "
-        f"rank correlations {listed(spoken)}."
-    )
-    with canvas(title, alt, width=10, height=3.8, panels=3) as drawn:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{title.rstrip('.')}. Three scatter plots of {len(sold)} items; "
+        f"rank correlations {listed(spoken)}.",
+        width=10,
+        height=3.8,
+        panels=3,
+    ) as drawn:
         for axes, rho, (xlabel, x, ylabel, y) in zip(
             drawn, strengths, panels, strict=True
         ):
             _draw_items(axes, x, y)
-            axes.set_title(f"rank correlation {rho}")
-            axes.set_xlabel(xlabel)
-            axes.set_ylabel(ylabel)
+            axes.set(
+                title=f"rank correlation {rho}",
+                xlabel=xlabel,
+                ylabel=ylabel,
+            )
         drawn[0].set_xscale("log")
         drawn[0].xaxis.set_major_formatter(_plain_number)
 

@@ -82,10 +82,19 @@ def canvas(
         lines = textwrap.fill(title, int(width * 8.4))
         # a title of several lines makes the figure higher, not the axes lower
         room = 0.22 * lines.count("\n")
-        figure = Figure(figsize=(width, height + room), layout="constrained")
+        figure = Figure(
+            figsize=(width, height + room),
+            layout="constrained",
+        )
         figure.suptitle(lines, x=0.012, ha="left")
         if note:
-            figure.supxlabel(note, x=0.988, ha="right", fontsize=11, color=GREY)
+            figure.supxlabel(
+                note,
+                x=0.988,
+                ha="right",
+                fontsize=11,
+                color=GREY,
+            )
         yield figure.subplots(1, panels)
         show(figure, alt)
 
@@ -100,7 +109,11 @@ def show(figure: Figure, alt: str) -> None:
         raise ValueError("alt is empty; say in a sentence or two what the figure shows")
     alt = " ".join(alt.split())
     bundle = _Bundle({"image/png": _png(figure), "text/plain": alt})
-    display(bundle, raw=True, metadata={"image/png": {"alt": alt}})
+    display(
+        bundle,
+        raw=True,
+        metadata={"image/png": {"alt": alt}},
+    )
 
 
 class _Bundle(dict):
@@ -117,7 +130,11 @@ def _png(figure: Figure) -> bytes:
     """
     drawn = io.BytesIO()
     # matplotlib would write its version, and with it other bytes after an update
-    figure.savefig(drawn, format="png", metadata={"Software": None})
+    figure.savefig(
+        drawn,
+        format="png",
+        metadata={"Software": None},
+    )
     image = Image.open(drawn).convert("RGB")
     # no dithering: it would put dots on even areas and make the file larger
     image = image.quantize(
@@ -168,7 +185,13 @@ def colour_bar(axes: Axes, drawn: ScalarMappable, label: str) -> Colorbar:
     """Put a colour bar of the same width beside axes of any height."""
     # the aspect is length over width, and the length follows the figure's height
     aspect = 7 * axes.figure.get_figheight()
-    return axes.figure.colorbar(drawn, ax=axes, label=label, pad=0.01, aspect=aspect)
+    return axes.figure.colorbar(
+        drawn,
+        ax=axes,
+        label=label,
+        pad=0.01,
+        aspect=aspect,
+    )
 
 
 def number(value: float) -> str:
@@ -195,13 +218,23 @@ def no_grid(axes: Axes) -> None:
 # -- shared pieces
 
 
+def _rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a figure, the first on top, with a little room around them."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+
+
 def _bars(
     axes: Axes, names: Sequence[str], values: Sequence[float], colours: Sequence[str]
 ) -> None:
     """Draw horizontal bars, the first on top, with a line at zero."""
-    axes.barh(range(len(values)), values, color=colours, height=0.72)
-    axes.set_yticks(range(len(values)), names)
-    axes.set_ylim(len(values) - 0.4, -0.6)
+    axes.barh(
+        range(len(values)),
+        values,
+        color=colours,
+        height=0.72,
+    )
+    _rows(axes, names)
     axes.axvline(0, color=GREY, lw=1)
     axes.grid(False, axis="y")
 
@@ -214,7 +247,16 @@ def _coloured(axes: Axes, grid: np.ndarray, label: str, signed: bool) -> None:
     if signed:
         scale = {"cmap": DIVERGING, **symmetric(grid)}
     else:
-        scale = {"cmap": SEQUENTIAL, "vmin": 0.0, "vmax": float(grid.max())}
-    image = axes.imshow(grid, aspect="auto", interpolation="nearest", **scale)
+        scale = {
+            "cmap": SEQUENTIAL,
+            "vmin": 0.0,
+            "vmax": float(grid.max()),
+        }
+    image = axes.imshow(
+        grid,
+        aspect="auto",
+        interpolation="nearest",
+        **scale,
+    )
     colour_bar(axes, image, label)
     no_grid(axes)

@@ -12,6 +12,7 @@ from xrec_utils.plots.style import (
     GREY,
     MARKERS,
     PALETTE,
+    _rows,
     canvas,
     capital,
     colour_bar,
@@ -59,21 +60,27 @@ def scatter(
     step = -(-len(x) // most)  # rounded up, so that never more than `most` are drawn
     drawn = slice(None, None, step)
     note = f"{len(x[drawn]):,} of {len(x):,} points drawn" if len(x) > most else ""
-    alt = alt or (
-        f"{_said(title)}Scatter plot of {ylabel} against {xlabel}, {len(x)} points; "
-        f"rank correlation {number(rho)}."
-    )
     default = f"{ylabel} {trend(rho)} with {xlabel} (rank correlation {number(rho)})"
-    with canvas(title or capital(default), alt, note=note) as axes:
-        opacity = 0.35 if len(x) > 500 else 0.8
-        style = {"s": 14, "lw": 0, "alpha": opacity, "color": PALETTE[0]}
-        axes.scatter(x[drawn], y[drawn], **style)
+    with canvas(
+        title=title or capital(default),
+        alt=alt
+        or f"{_said(title)}Scatter plot of {ylabel} against {xlabel}, {len(x)} points; "
+        f"rank correlation {number(rho)}.",
+        note=note,
+    ) as axes:
+        axes.scatter(
+            x[drawn],
+            y[drawn],
+            s=14,
+            lw=0,
+            alpha=0.35 if len(x) > 500 else 0.8,
+            color=PALETTE[0],
+        )
         if "x" in log:
             _log(axes.set_xscale, axes.xaxis)
         if "y" in log:
             _log(axes.set_yscale, axes.yaxis)
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
 def box(
@@ -107,20 +114,22 @@ def box(
     medians = {name: float(np.median(values)) for name, values in groups.items()}
     top = max(medians, key=medians.__getitem__)
     spoken = listed([f"{name} {number(median)}" for name, median in medians.items()])
-    alt = alt or f"{_said(title)}Box plot of {xlabel} by {ylabel}. Medians: {spoken}."
     if len(groups) == 1:
         default = f"{xlabel}: {number(medians[top])} in the median"
     else:
         default = f"{xlabel} is highest for {top} (median {number(medians[top])})"
-    title = title or capital(default)
-    size = {"height": 1.6 + 0.36 * len(groups), "note": "whiskers: 5% and 95%"}
-    with canvas(title, alt, **size) as axes:
+    with canvas(
+        title=title or capital(default),
+        alt=alt
+        or f"{_said(title)}Box plot of {xlabel} by {ylabel}. Medians: {spoken}.",
+        height=1.6 + 0.36 * len(groups),
+        note="whiskers: 5% and 95%",
+    ) as axes:
         _draw_boxes(axes, groups)
         if log:
             _log(axes.set_xscale, axes.xaxis)
         axes.grid(False, axis="y")
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
 def _draw_boxes(axes: Axes, groups: Mapping[str, np.ndarray]) -> None:
@@ -167,17 +176,17 @@ def split_rows(
     for name, row in rows.items():
         counts = [f"{n} {part}" for part, n in row.value_counts().items()]
         spoken.append(f"{name}: {listed(counts)}")
-    alt = alt or (
-        f"{_said(title)}Marks for the events of {len(rows)} splits in order. "
-        f"{'; '.join(spoken)}."
-    )
-    with canvas(title, alt, height=1.9 + 0.4 * len(rows)) as axes:
+    with canvas(
+        title=title,
+        alt=alt
+        or f"{_said(title)}Marks for the events of {len(rows)} splits in order. "
+        f"{'; '.join(spoken)}.",
+        height=1.9 + 0.4 * len(rows),
+    ) as axes:
         _draw_parts(axes, list(rows.values()))
-        axes.set_yticks(range(len(rows)), list(rows))
-        axes.set_ylim(len(rows) - 0.4, -0.6)
+        _rows(axes, list(rows))
         axes.grid(False)
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
 def _draw_parts(axes: Axes, rows: Sequence[pd.Series]) -> None:
@@ -190,8 +199,13 @@ def _draw_parts(axes: Axes, rows: Sequence[pd.Series]) -> None:
         x = np.concatenate(places) + 1
         y = np.concatenate(lines)
         axes.scatter(x, y, color=colour, marker=marker, s=55, lw=0, label=kind)
-    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}
-    axes.legend(**above, ncols=len(kinds), frameon=False, handletextpad=0.2)
+    axes.legend(
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1),
+        ncols=len(kinds),
+        frameon=False,
+        handletextpad=0.2,
+    )
 
 
 def correlation_heatmap(
@@ -221,31 +235,42 @@ def correlation_heatmap(
     strongest = f"{table.index[i]} and {table.columns[j]}"
     rho = number(grid[i, j])
     together = "go together" if grid[i, j] >= 0 else "go opposite ways"
-    alt = alt or (
-        f"{_said(title)}Heatmap of rank correlations between {len(names)} columns. "
-        f"The strongest is {rho}, between {strongest}."
-    )
-    title = title or capital(f"{strongest} {together} most (rank correlation {rho})")
     few = len(names) <= 9
-    with canvas(title, alt, height=2.6 + 0.3 * len(names)) as axes:
+    with canvas(
+        title=title or capital(f"{strongest} {together} most (rank correlation {rho})"),
+        alt=alt
+        or f"{_said(title)}Heatmap of rank correlations between {len(names)} columns. "
+        f"The strongest is {rho}, between {strongest}.",
+        height=2.6 + 0.3 * len(names),
+    ) as axes:
         drawn = axes.imshow(grid, cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto")
         colour_bar(axes, drawn, "rank correlation")
         if few:
             _write_numbers(axes, grid)
-        slant = {"rotation": 40 if few else 75, "ha": "right"}
-        axes.set_xticks(range(len(names)), names, rotation_mode="anchor", **slant)
+        axes.set_xticks(
+            range(len(names)),
+            names,
+            rotation_mode="anchor",
+            rotation=40 if few else 75,
+            ha="right",
+        )
         axes.set_yticks(range(len(names)), names)
-        axes.set_xlabel("column")
-        axes.set_ylabel("column")
+        axes.set(xlabel="column", ylabel="column")
         no_grid(axes)
 
 
 def _write_numbers(axes: Axes, grid: np.ndarray) -> None:
     """Write each correlation into its cell, white on the dark ones."""
     for (row, column), value in np.ndenumerate(grid):
-        colour = "white" if abs(value) > 0.6 else "black"
         text = f"{value:.2f}".replace("-", "−")
-        axes.text(column, row, text, ha="center", va="center", color=colour)
+        axes.text(
+            column,
+            row,
+            text,
+            ha="center",
+            va="center",
+            color="white" if abs(value) > 0.6 else "black",
+        )
 
 
 def metric_table_bar(
@@ -285,16 +310,16 @@ def metric_table_bar(
         f"{name} {mean:.3f} ({low:.3f} to {high:.3f})"
         for name, mean, low, high in _intervals(table)
     ]
-    alt = alt or (
-        f"Horizontal bar chart of {label} with intervals: {'; '.join(rows)}. "
-        f"Highest: {best}."
-    )
-    title = title or capital(f"{best} has the highest {label}")
-    with canvas(title, alt, height=1.5 + 0.42 * len(table)) as axes:
+    with canvas(
+        title=title or capital(f"{best} has the highest {label}"),
+        alt=alt
+        or f"Horizontal bar chart of {label} with intervals: {'; '.join(rows)}. "
+        f"Highest: {best}.",
+        height=1.5 + 0.42 * len(table),
+    ) as axes:
         _draw_intervals(axes, table)
         _frame_intervals(axes, table)
-        axes.set_xlabel(f"{label} with its interval")
-        axes.set_ylabel(ylabel)
+        axes.set(xlabel=f"{label} with its interval", ylabel=ylabel)
 
 
 def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
@@ -303,20 +328,31 @@ def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
     axes.barh(places, table["mean"], color=PALETTE[4], height=0.66)
     # (2, lines): how far the interval reaches to the left and to the right
     reach = np.abs(table[["low", "high"]].to_numpy().T - table["mean"].to_numpy())
-    style = {"fmt": "none", "ecolor": "black", "capsize": 4, "lw": 1.5}
-    axes.errorbar(table["mean"], places, xerr=reach, **style)
+    axes.errorbar(
+        table["mean"],
+        places,
+        xerr=reach,
+        fmt="none",
+        ecolor="black",
+        capsize=4,
+        lw=1.5,
+    )
     for place, (_, mean, _, high) in zip(places, _intervals(table), strict=True):
         text = f"{mean:.3f}".replace("-", "−")
         spot = (max(high, 0), place)
-        style = {"textcoords": "offset points", "va": "center"}
-        axes.annotate(text, spot, xytext=(5, 0), **style)
+        axes.annotate(
+            text,
+            spot,
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+        )
 
 
 def _frame_intervals(axes: Axes, table: pd.DataFrame) -> None:
     """Name the lines, the first on top, and leave room for the numbers."""
     names = [shorten(str(name)) for name in table.index]
-    axes.set_yticks(np.arange(len(table)), names)
-    axes.set_ylim(len(table) - 0.4, -0.6)
+    _rows(axes, names)
     left = min(0, table["low"].min())
     right = max(0, table["high"].max())
     width = np.ptp([left, right])
