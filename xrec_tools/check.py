@@ -79,7 +79,7 @@ def memory_gb() -> float:
     that is lower.
     """
     limits = [_read_limit(Path("/sys/fs/cgroup/memory.max")), _machine_memory()]
-    return min((limit for limit in limits if limit), default=float("nan")) / 1e9
+    return min(filter(None, limits), default=float("nan")) / 1e9
 
 
 def _read_limit(path: Path) -> int | None:
@@ -106,7 +106,11 @@ def check_memory(gb: float) -> Finding:
     if gb != gb:
         return Finding("memory", "not known on this system")
     mend = "" if gb >= 0.95 * NEEDED_GB else f"close other programs or {BINDER}"
-    return Finding("memory", f"{gb:.1f} GB of at least {NEEDED_GB:.0f} GB", mend)
+    return Finding(
+        "memory",
+        f"{gb:.1f} GB of at least {NEEDED_GB:.0f} GB",
+        mend,
+    )
 
 
 def check_cores() -> Finding:
@@ -168,9 +172,10 @@ def data_files(data: Path = DATA) -> list[Path]:
     """Every file shipped in the data folder, sorted; the list of sums itself and caches
     are left out.
     """
-    files = (path for path in data.rglob("*") if path.is_file())
     return sorted(
-        path for path in files if path.name != SUMS and "__pycache__" not in path.parts
+        path
+        for path in data.rglob("*")
+        if path.is_file() and path.name != SUMS and "__pycache__" not in path.parts
     )
 
 
@@ -178,10 +183,18 @@ def write_sums(data: Path = DATA) -> None:
     """Record the SHA-256 of every data file in SHA256SUMS.json, by path below the data
     folder.
     """
-    sums = {
-        path.relative_to(data).as_posix(): sha256(path) for path in data_files(data)
-    }
-    replace_text(data / SUMS, json.dumps(sums, indent=1, sort_keys=True) + "\n")
+    replace_text(
+        data / SUMS,
+        json.dumps(
+            {
+                path.relative_to(data).as_posix(): sha256(path)
+                for path in data_files(data)
+            },
+            indent=1,
+            sort_keys=True,
+        )
+        + "\n",
+    )
 
 
 def check_data(data: Path = DATA) -> Iterator[Finding]:
@@ -202,7 +215,11 @@ def check_data(data: Path = DATA) -> Iterator[Finding]:
             if sha256(path) == expected
             else "has changed"
         )
-        yield Finding(f"data/{name}", found, "" if found == "sha256 agrees" else mend)
+        yield Finding(
+            f"data/{name}",
+            found,
+            "" if found == "sha256 agrees" else mend,
+        )
     for path in data_files(data):
         if path.relative_to(data).as_posix() not in sums:
             hint = "move your own files elsewhere; a file of the course: `python -m xrec_utils check --write-sums`"

@@ -62,5 +62,11 @@ def _read(name: str, cells: list[Mapping[str, Any]]) -> Written:
         raise ValueError(
             f"exercise {name}: the fourth cell needs <details>, Solution, one ```python block"
         )
-    output = "".join(each.get("text", "") for each in cells[2].get("outputs", []))
-    return Written(name, question, answer, check_, code["code"], output)
+    return Written(
+        name,
+        question,
+        answer,
+        check_,
+        code["code"],
+        "".join(each.get("text", "") for each in cells[2].get("outputs", [])),
+    )

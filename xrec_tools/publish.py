@@ -58,8 +58,22 @@ def publish(path: Path, today: datetime.date | None = None) -> str:
     if run.error:
         raise Refused(f"{path.name}: {run.error}")
     refuse_noise(notebook, path.name)
-    cost = cost_line(run.seconds, run.peak_mb, today or datetime.date.today())
-    replace_text(path, nbformat.writes(tidy(notebook, lesson, cost)) + "\n")
+    cost = cost_line(
+        run.seconds,
+        run.peak_mb,
+        today or datetime.date.today(),
+    )
+    replace_text(
+        path,
+        nbformat.writes(
+            tidy(
+                notebook,
+                lesson,
+                cost,
+            )
+        )
+        + "\n",
+    )
     return cost
 
 
@@ -82,8 +96,7 @@ def refuse_noise(notebook: nbformat.NotebookNode, name: str) -> None:
                 fault = f"{output.ename}: {output.evalue}"
                 raise Refused(f"{where} stores the error {fault}")
             if output.get("name") == "stderr":
-                text = output.text.strip()[:200]
-                raise Refused(f"{where} writes to stderr: {text}")
+                raise Refused(f"{where} writes to stderr: {output.text.strip()[:200]}")
 
 
 def tidy(
@@ -135,8 +148,11 @@ def merge_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.Noteboo
     # in front of it, and (0.11) leaves backspaces in
     merged: list[nbformat.NotebookNode] = []
     for output in outputs:
-        is_stream = output.output_type == "stream"
-        if is_stream and merged and merged[-1].get("name") == output.name:
+        if (
+            output.output_type == "stream"
+            and merged
+            and merged[-1].get("name") == output.name
+        ):
             merged[-1].text += output.text
         else:
             merged.append(output)

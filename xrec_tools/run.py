@@ -24,6 +24,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+from xrec_tools.memory import peak_mb
 from xrec_utils.files import NOTEBOOKS, ROOT
 from xrec_utils.processes import sigterm_interrupts
 
@@ -46,22 +47,6 @@ class Run:
     def verdict(self) -> str:
         """One word, or the failure in one line."""
         return f"FAILED {self.error}" if self.error else "OK"
-
-
-def peak_mb(pid: int) -> float:
-    """Peak resident memory of a process so far, in MB; where the system keeps no peak
-    (macOS), the current memory.
-
-    Raises:
-        psutil.NoSuchProcess: there is no such process.
-    """
-    status = Path(f"/proc/{pid}/status")
-    if status.exists() and (
-        found := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
-    ):
-        return int(found[1]) * 1024 / 1e6
-    memory = psutil.Process(pid).memory_info()
-    return getattr(memory, "peak_wset", memory.rss) / 1e6
 
 
 def environment() -> dict[str, str]:
@@ -148,7 +133,11 @@ def run_all(notebooks: Sequence[Path]) -> int:
     failures = 0
     width = max((len(path.stem) for path in notebooks), default=0)
     for path in notebooks:
-        print(f"{path.stem:<{width}}  ", end="", flush=True)
+        print(
+            f"{path.stem:<{width}}  ",
+            end="",
+            flush=True,
+        )
         with tempfile.TemporaryDirectory(prefix="xrec-") as folder:
             run = execute(nbformat.read(path, as_version=4), Path(folder))
         print(f"{run.seconds:5.0f} s {run.peak_mb:6.0f} MB  {run.verdict}", flush=True)

@@ -346,12 +346,6 @@ def test_work_apart_is_done_in_a_process_of_its_own():
         bench_runs.apart(os._exit, 3)
 
 
-def test_memory_is_read_where_the_system_tells(tmp_path):
-    (tmp_path / "status").write_text("Name:\tpython\nVmHWM:\t  2048 kB\n")
-    assert bench_runs.peak_mb(tmp_path / "status") == 2
-    assert np.isnan(bench_runs.peak_mb(tmp_path / "nothing"))
-
-
 def test_a_run_is_timed_only_where_it_has_the_machine_for_itself(store, monkeypatch):
     task = Task(*bench_plans.HOME, "popularity", 0)
     others = iter([0.0, 0.0, 5.0, 5.0 + 100 * os.cpu_count()])

@@ -27,9 +27,9 @@ def small(monkeypatch, tmp_path) -> None:
         "SEEDS": (0,),
         "TABLE": tmp_path / "policy.csv",
         "TUNING": tmp_path / "tuning.csv",
-        "WEIGHTS": tmp_path / "policy.npz",
     }.items():
         monkeypatch.setattr(policy, name, value)
+    monkeypatch.setattr(network, "WEIGHTS", tmp_path / "policy.npz")
 
 
 def test_the_table_says_means_ratios_and_paired_differences() -> None:

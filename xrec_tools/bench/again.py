@@ -17,12 +17,17 @@ FAST = 60.0  # seconds of fitting below which a run is preferred
 
 def task_of_row(row: pd.Series) -> Task:
     """The task that made a stored row; a final fit gets the row's number of epochs."""
-    settings = ast.literal_eval(row["settings"])
     epochs = None
     if row["protocol"] == "recommenders" and row["epochs"] > 0:
         epochs = int(row["epochs"])
-    seed = int(row["seed"])
-    return Task(row["dataset"], row["protocol"], row["model"], seed, settings, epochs)
+    return Task(
+        row["dataset"],
+        row["protocol"],
+        row["model"],
+        int(row["seed"]),
+        ast.literal_eval(row["settings"]),
+        epochs,
+    )
 
 
 def draw(runs: pd.DataFrame, count: int, seed: int) -> list[Task]:
@@ -50,11 +55,15 @@ def compared(new: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
 
     Columns: the run's key, metric, value_now, value_stored, tolerance, within.
     """
-    run = [*KEY, "settings"]
-    now = _by_metric(new)
     before = _by_metric(stored).drop(columns="epochs")
-    both = now.merge(before, on=[*run, "metric"], suffixes=("_now", "_stored"))
-    both["tolerance"] = np.where(both["epochs"] > 0, TRAINED, CLOSED_FORM)
+    both = _by_metric(new).merge(
+        before, on=[*KEY, "settings", "metric"], suffixes=("_now", "_stored")
+    )
+    both["tolerance"] = np.where(
+        both["epochs"] > 0,
+        TRAINED,
+        CLOSED_FORM,
+    )
     distance = (both["value_now"] - both["value_stored"]).abs()
     both["within"] = distance <= both["tolerance"]
     both = both.drop(columns=["settings", "epochs"])
@@ -63,5 +72,8 @@ def compared(new: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
 
 def _by_metric(runs: pd.DataFrame) -> pd.DataFrame:
     """Runs with one row per metric that was measured."""
-    labels = [*KEY, "settings", "epochs"]
-    return runs.melt(labels, list(METRICS), "metric").dropna(subset="value")
+    return runs.melt(
+        [*KEY, "settings", "epochs"],
+        list(METRICS),
+        "metric",
+    ).dropna(subset="value")

@@ -56,14 +56,25 @@ def calibrate(
     Raises:
         ValueError: there is no game.
     """
-    compared = [compare(game, permutations, seed + i) for i, game in enumerate(games)]
+    compared = [
+        compare(
+            game,
+            permutations,
+            seed + i,
+        )
+        for i, game in enumerate(games)
+    ]
     if not compared:
         raise ValueError("games is empty: nothing to calibrate")
     columns = zip(*compared, strict=True)
     wrong, stated, rounding = (np.concatenate(column) for column in columns)
     # where all orders agree the stated error is nil: only rounding is allowed
     settled = stated <= rounding
-    inside = np.abs(wrong) <= np.where(settled, rounding, 2 * stated)
+    inside = np.abs(wrong) <= np.where(
+        settled,
+        rounding,
+        2 * stated,
+    )
     z = wrong[~settled] / stated[~settled]
     rms_z = float("nan")
     if len(z):
@@ -109,10 +120,13 @@ def recommendation_games(
             f"pairs={pairs} must lie between 1 and the number of users with a history, "
             f"{len(users)}"
         )
-    drawn = np.random.default_rng(seed).choice(users, pairs, replace=False)
-    for user in drawn:
+    for user in np.random.default_rng(seed).choice(users, pairs, replace=False):
         recent = histories[user][-length:]
-        item = top_k(model.score([recent]), 1, [histories[user]])[0, 0]
+        item = top_k(
+            model.score([recent]),
+            1,
+            [histories[user]],
+        )[0, 0]
         yield history_game(model, recent, int(item))
 
 
@@ -129,10 +143,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # loads TensorFlow: only when a trained model is asked for
     from xrec_utils import zoo
 
-    model = zoo.load(chosen.model)
-    histories = zoo.split().train_histories()
     games = recommendation_games(
-        model, histories, chosen.pairs, chosen.length, chosen.seed
+        zoo.load(chosen.model),
+        zoo.split().train_histories(),
+        chosen.pairs,
+        chosen.length,
+        chosen.seed,
     )
     games = tqdm(games, total=chosen.pairs, disable=None)
     result = calibrate(games, chosen.permutations, chosen.seed)

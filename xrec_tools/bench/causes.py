@@ -22,14 +22,13 @@ from xrec_utils import zoo
 from xrec_utils.contract import HistoryModel, top_k
 from xrec_utils.data.load import load_movielens
 from xrec_utils.data.splits import Split, leave_last_out
-from xrec_utils.explain.baselines import leave_one_out
+from xrec_utils.explain import leave_one_out, minimal_linear
 from xrec_utils.explain.counterfactual import (
     Counterfactual,
     beam,
     greedy,
     holds_after_retraining,
 )
-from xrec_utils.explain.covers import minimal_linear
 from xrec_utils.explain.influence import (
     EaseInfluence,
     Retrained,
@@ -73,19 +72,28 @@ def influence_table(
         seconds_ours += found.seconds
         ours += list(found.values[: len(row)])
         for film in row:
-            score, seconds = _retrained(model, histories, user, film, item)
+            score, seconds = _retrained(
+                model,
+                histories,
+                user,
+                film,
+                item,
+            )
             seconds_retraining += seconds
             truth.append(found.score - score)
             progress.update()
     wrong = np.max(np.abs(np.array(ours) / np.array(truth) - 1))
-    summary = {
-        "deletions": len(truth),
-        "largest_relative_difference": float(f"{wrong:.2g}"),
-        "seconds_ours": round(seconds_ours, 3),
-        "seconds_retraining": round(seconds_retraining, 1),
-        "speedup": round(seconds_retraining / seconds_ours),
-    }
-    return pd.DataFrame([summary])
+    return pd.DataFrame(
+        [
+            {
+                "deletions": len(truth),
+                "largest_relative_difference": float(f"{wrong:.2g}"),
+                "seconds_ours": round(seconds_ours, 3),
+                "seconds_retraining": round(seconds_retraining, 1),
+                "speedup": round(seconds_retraining / seconds_ours),
+            }
+        ]
+    )
 
 
 def _rows_to_delete(
@@ -121,14 +129,23 @@ def _retrained(
 
 def first(model: HistoryModel, history: np.ndarray) -> int:
     """The film that the model recommends first."""
-    return int(top_k(model.score([history]), 1, [history])[0, 0])
+    return int(
+        top_k(
+            model.score([history]),
+            1,
+            [history],
+        )[0, 0]
+    )
 
 
 def in_order(model: HistoryModel, history: np.ndarray, item: int) -> Counterfactual:
     """Films removed in the order of their leave-one-out values."""
-    game = history_game(model, history, item)
-    order = leave_one_out(game).top()
-    return greedy(model, history, item, order=order)
+    return greedy(
+        model,
+        history,
+        item,
+        order=leave_one_out(history_game(model, history, item)).top(),
+    )
 
 
 SEARCHES: dict[str, Search] = {
@@ -150,12 +167,15 @@ def searched(
     cases = on.cases("test")
     lengths = np.array([len(history) for history in cases.histories])
     fitting = np.flatnonzero((lengths >= SHORTEST) & (lengths <= LONGEST))
-    drawn = np.random.default_rng(seed).permutation(fitting)[:users]
     influence = None
     if name == "ease":
         influence = EaseInfluence(model, on.train_histories())
     rows = []
-    for place in tqdm(drawn, desc=name, disable=None):
+    for place in tqdm(
+        np.random.default_rng(seed).permutation(fitting)[:users],
+        desc=name,
+        disable=None,
+    ):
         user = int(cases.users[place])
         history = cases.histories[place]
         item = first(model, history)
@@ -164,17 +184,18 @@ def searched(
             held = np.nan
             if influence is not None and found.valid:
                 held = holds_after_retraining(found, influence, user, history, item)
-            row = {
-                "model": name,
-                "method": method,
-                "user": user,
-                "held": held,
-                "size": found.size,
-                "valid": found.valid,
-                "minimal": found.minimal,
-                "seconds": found.seconds,
-            }
-            rows.append(row)
+            rows.append(
+                {
+                    "model": name,
+                    "method": method,
+                    "user": user,
+                    "held": held,
+                    "size": found.size,
+                    "valid": found.valid,
+                    "minimal": found.minimal,
+                    "seconds": found.seconds,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -192,7 +213,17 @@ def _searches(
         if method != EXACT or name in LINEAR:
             searches.append((method, search, model))
     if influence is not None:
-        searches.append((RETRAINED, greedy, Retrained(influence, user, history)))
+        searches.append(
+            (
+                RETRAINED,
+                greedy,
+                Retrained(
+                    influence,
+                    user,
+                    history,
+                ),
+            )
+        )
     return searches
 
 
@@ -211,20 +242,27 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         held=rows["held"].astype(float),
     )
     of = ["model", "method"]
-    over_all = rows.groupby(of, sort=False).agg(
-        users=("user", "size"),
-        found=("valid", "mean"),
+    return (
+        pd.concat(
+            [
+                rows.groupby(of, sort=False).agg(
+                    users=("user", "size"),
+                    found=("valid", "mean"),
+                ),
+                sets.groupby(of).agg(
+                    mean_size=("size", "mean"),
+                    mean_minimum=("minimum", "mean"),
+                    mean_excess=("excess", "mean"),
+                    proven=("proven", "mean"),
+                    valid_after_retraining=("held", "mean"),
+                ),
+                rows.groupby(of)["seconds"].median().rename("median_seconds"),
+            ],
+            axis=1,
+        )
+        .reset_index()
+        .round(4)
     )
-    over_sets = sets.groupby(of).agg(
-        mean_size=("size", "mean"),
-        mean_minimum=("minimum", "mean"),
-        mean_excess=("excess", "mean"),
-        proven=("proven", "mean"),
-        valid_after_retraining=("held", "mean"),
-    )
-    seconds = rows.groupby(of)["seconds"].median().rename("median_seconds")
-    table = pd.concat([over_all, over_sets, seconds], axis=1)
-    return table.reset_index().round(4)
 
 
 def _beside_minimum(rows: pd.DataFrame) -> pd.DataFrame:
@@ -241,16 +279,34 @@ def _beside_minimum(rows: pd.DataFrame) -> pd.DataFrame:
 def counterfactual_table(users: int = USERS) -> pd.DataFrame:
     """All models and methods on movielens-small; networks get half as many users."""
     on = zoo.split()
-    parts = [searched(name, zoo.load(name), on, users) for name in LINEAR]
-    parts += [searched(name, zoo.load(name), on, users // 2) for name in NETWORKS]
+    parts = [
+        searched(
+            name,
+            zoo.load(name),
+            on,
+            users,
+        )
+        for name in LINEAR
+    ]
+    parts += [
+        searched(
+            name,
+            zoo.load(name),
+            on,
+            users // 2,
+        )
+        for name in NETWORKS
+    ]
     return summary(pd.concat(parts, ignore_index=True))
 
 
 def influence_on_ml100k() -> pd.DataFrame:
     """1,000 deletions on ML-100K, leave-last-out, with the zoo's regularisation."""
     on = leave_last_out(load_movielens("ml-100k"))
-    model = zoo.build("ease", on).fit(on.train_histories(), on.n_items)
-    return influence_table(on, model)
+    return influence_table(
+        on,
+        zoo.build("ease", on).fit(on.train_histories(), on.n_items),
+    )
 
 
 PARTS = {

@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 import shap
 
-from xrec_utils.explain.attention import attention_explanation, gradient_weighted
+from xrec_utils.explain import (
+    attention_explanation,
+    explain,
+    gradient_weighted,
+    lime_history,
+)
 from xrec_utils.explain.baselines import (
     leave_one_out,
     most_popular,
@@ -18,15 +23,12 @@ from xrec_utils.explain.baselines import (
     most_similar,
     random_order,
 )
-from xrec_utils.explain.choose import explain
 from xrec_utils.explain.gradients import (
     expected_gradients,
     gradient_times_input,
     integrated_gradients,
 )
-from xrec_utils.explain.lime import lime_history
-from xrec_utils.games.explanation import Explanation
-from xrec_utils.games.game import Game, history_game
+from xrec_utils.games import Explanation, Game, history_game
 
 
 @dataclass(eq=False)
@@ -79,21 +81,32 @@ def _kernel(asked: Asked, seed: int) -> Explanation:
     n = len(asked.history)
     # shap draws from NumPy's global generator
     np.random.seed(seed)
-    nothing = np.zeros((1, n))
-    explainer = shap.KernelExplainer(lambda x: game(x > 0.5), nothing)
-    values = explainer.shap_values(np.ones((1, n)), silent=True)
-    return _of_game(game, np.ravel(values), "shap.KernelExplainer")
+    explainer = shap.KernelExplainer(
+        lambda x: game(x > 0.5),
+        np.zeros((1, n)),
+    )
+    return _of_game(
+        game,
+        np.ravel(explainer.shap_values(np.ones((1, n)), silent=True)),
+        "shap.KernelExplainer",
+    )
 
 
 def _permutation(asked: Asked, seed: int) -> Explanation:
     game = asked.game
     n = len(asked.history)
-    masker = shap.maskers.Independent(np.zeros((1, n)))
-    explainer = shap.PermutationExplainer(lambda x: game(x > 0.5), masker, seed=seed)
+    explainer = shap.PermutationExplainer(
+        lambda x: game(x > 0.5),
+        shap.maskers.Independent(np.zeros((1, n))),
+        seed=seed,
+    )
     # shap asks for 2n + 1 scores per random order: fill the budget with whole ones
     per_order = 2 * n + 1
-    orders = max(1, asked.samples // per_order)
-    said = explainer(np.ones((1, n)), max_evals=orders * per_order, silent=True)
+    said = explainer(
+        np.ones((1, n)),
+        max_evals=max(1, asked.samples // per_order) * per_order,
+        silent=True,
+    )
     return _of_game(game, said.values[0], "shap.PermutationExplainer")
 
 

@@ -48,27 +48,33 @@ def equal_error(
         part = part.sort_values("seconds")
         for target in targets:
             seconds, calls, how = _needed(part, target)
-            row = {
-                "model": model,
-                "players": players,
-                "target": target,
-                "library": library,
-                "method": method,
-                "seconds": seconds,
-                "calls": calls,
-                "how": how,
-            }
-            rows.append(row)
-    # closed rules ask for no scores: a ratio of calls would divide by zero
-    table = pd.DataFrame(rows).replace({"calls": {0: np.nan}})
-    return _beside_ours(table)
+            rows.append(
+                {
+                    "model": model,
+                    "players": players,
+                    "target": target,
+                    "library": library,
+                    "method": method,
+                    "seconds": seconds,
+                    "calls": calls,
+                    "how": how,
+                }
+            )
+    return _beside_ours(
+        # closed rules ask for no scores: a ratio of calls would divide by zero
+        pd.DataFrame(rows).replace({"calls": {0: np.nan}}),
+    )
 
 
 def _beside_ours(table: pd.DataFrame) -> pd.DataFrame:
     """The table with each row's cost as a multiple of our cheapest method's."""
     game = ["model", "players", "target"]
-    ours = table[table["library"] == "ours"]
-    best = ours.groupby(game)[["seconds", "calls"]].min().reset_index()
+    best = (
+        table[table["library"] == "ours"]
+        .groupby(game)[["seconds", "calls"]]
+        .min()
+        .reset_index()
+    )
     # one row of our best for each row of the table, in its order
     best = table[game].merge(best, on=game, how="left")
     return table.assign(
@@ -110,8 +116,9 @@ def planted(board: pd.DataFrame) -> pd.DataFrame:
 
     Explained are the shop itself and models of its log.
     """
-    part = board[board["measure"] == "planted found"]
-    return part.pivot_table(index="explainer", columns="model", values="mean")
+    return board[board["measure"] == "planted found"].pivot_table(
+        index="explainer", columns="model", values="mean"
+    )
 
 
 # name -> file, what makes its table
@@ -151,8 +158,7 @@ def write_explanations(store: Store) -> None:
     for title, file, make in SECTIONS:
         path = store.folder / file
         if path.exists():
-            table = make(pd.read_csv(path))
-            parts += ["", f"## {title}", "", _markdown(table)]
+            parts += ["", f"## {title}", "", _markdown(make(pd.read_csv(path)))]
     replace_text(store.folder / "EXPLANATIONS.md", "\n".join(parts) + "\n")
 
 

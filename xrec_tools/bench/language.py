@@ -44,8 +44,9 @@ def note(key: str, name: str, value: object) -> None:
     weights = model_file("smollm2")
     known["weights"] = {"file": weights.name, "sha256": sha256(weights)}
     known["versions"] = {package: version(package) for package in PACKAGES}
-    text = json.dumps(known, indent=1, sort_keys=True)
-    replace_text(lang.FOLDER / "record.json", text + "\n")
+    replace_text(
+        lang.FOLDER / "record.json", json.dumps(known, indent=1, sort_keys=True) + "\n"
+    )
 
 
 def keep(name: str, table: pd.DataFrame) -> None:
@@ -74,7 +75,11 @@ def ranking() -> None:
         # (users, candidates)
         scores = pd.DataFrame(lang.ask(question, lang.model())).add_prefix("c")
         ndcg = lang.ndcg(scores.to_numpy()).mean()
-        scores.insert(0, "user", lang.panel().users[: question.users])
+        scores.insert(
+            0,
+            "user",
+            lang.panel().users[: question.users],
+        )
         scores.insert(0, "question", name)
         # an empty table has no columns to choose from
         if len(table):
@@ -127,10 +132,9 @@ def deletions(n: int) -> list[dict[str, object]]:
 
 def games(n: int) -> list[dict[str, object]]:
     """The preference for every group of lines."""
-    scores = reasons.case(n).game()(reasons.groups())
     return [
         {"case": n, "group": group, "score": score}
-        for group, score in enumerate(scores)
+        for group, score in enumerate(reasons.case(n).game()(reasons.groups()))
     ]
 
 
@@ -148,16 +152,17 @@ def lines(n: int) -> list[dict[str, object]]:
     ):
         said, _ = explainer(case)
         for line, value in enumerate(said.values):
-            row = {
-                "case": n,
-                "method": said.method,
-                "line": line,
-                "value": value,
-                "base": said.base,
-                "score": said.score,
-                "seconds": said.seconds,
-            }
-            rows.append(row)
+            rows.append(
+                {
+                    "case": n,
+                    "method": said.method,
+                    "line": line,
+                    "value": value,
+                    "base": said.base,
+                    "score": said.score,
+                    "seconds": said.seconds,
+                }
+            )
     return rows
 
 
@@ -211,15 +216,16 @@ def texts() -> None:
             continue
         # loaded only where something is missing
         model = model or LocalLM()
-        replies = [model.generate(each, max_tokens=160) for each in asked]
         known[kind] = {
             "prompts": prompts,
             "model": model.name,
             "xllamacpp": version("xllamacpp"),
-            "replies": replies,
+            "replies": [model.generate(each, max_tokens=160) for each in asked],
         }
-        text = json.dumps(known, indent=1, ensure_ascii=False)
-        replace_text(lang.FOLDER / "texts.json", text + "\n")
+        replace_text(
+            lang.FOLDER / "texts.json",
+            json.dumps(known, indent=1, ensure_ascii=False) + "\n",
+        )
         print(f"{kind}: {users} texts", flush=True)
 
 
@@ -232,15 +238,19 @@ def encoder() -> None:
     scores = []
     for titles in compared:
         # rounded as float64: a float32 would be stored with all its digits
-        likeness = model.score(*titles).astype(float)
-        scores.append(likeness.round(4).tolist())
-    content = {
-        "texts": fingerprint([repr(titles) for titles in compared]),
-        "model": model.name,
-        "onnxruntime": version("onnxruntime"),
-        "scores": scores,
-    }
-    replace_text(lang.FOLDER / "encoder.json", json.dumps(content) + "\n")
+        scores.append(model.score(*titles).astype(float).round(4).tolist())
+    replace_text(
+        lang.FOLDER / "encoder.json",
+        json.dumps(
+            {
+                "texts": fingerprint([repr(titles) for titles in compared]),
+                "model": model.name,
+                "onnxruntime": version("onnxruntime"),
+                "scores": scores,
+            }
+        )
+        + "\n",
+    )
 
 
 def agreement() -> None:
@@ -259,8 +269,11 @@ def agreement() -> None:
         "llama.cpp, same top token": same.mean(),
         "llama.cpp, tokens asked about": len(same),
     }
-    rounded = {name: round(float(value), 6) for name, value in found.items()}
-    note("agreement", weights, rounded)
+    note(
+        "agreement",
+        weights,
+        {name: round(float(value), 6) for name, value in found.items()},
+    )
 
 
 PARTS: dict[str, Callable[[], None]] = {

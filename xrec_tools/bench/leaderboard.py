@@ -38,14 +38,17 @@ from xrec_tools.bench.store import Store
 from xrec_utils import zoo
 from xrec_utils.explain.baselines import most_recent, unit_columns
 from xrec_utils.explain.choose import explain
-from xrec_utils.games.explanation import Explanation
-from xrec_utils.games.game import Game, history_game
-from xrec_utils.judge.comparisons import (
+from xrec_utils.games import Explanation, Game, history_game
+from xrec_utils.judge import (
+    agreement_with_truth,
     kendall,
+    planted_cases,
     randomised_weights,
     relative_error,
     sensitivity,
+    shop_game,
     stability,
+    train_on_shop,
 )
 from xrec_utils.judge.deletion import (
     area,
@@ -65,15 +68,8 @@ from xrec_utils.judge.faithfulness import (
     roar,
     sparsity,
 )
-from xrec_utils.judge.planted import (
-    agreement_with_truth,
-    planted_cases,
-    shop_game,
-    train_on_shop,
-)
 from xrec_utils.models.classic import EASE
-from xrec_utils.shop.log import load_shop
-from xrec_utils.shop.shop import Shop
+from xrec_utils.shop import Shop, load_shop
 
 USERS = 40  # of each model
 FEW = 12  # for measures that explain again and again
@@ -98,8 +94,16 @@ def questions(model: Any, split: Any, users: int) -> list[Asked]:
     for row, history in zip(scores, histories, strict=True):
         # what was watched is not recommended again
         row[history] = -np.inf
-        item = int(row.argmax())
-        asked.append(Asked(model, history, item, counts, columns, background))
+        asked.append(
+            Asked(
+                model,
+                history,
+                int(row.argmax()),
+                counts,
+                columns,
+                background,
+            )
+        )
     return asked
 
 
@@ -112,7 +116,13 @@ def marks_of(
     has to explain several times.
     """
     scales = _scales(asked.game, user)
-    truth = explain(model, asked.history, asked.item, permutations=512, seed=10_000)
+    truth = explain(
+        model,
+        asked.history,
+        asked.item,
+        permutations=512,
+        seed=10_000,
+    )
     for name, make in EXPLAINERS.items():
         if not can(name, model):
             continue
@@ -137,9 +147,10 @@ def _scales(game: Game, user: int) -> dict[str, tuple[float, float]]:
     """(area of random orders, area of the best order) of each curve of a game."""
     scales = {}
     for measure, (curve, falls) in CURVES.items():
-        chance = chance_area(game, curve, seed=user)
-        best = curve(game, oracle_order(game, falls, bins=10))
-        scales[measure] = chance, area(best)
+        scales[measure] = (
+            chance_area(game, curve, seed=user),
+            area(curve(game, oracle_order(game, falls, bins=10))),
+        )
     return scales
 
 
@@ -153,7 +164,12 @@ def _faithful(
         chance, best = scales[measure]
         own = area(curve(game, best_first))
         yield measure, share_of_possible(own, chance, best)
-    place = partial(ranks, asked.model, asked.history, asked.item)
+    place = partial(
+        ranks,
+        asked.model,
+        asked.history,
+        asked.item,
+    )
     stays = pos_neg(place, best_first, K)
     yield "pos@10", stays.pos
     yield "neg@10", stays.neg
@@ -181,8 +197,16 @@ def _again(
     def explained(history: np.ndarray) -> Explanation:
         return make(asked.with_history(history), user)
 
-    moved = sensitivity(explained, asked.history, 2, user)
-    yield name, "sensitivity", moved.mean
+    yield (
+        name,
+        "sensitivity",
+        sensitivity(
+            explained,
+            asked.history,
+            2,
+            user,
+        ).mean,
+    )
     yield name, "randomised weights", randomised_weights(found, make(again, user))
 
 
@@ -194,8 +218,9 @@ def model_rows(name: str) -> pd.DataFrame:
     rows = []
     for user, asked in enumerate(questions(model, zoo.split(), USERS)):
         again = asked if untrained is None else replace(asked, model=untrained)
-        marks = marks_of(asked, user, model, again if user < FEW else None)
-        for explainer, measure, value in marks:
+        for explainer, measure, value in marks_of(
+            asked, user, model, again if user < FEW else None
+        ):
             if untrained is None and measure == "randomised weights":
                 continue
             rows.append((name, explainer, measure, user, value))
@@ -213,8 +238,10 @@ def shop_rows(name: str) -> pd.DataFrame:
     shop = Shop()
     data = load_shop()
     model = None if name == "itself" else train_on_shop(name)
-    by_user = data.purchases().interactions.groupby("user")
-    purchases = [part["item"].to_numpy() for _, part in by_user]
+    purchases = [
+        part["item"].to_numpy()
+        for _, part in data.purchases().interactions.groupby("user")
+    ]
     counts = np.bincount(np.concatenate(purchases), minlength=shop.n_items)
     columns = unit_columns(purchases, shop.n_items)
     rows = []
@@ -222,7 +249,15 @@ def shop_rows(name: str) -> pd.DataFrame:
         own = None
         if model is None:
             own = shop_game(shop, case.owned, case.item)
-        asked = Asked(model, case.owned, case.item, counts, columns, [], own)
+        asked = Asked(
+            model,
+            case.owned,
+            case.item,
+            counts,
+            columns,
+            [],
+            own,
+        )
         for explainer in _on_shop(model):
             found = EXPLAINERS[explainer](asked, user)
             for measure, value in _true_to_shop(found, case).items():
@@ -270,9 +305,17 @@ def roar_rows() -> pd.DataFrame:
     def train(histories: list[np.ndarray], n_items: int) -> EASE:
         return EASE(**settings).fit(histories, n_items)
 
-    table = roar(explainers, zoo.split(), train, share=1 / 3)
-    rows = table.reset_index().melt("user", var_name="explainer")
-    return rows.assign(model="ease", measure="ROAR NDCG@10")[COLUMNS]
+    table = roar(
+        explainers,
+        zoo.split(),
+        train,
+        share=1 / 3,
+    )
+    return (
+        table.reset_index()
+        .melt("user", var_name="explainer")
+        .assign(model="ease", measure="ROAR NDCG@10")[COLUMNS]
+    )
 
 
 def _turned(found: Explanation) -> Explanation:
@@ -299,8 +342,7 @@ def board(rows: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
         values = part["value"].to_numpy()
         n = len(values)
         # (resamples, users): users drawn with repeats
-        drawn = random.integers(n, size=(resamples, n))
-        means = values[drawn].mean(axis=1)
+        means = values[random.integers(n, size=(resamples, n))].mean(axis=1)
         low, high = np.quantile(means, [0.025, 0.975])
         table.append((*keys, values.mean(), low, high, n))
     return pd.DataFrame(table, columns=[*of, "mean", "low", "high", "users"])
@@ -326,8 +368,13 @@ def main(arguments: list[str] | None = None, store: Store | None = None) -> None
         missing = []
     for name in missing:
         started = time.perf_counter()
-        part = PARTS[name]().assign(part=name).round(4)
-        rows = pd.concat([rows, part], ignore_index=True)
+        rows = pd.concat(
+            [
+                rows,
+                PARTS[name]().assign(part=name).round(4),
+            ],
+            ignore_index=True,
+        )
         store.write(ROWS, rows)
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     store.write("leaderboard.csv", board(rows).round(4))

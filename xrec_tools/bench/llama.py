@@ -18,19 +18,29 @@ Weights = dict[str, np.ndarray]  # GGUF names, matrices as (out, in)
 
 def norm(x: np.ndarray, scale: np.ndarray, epsilon: float = 1e-5) -> np.ndarray:
     """Rows of x (t, d) divided by their root mean square, times scale (d,)."""
-    mean_square = np.mean(x * x, axis=-1, keepdims=True)
+    mean_square = np.mean(
+        x * x,
+        axis=-1,
+        keepdims=True,
+    )
     return x / np.sqrt(mean_square + np.float32(epsilon)) * scale
 
 
 def turned(x: np.ndarray, wavelength: float) -> np.ndarray:
     """x (t, d): pair (2i, 2i + 1) of row p times exp(1j p wavelength^(-2i/d))."""
     t, d = x.shape
-    speed = wavelength ** (-np.arange(0, d, 2) / d)
+    speed = wavelength ** (
+        -np.arange(
+            0,
+            d,
+            2,
+        )
+        / d
+    )
     angle = np.arange(t)[:, None] * speed  # (t, d/2)
     pairs = x[:, 0::2] + 1j * x[:, 1::2]
     pairs = pairs * np.exp(1j * angle)
-    both = np.stack([pairs.real, pairs.imag], axis=-1)
-    return both.reshape(t, d).astype(np.float32)
+    return np.stack([pairs.real, pairs.imag], axis=-1).reshape(t, d).astype(np.float32)
 
 
 def attention(x: np.ndarray, layer: Weights, size: Size) -> np.ndarray:
@@ -60,11 +70,14 @@ def logits(tokens: list[int], weights: Weights, size: Size = SMOLLM2) -> np.ndar
     x = weights["token_embd.weight"][tokens]
     for n in range(size.blocks):
         layer = _layer(weights, n)
-        x = x + attention(norm(x, layer["attn_norm"]), layer, size)
+        x = x + attention(
+            norm(x, layer["attn_norm"]),
+            layer,
+            size,
+        )
         inside = norm(x, layer["ffn_norm"])
         gate = inside @ layer["ffn_gate"].T
-        swish = gate / (1 + np.exp(-gate))
-        wide = swish * (inside @ layer["ffn_up"].T)
+        wide = (gate / (1 + np.exp(-gate))) * (inside @ layer["ffn_up"].T)
         x = x + wide @ layer["ffn_down"].T
     # the embedding serves as output layer, too
     return norm(x, weights["output_norm.weight"]) @ weights["token_embd.weight"].T
@@ -88,20 +101,21 @@ def prompts(count: int = 20) -> list[str]:
 
 def to_numpy(model: KerasLM) -> np.ndarray:
     """Largest absolute difference of any logit after any token, for 20 prompts."""
-    packed = tensors(model_file("smollm2"))
-    weights = {name: unpack(tensor) for name, tensor in packed.items()}
+    weights = {
+        name: unpack(tensor) for name, tensor in tensors(model_file("smollm2")).items()
+    }
     network = model.model
     gaps = []
     for prompt in prompts():
         tokens = model.tokens(prompt)
         n = len(tokens)
-        # one prompt at a time, as a batch of one
-        ids = np.array([tokens], np.int32)
-        positions = np.arange(n, dtype=np.int32)[None]
-        mask = np.tril(np.ones((1, n, n), np.float32))
-        hidden = network(network.embed(ids), positions, mask)
-        ours = network.logits(hidden)[0]
-        gaps.append(np.abs(ours - logits(tokens, weights)).max())
+        hidden = network(
+            # one prompt at a time, as a batch of one
+            network.embed(np.array([tokens], np.int32)),
+            np.arange(n, dtype=np.int32)[None],
+            np.tril(np.ones((1, n, n), np.float32)),
+        )
+        gaps.append(np.abs(network.logits(hidden)[0] - logits(tokens, weights)).max())
     return np.array(gaps)
 
 

@@ -90,8 +90,12 @@ def time_missing(store: Store, keys: Iterable[Key], work: Callable[[Task], Run])
     Only its cost is stored.
     """
     wanted = {key[:3] for key in keys}
-    tasks = [task for task in without_cost(store.read(RUNS)) if task.key[:3] in wanted]
-    return run_all(store, tasks, work, store.add_cost)
+    return run_all(
+        store,
+        [task for task in without_cost(store.read(RUNS)) if task.key[:3] in wanted],
+        work,
+        store.add_cost,
+    )
 
 
 def tune_missing(
@@ -101,8 +105,8 @@ def tune_missing(
 
     Only the validation part is read.
     """
-    stored = store.read(TUNING)[["dataset", "protocol", "model"]]
-    done = set(stored.itertuples(index=False, name=None))
+    tuned = store.read(TUNING)[["dataset", "protocol", "model"]]
+    done = set(tuned.itertuples(index=False, name=None))
     failed = 0
     for key in keys:
         dataset, protocol, model, _ = key
@@ -117,8 +121,12 @@ def tune_missing(
             traceback.print_exception(fault)
             continue
         store.add_tuning(tried)
-        table = pd.DataFrame(tried).drop(columns=["dataset", "protocol"])
-        print(table.to_string(index=False), flush=True)
+        print(
+            pd.DataFrame(tried)
+            .drop(columns=["dataset", "protocol"])
+            .to_string(index=False),
+            flush=True,
+        )
     return failed
 
 
@@ -159,7 +167,11 @@ def published(store: Store) -> pd.DataFrame:
 def quick(store: Store, work: Callable[[Task], Run]) -> int:
     """A few fast runs beside the stored ones; returns how many failed or differ."""
     tasks, failed = tasks_of(store, [key for key in QUICK if installed(key[2])])
-    return failed + repeat(store, [*tasks, QUICK_NETWORK], work)
+    return failed + repeat(
+        store,
+        [*tasks, QUICK_NETWORK],
+        work,
+    )
 
 
 def rerun(
@@ -173,8 +185,11 @@ def rerun(
         seed = time.time_ns() % 1_000_000
     print(f"{count} stored rows, drawn with --draw {seed}")
     runs = store.read(RUNS)
-    possible = runs[runs["model"].map(installed)]
-    return repeat(store, draw(possible, count, seed), work)
+    return repeat(
+        store,
+        draw(runs[runs["model"].map(installed)], count, seed),
+        work,
+    )
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -183,16 +198,27 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         prog="python -m xrec_tools.bench.main", description=__doc__.splitlines()[0]
     )
     option = parser.add_argument
-    verbs = ["all", "tune", "run", "cost", "tables", "quick", "rerun", "ship"]
-    option("what", nargs="?", default="all", choices=verbs)
+    option(
+        "what",
+        nargs="?",
+        default="all",
+        choices=["all", "tune", "run", "cost", "tables", "quick", "rerun", "ship"],
+    )
     option("models", nargs="*", help="tune, run, cost, ship: only these models")
     option("--dataset", choices=sorted({plan.dataset for plan in PLANS}))
     option("--protocol", choices=sorted({plan.protocol for plan in PLANS}))
-    seeds = f"how many seeds a model (default {SEEDS})"
-    option("--seeds", type=int, default=SEEDS, help=seeds)
+    option(
+        "--seeds",
+        type=int,
+        default=SEEDS,
+        help=f"how many seeds a model (default {SEEDS})",
+    )
     option("--count", type=int, default=5, help="rerun: how many rows (default 5)")
-    again = "rerun: seed of the draw, to draw the same rows again"
-    option("--draw", type=int, help=again)
+    option(
+        "--draw",
+        type=int,
+        help="rerun: seed of the draw, to draw the same rows again",
+    )
     return parser.parse_args(arguments)
 
 
@@ -226,7 +252,11 @@ def main(
             store, _keys_to_tune(asked), lambda task: place(tune, task)
         )
     if asked.what in ("all", "run"):
-        failed += run_missing(store, _keys(asked, range(asked.seeds)), make)
+        failed += run_missing(
+            store,
+            _keys(asked, range(asked.seeds)),
+            make,
+        )
     if asked.what == "cost":
         failed += time_missing(store, _keys(asked, (0,)), make)
     if asked.what in ("all", "tables"):

@@ -35,9 +35,8 @@ class Peer:
         self, histories: Sequence[History], items: np.ndarray | None = None
     ) -> np.ndarray:
         """Scores of shape (n histories, n items or len(items))."""
-        rows = as_rows(histories, self.n_items)
-        scores = np.asarray(self.from_rows(rows), dtype=np.float32)
-        return item_columns(scores, items)
+        scores = self.from_rows(as_rows(histories, self.n_items))
+        return item_columns(np.asarray(scores, dtype=np.float32), items)
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,17 @@ class UserPeer:
 
 def as_rows(histories: Sequence[History], n_items: int) -> sparse.csr_matrix:
     """Histories as a sparse float32 matrix of ones, (n, n_items)."""
-    # row r holds items[ends[r]:ends[r + 1]]
-    ends = np.cumsum([0, *map(len, histories)])
     # an empty array in front: there may be no history at all
     items = np.concatenate([np.empty(0, dtype=np.int32), *histories])
-    ones = np.ones(len(items), np.float32)
-    shape = (len(histories), n_items)
-    return sparse.csr_matrix((ones, items, ends), shape=shape)
+    return sparse.csr_matrix(
+        (
+            np.ones(len(items), np.float32),
+            items,
+            # row r holds items[ends[r]:ends[r + 1]]
+            np.cumsum([0, *map(len, histories)]),
+        ),
+        shape=(len(histories), n_items),
+    )
 
 
 def implicit_als(split: Split, seed: int, **settings: Any) -> Peer:
@@ -77,8 +80,10 @@ def implicit_als(split: Split, seed: int, **settings: Any) -> Peer:
         model.fit(as_rows(split.train_histories(), split.n_items), show_progress=False)
 
     def from_rows(rows: sparse.csr_matrix) -> np.ndarray:
-        users = model.recalculate_user(np.arange(rows.shape[0]), rows)
-        return users @ model.item_factors.T
+        return (
+            model.recalculate_user(np.arange(rows.shape[0]), rows)
+            @ model.item_factors.T
+        )
 
     return Peer("implicit_als", split.n_items, from_rows)
 
@@ -103,9 +108,13 @@ def implicit_item_knn(split: Split, seed: int, neighbours: int, b: float) -> Pee
     """Item neighbours by the cosine of BM25-weighted columns."""
     from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight
 
-    seen = as_rows(split.train_histories(), split.n_items)
     # the library weighs rows of items; K1 is its default
-    weighted = bm25_weight(seen.T, K1=100, B=b).T.tocsr()
+    seen = as_rows(split.train_histories(), split.n_items)
+    weighted = bm25_weight(
+        seen.T,
+        K1=100,
+        B=b,
+    ).T.tocsr()
     model = ItemItemRecommender(K=neighbours)
     model.fit(weighted, show_progress=False)
 

@@ -19,10 +19,10 @@ from xrec_utils import set_seed
 from xrec_utils.files import DATA, replace_bytes, replace_text
 from xrec_utils.metrics.intervals import Interval, mean_interval, paired_interval
 from xrec_utils.shop import TEST, TRAINING, VALIDATION, Crowd, Shop, simulate
+from xrec_utils.shop import network as shop_network
 from xrec_utils.shop.bandits import EpsilonGreedy, LinUCB, item_attributes
 from xrec_utils.shop.network import (
     ALPHA,
-    WEIGHTS,
     NetworkPolicy,
     policy_network,
     reinforce,
@@ -64,13 +64,24 @@ class Workshop:
 
     def epsilon_greedy(self) -> EpsilonGreedy:
         """Explores one time in ten while it learns, then no more."""
-        bandit = self._taught(EpsilonGreedy(self.shop.n_items), FIRST, SECOND)
+        bandit = self._taught(
+            EpsilonGreedy(self.shop.n_items),
+            FIRST,
+            SECOND,
+        )
         bandit.epsilon = 0.0
         return bandit
 
     def teacher(self, alpha: float = ALPHA) -> LinUCB:
         """LinUCB after the first half of the customers."""
-        return self._taught(LinUCB(self.shop, self.attributes, alpha), FIRST)
+        return self._taught(
+            LinUCB(
+                self.shop,
+                self.attributes,
+                alpha,
+            ),
+            FIRST,
+        )
 
     def linucb(self, teacher: LinUCB) -> LinUCB:
         """LinUCB after all customers, without its bonus."""
@@ -93,7 +104,12 @@ class Workshop:
 
     def _taught(self, bandit: Policy, *seeds: range) -> Policy:
         for seed in chain(*seeds):
-            play(bandit, Crowd(self.shop, CROWD, seed), seed, learn=True)
+            play(
+                bandit,
+                Crowd(self.shop, CROWD, seed),
+                seed,
+                learn=True,
+            )
         return bandit
 
 
@@ -158,7 +174,12 @@ def one_shop(seed: int) -> pd.DataFrame:
         # both go on from the teacher, whose lessons count for each
         if name in ("linucb", "network"):
             seconds[name] += first_half
-        rewards[name] = reward(policy, workshop.shop, CUSTOMERS, TEST)
+        rewards[name] = reward(
+            policy,
+            workshop.shop,
+            CUSTOMERS,
+            TEST,
+        )
         mean = rewards[name].mean()
         print(f"  shop {seed}, {name}: {mean:.2f}, {seconds[name]:.0f} s", flush=True)
         # the weights of shop 0 are those that the course ships
@@ -222,8 +243,12 @@ def save(policy: NetworkPolicy) -> None:
     The latter stand in the order of `network.get_weights()`.
     """
     content = io.BytesIO()
-    np.savez_compressed(content, policy.teacher.weights, *policy.network.get_weights())
-    replace_bytes(WEIGHTS, content.getvalue())
+    np.savez_compressed(
+        content,
+        policy.teacher.weights,
+        *policy.network.get_weights(),
+    )
+    replace_bytes(shop_network.WEIGHTS, content.getvalue())
 
 
 def main() -> None:

@@ -67,17 +67,17 @@ def tests(rows: pd.DataFrame) -> pd.DataFrame:
         # (users, 2): only users who have both
         both = part.pivot_table(values="value", index="user", columns="explainer")
         both = both[[one, other]].dropna()
-        test = paired_tests(sign * both).iloc[0]
-        answer = {
-            "question": number,
-            "measure": measure,
-            "better": one,
-            "than": other,
-            "models": " ".join(models),
-            "users": len(both),
-            **test[["mean", "low", "high", "p"]],
-        }
-        answers.append(answer)
+        answers.append(
+            {
+                "question": number,
+                "measure": measure,
+                "better": one,
+                "than": other,
+                "models": " ".join(models),
+                "users": len(both),
+                **paired_tests(sign * both).iloc[0][["mean", "low", "high", "p"]],
+            }
+        )
     table = pd.DataFrame(answers)
     table["p_holm"] = holm(table["p"].to_numpy())
     return table.assign(verdict=_verdicts(table))
@@ -86,6 +86,11 @@ def tests(rows: pd.DataFrame) -> pd.DataFrame:
 def _verdicts(table: pd.DataFrame) -> np.ndarray:
     """In words, whether the questions' claims hold at 5%."""
     significant = table["p_holm"] < 0.05
-    holds = significant & (table["low"] > 0)
-    reverse = significant & (table["high"] < 0)
-    return np.select([holds, reverse], ["holds", "the reverse holds"], "not shown")
+    return np.select(
+        [
+            significant & (table["low"] > 0),
+            significant & (table["high"] < 0),
+        ],
+        ["holds", "the reverse holds"],
+        "not shown",
+    )

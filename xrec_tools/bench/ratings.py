@@ -28,7 +28,11 @@ class Stars:
     values: np.ndarray
 
     def __getitem__(self, rows: np.ndarray) -> Stars:
-        return Stars(self.users[rows], self.items[rows], self.values[rows])
+        return Stars(
+            self.users[rows],
+            self.items[rows],
+            self.values[rows],
+        )
 
 
 def fold(dataset: Dataset, seed: int) -> tuple[Stars, Stars]:
@@ -39,10 +43,13 @@ def fold(dataset: Dataset, seed: int) -> tuple[Stars, Stars]:
     rows = dataset.interactions.sort_values(["user", "item"])
     _, users = np.unique(rows["user"], return_inverse=True)
     _, items = np.unique(rows["item"], return_inverse=True)
-    stars = Stars(users, items, rows["value"].to_numpy(dtype=np.float64))
+    stars = Stars(
+        users,
+        items,
+        rows["value"].to_numpy(dtype=np.float64),
+    )
     # one partition serves five seeds: its generator must not depend on the fold
-    random = np.random.default_rng(seed // FOLDS)
-    fold_of_row = random.permutation(len(rows)) % FOLDS
+    fold_of_row = np.random.default_rng(seed // FOLDS).permutation(len(rows)) % FOLDS
     asked = fold_of_row == seed % FOLDS
     return stars[~asked], stars[asked]
 
@@ -62,8 +69,11 @@ class Rater:
 
     def fit(self, train: Stars, seed: int, settings: dict[str, Any]) -> Any:
         """The model, built and fitted on the training ratings."""
-        model = self.build(seed, **settings)
-        return model.fit(train.users, train.items, train.values)
+        return self.build(seed, **settings).fit(
+            train.users,
+            train.items,
+            train.values,
+        )
 
 
 # Only factorisation starts from random numbers; the other two take no seed.

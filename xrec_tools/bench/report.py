@@ -64,8 +64,15 @@ def explainers() -> str:
     for name, marks in _marks_by_explainer().items():
         # some explainers were only tried in the shop
         if "deletion" in marks:
-            wanted = (*MARKS, "shop: itself planted found")
-            board.append((name, [_mean(marks.get(measure)) for measure in wanted]))
+            board.append(
+                (
+                    name,
+                    [
+                        _mean(marks.get(measure))
+                        for measure in (*MARKS, "shop: itself planted found")
+                    ],
+                )
+            )
     for name, means in sorted(board, key=lambda line: -line[1][0]):
         cells = ["–" if mean is None else f"{mean:.2f}" for mean in means]
         lines.append(f"| {name} | {' | '.join(cells)} |")
@@ -79,8 +86,9 @@ def _marks_by_explainer() -> dict[str, dict[str, list[float]]]:
         measure = row["measure"]
         if row["model"].startswith("shop"):
             measure = f"{row['model']} {measure}"
-        of_explainer = marks.setdefault(row["explainer"], {})
-        of_explainer.setdefault(measure, []).append(float(row["mean"]))
+        marks.setdefault(row["explainer"], {}).setdefault(measure, []).append(
+            float(row["mean"])
+        )
     return marks
 
 

@@ -21,13 +21,13 @@ rmse
 The seed of a run seeds its split (ties, or which ratings are asked) and its training.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ import psutil
 from xrec_tools.bench.peers import PEERS
 from xrec_tools.bench.ratings import RATERS, errors, fold, inner
 from xrec_tools.bench.store import COST, RANKING, Run, Task
+from xrec_tools.memory import peak_mb
 from xrec_utils import zoo
 from xrec_utils.data.cores import k_core
 from xrec_utils.data.load import Dataset, load_movielens
@@ -80,8 +81,11 @@ def split_of(dataset: str, protocol: str, seed: int) -> Split:
 
 def merged(split: Split) -> Split:
     """The split with its validation part given to training, for a final fit."""
-    train = in_place(pd.concat([split.train, split.validation]))
-    return replace(split, train=train, validation=split.validation.iloc[:0])
+    return replace(
+        split,
+        train=in_place(pd.concat([split.train, split.validation])),
+        validation=split.validation.iloc[:0],
+    )
 
 
 class TrainedItems:
@@ -162,8 +166,18 @@ def train(
     Returns the model and one row per epoch (none for closed forms and peers).
     """
     if task.model in PEERS:
-        return PEERS[task.model].fit(split, task.seed, **task.settings), []
-    return zoo.train(task.model, split, task.seed, task.settings, **options)
+        return PEERS[task.model].fit(
+            split,
+            task.seed,
+            **task.settings,
+        ), []
+    return zoo.train(
+        task.model,
+        split,
+        task.seed,
+        task.settings,
+        **options,
+    )
 
 
 def best_epoch(epochs: list[dict[str, float]]) -> int:
@@ -192,15 +206,29 @@ def measure(task: Task) -> Run:
     # a run below a second would be called busy for the least background work
     if others > BUSY * psutil.cpu_count() * max(ended - started, 1):
         seconds = [np.nan, np.nan]
-    costs = [round(value, 2) for value in (*seconds, peak_mb())]
-    cost = dict(zip(COST, costs, strict=True))
-    return Run(task, len(epochs), cost, metrics, users)
+    costs = [round(value, 2) for value in (*seconds, peak_mb(os.getpid()))]
+    return Run(
+        task,
+        epochs=len(epochs),
+        cost=dict(zip(COST, costs, strict=True)),
+        metrics=metrics,
+        users=users,
+    )
 
 
 def seconds_of_others() -> float:
     """CPU seconds of all processes but this one, over all cores, since the start."""
     now = psutil.cpu_times()
-    return now.user + now.system + getattr(now, "nice", 0.0) - time.process_time()
+    return (
+        now.user
+        + now.system
+        + getattr(
+            now,
+            "nice",
+            0.0,
+        )
+        - time.process_time()
+    )
 
 
 def ranking_task(task: Task) -> tuple[Callable, Callable]:
@@ -235,7 +263,11 @@ def rating_task(task: Task) -> tuple[Callable, Callable]:
     rater = RATERS[task.model]
 
     def fit() -> tuple[Any, list]:
-        return rater.fit(known, task.seed, task.settings), []
+        return rater.fit(
+            known,
+            task.seed,
+            task.settings,
+        ), []
 
     def score(model: Any) -> tuple[dict[str, float], None]:
         return errors(model, asked), None
@@ -264,7 +296,12 @@ def tune(task: Task) -> dict[str, Any]:
 def _ndcg_of(task: Task) -> dict[str, float]:
     split = split_of(task.dataset, task.protocol, task.seed)
     model, epochs = train(task, split)
-    ndcg = ranked(model, split, "validation", task.protocol)["ndcg"].mean()
+    ndcg = ranked(
+        model,
+        split,
+        "validation",
+        task.protocol,
+    )["ndcg"].mean()
     return {
         "validation_ndcg": round(float(ndcg), 4),
         "epochs": len(epochs),
@@ -275,9 +312,14 @@ def _ndcg_of(task: Task) -> dict[str, float]:
 def _rmse_of(task: Task) -> dict[str, float]:
     train_part, _ = fold(ratings_of(task.dataset), task.seed)
     known, asked = inner(train_part)
-    model = RATERS[task.model].fit(known, task.seed, task.settings)
     return {
-        "validation_rmse": round(errors(model, asked)["rmse"], 4),
+        "validation_rmse": round(
+            errors(
+                RATERS[task.model].fit(known, task.seed, task.settings),
+                asked,
+            )["rmse"],
+            4,
+        ),
         "epochs": 0,
         "best_epoch": 0,
     }
@@ -291,15 +333,3 @@ def apart(work: Callable[[Task], Any], task: Task) -> Any:
     # started afresh (spawned), since TensorFlow does not survive a fork
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(work, task).result()
-
-
-def peak_mb(status: Path = Path("/proc/self/status")) -> float:
-    """The most memory this process held so far, in MB; NaN outside Linux."""
-    # not `resource.getrusage`: its maximum is inherited from the process that started
-    # this one
-    if not status.exists():
-        return np.nan
-    for line in status.read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return np.nan

@@ -39,7 +39,11 @@ def stated_error(cases: Sequence[np.ndarray]) -> dict[str, float]:
     """
     model, apart, stated = zoo.load("dae"), [], []
     for history in cases:
-        items = top_k(model.score([history]), K, [history])[0]
+        items = top_k(
+            model.score([history]),
+            K,
+            [history],
+        )[0]
         truth = explain_many(model, history, items, method="fourier")
         for found, true in zip(explain_many(model, history, items), truth, strict=True):
             size = np.linalg.norm(true.values)
@@ -77,13 +81,23 @@ def measure(seconds: float, asked: int, checked: int) -> pd.DataFrame:
         bodies = [
             question(history, ("ease", "dae")[n % 2]) for n, history in enumerate(many)
         ]
-        times, wrong, whole = many_clients(service.address, bodies, seconds, CLIENTS)
+        times, wrong, whole = many_clients(
+            service.address,
+            bodies,
+            seconds,
+            CLIENTS,
+        )
         rows += [("ease and dae", f"{CLIENTS} clients: {name}", value) for name, value in (
             ("seconds", whole), ("questions", len(times) + wrong), ("errors", wrong),
             ("answers per second", len(times) / whole), ("median ms", 1e3 * np.median(times)),
             ("99th percentile ms", 1e3 * np.quantile(times, 0.99)))]  # fmt: skip
-        memory = psutil.Process(service.process.pid).memory_info().rss
-        rows.append(("all", "MB after all", memory / 2**20))
+        rows.append(
+            (
+                "all",
+                "MB after all",
+                psutil.Process(service.process.pid).memory_info().rss / 1e6,
+            )
+        )
     rows += [
         ("dae", name, value)
         for name, value in stated_error(histories(checked, seed=2)).items()

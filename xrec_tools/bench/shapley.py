@@ -89,7 +89,14 @@ def _point(games: Sequence[Played], way: Way, budget: Any) -> dict[str, Any]:
     calls = []
     for played in games:
         # bound at once: `partial` does not see the next round's game
-        values, spent, asked = timed(partial(way.run, played, budget), played.value)
+        values, spent, asked = timed(
+            partial(
+                way.run,
+                played,
+                budget,
+            ),
+            played.value,
+        )
         errors.append(relative_error(values, played.truth))
         seconds.append(spent)
         calls.append(asked)
@@ -138,25 +145,27 @@ def all_pairs(pairs: int = 200, threads: int = 2) -> pd.DataFrame:
     seconds = time.perf_counter() - started
     gaps = _gaps(model, histories, said)
     errors = _errors_on(model, histories, pairs, threads)
-    row = {
-        "users": len(histories),
-        "items": model.n_items,
-        "values": sum(map(len, histories)) * model.n_items,
-        "seconds": seconds,
-        "threads": threads,
-        "mean_gap": gaps.mean(),
-        "worst_gap": gaps.max(),
-        "pairs": pairs,
-        "mean_error": np.mean(errors),
-        "worst_error": np.max(errors),
-    }
-    return pd.DataFrame([row])
+    return pd.DataFrame(
+        [
+            {
+                "users": len(histories),
+                "items": model.n_items,
+                "values": sum(map(len, histories)) * model.n_items,
+                "seconds": seconds,
+                "threads": threads,
+                "mean_gap": gaps.mean(),
+                "worst_gap": gaps.max(),
+                "pairs": pairs,
+                "mean_error": np.mean(errors),
+                "worst_error": np.max(errors),
+            }
+        ]
+    )
 
 
 def _gaps(model: Any, histories: list[np.ndarray], said: np.ndarray) -> np.ndarray:
     """How far sums of values (users, items) lie from what the histories change."""
-    nothing = model.score([np.array([], int)])
-    rise = model.score(histories).astype(float) - nothing
+    rise = model.score(histories).astype(float) - model.score([np.array([], int)])
     # a share of a change near zero would say nothing
     least = 0.05 * np.median(np.abs(rise))
     return np.abs(rise - said) / np.maximum(np.abs(rise), least)
@@ -175,9 +184,10 @@ def _errors_on(
         items.append(int(random.choice(unseen)))
 
     def error(history: np.ndarray, item: int) -> float:
-        values = quadrature(model, history, np.array([item]))[:, 0]
-        series = explain(model, history, item, method="fourier")
-        return relative_error(values, series.values)
+        return relative_error(
+            quadrature(model, history, np.array([item]))[:, 0],
+            explain(model, history, item, method="fourier").values,
+        )
 
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
         return list(pool.map(error, asked, items))
@@ -197,14 +207,14 @@ def support() -> pd.DataFrame:
 def _supported(name: str) -> dict[str, Any]:
     found = explain(*asked_of(name))
     scale = max(abs(found.score - found.base), 1e-9)
-    # a closed form states no error
-    stated = 0.0 if found.error is None else found.error.sum() / scale
     row = {
         "model": name,
         "method": found.method,
         "seconds": found.seconds,
         "gap": abs(found.gap) / scale,
-        "stated_error": stated,
+        "stated_error":
+        # a closed form states no error
+        0.0 if found.error is None else found.error.sum() / scale,
         "shap Deep": _apart(name, "Deep"),
         "shap Gradient": _apart(name, "Gradient"),
     }
@@ -229,9 +239,14 @@ def asked_of(name: str) -> tuple:
         inputs = x if name == "feature_mlp" else [x[:, user], x[:, film]]
         return model(inputs, training=False).numpy()[:, -1]
 
-    row = table.x("test")[0]
-    background = table.x("train")[:20]
-    return (feature_game(predict, row, background, table.names),)
+    return (
+        feature_game(
+            predict,
+            table.x("test")[0],
+            table.x("train")[:20],
+            table.names,
+        ),
+    )
 
 
 def _apart(name: str, kind: str) -> str:

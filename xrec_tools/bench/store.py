@@ -109,35 +109,49 @@ class Store:
 
     def done(self) -> set[tuple]:
         """The keys of the stored runs."""
-        keys = self.read(RUNS)[KEY]
-        return set(keys.itertuples(index=False, name=None))
+        return set(self.read(RUNS)[KEY].itertuples(index=False, name=None))
 
     def add(self, run: Run) -> None:
         """Store a finished run."""
         # users first: a run that is listed is then complete, even after a crash
         if run.users is not None:
-            labels = dict(zip(KEY, run.task.key, strict=True))
-            users = run.users.reset_index()[["user", *BY_USER]]
-            self._replace(USERS, users.assign(**labels).round(5), KEY)
-        self._replace(RUNS, pd.DataFrame([run.row()]), KEY)
+            self._replace(
+                USERS,
+                run.users.reset_index()[["user", *BY_USER]]
+                .assign(**dict(zip(KEY, run.task.key, strict=True)))
+                .round(5),
+                KEY,
+            )
+        self._replace(
+            RUNS,
+            pd.DataFrame([run.row()]),
+            KEY,
+        )
 
     def add_cost(self, run: Run) -> None:
         """Put what a repeated run cost into its stored row; the rest of it stays."""
         runs = self.read(RUNS)
-        here = (runs[KEY] == list(run.task.key)).all(axis=1)
-        runs.loc[here, list(COST)] = [run.cost[name] for name in COST]
+        runs.loc[(runs[KEY] == list(run.task.key)).all(axis=1), list(COST)] = [
+            run.cost[name] for name in COST
+        ]
         self.write(RUNS, runs)
 
     def add_tuning(self, rows: list[dict[str, Any]]) -> None:
         """Store the settings tried for one model."""
-        self._replace(TUNING, pd.DataFrame(rows), ["dataset", "protocol", "model"])
+        self._replace(
+            TUNING,
+            pd.DataFrame(rows),
+            ["dataset", "protocol", "model"],
+        )
 
     def _replace(self, name: str, rows: pd.DataFrame, key: list[str]) -> None:
         """Put rows in the place of those with the same key, all in the keys' order."""
         old = self.read(name)
         stale = old.set_index(key).index.isin(rows.set_index(key).index)
-        # pandas warns of empty tables, and takes their columns' types into account
-        parts = [part for part in (old[~stale], rows) if len(part)]
-        table = pd.concat(parts, ignore_index=True)
+        table = pd.concat(
+            # pandas warns of empty tables, and takes their columns' types into account
+            [part for part in (old[~stale], rows) if len(part)],
+            ignore_index=True,
+        )
         table = table.sort_values(key, kind="stable", ignore_index=True)
         self.write(name, table.reindex(columns=COLUMNS[name]))

@@ -38,8 +38,12 @@ def by_user(
 
     Users come in one order.
     """
-    rows = users.set_index(GROUP).sort_index().loc[group]
-    return rows.pivot(index="seed", columns="user", values=metric)
+    return (
+        users.set_index(GROUP)
+        .sort_index()
+        .loc[group]
+        .pivot(index="seed", columns="user", values=metric)
+    )
 
 
 def over_runs(values: pd.Series) -> Interval:
@@ -71,12 +75,19 @@ def quality_table(runs: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
                 continue
             if group[1] in BY_USER_PROTOCOLS:
                 # (seeds, users)
-                values = by_user(users, group, metric.removesuffix("@10"))
-                interval = mean_interval(values.to_numpy())
+                interval = mean_interval(
+                    by_user(users, group, metric.removesuffix("@10")).to_numpy()
+                )
             else:
                 interval = over_runs(some[metric].dropna())
-            labels = dict(zip(GROUP, group, strict=True))
-            rows.append({**labels, "metric": metric, **_ends(interval), **cost})
+            rows.append(
+                {
+                    **dict(zip(GROUP, group, strict=True)),
+                    "metric": metric,
+                    **_ends(interval),
+                    **cost,
+                }
+            )
     return pd.DataFrame(rows).round(4)
 
 
@@ -99,18 +110,23 @@ def paired_table(users: pd.DataFrame) -> pd.DataFrame:
             one = by_user(users, (dataset, protocol, model), metric)
             other = by_user(users, (dataset, protocol, minus), metric)
             seeds = one.index.intersection(other.index)
-            interval = paired_interval(
-                one.loc[seeds].to_numpy(), other.loc[seeds].to_numpy()
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "protocol": protocol,
+                    "model": model,
+                    "minus": minus,
+                    "metric": f"{metric}@10",
+                    **_ends(
+                        paired_interval(
+                            one.loc[seeds].to_numpy(),
+                            other.loc[seeds].to_numpy(),
+                        )
+                    ),
+                    "users": one.shape[1],
+                    "seeds": len(seeds),
+                }
             )
-            labels = {
-                "dataset": dataset,
-                "protocol": protocol,
-                "model": model,
-                "minus": minus,
-                "metric": f"{metric}@10",
-            }
-            size = {"users": one.shape[1], "seeds": len(seeds)}
-            rows.append({**labels, **_ends(interval), **size})
     return pd.DataFrame(rows).round(4)
 
 
@@ -139,7 +155,14 @@ def markdown(quality: pd.DataFrame, published: pd.DataFrame) -> str:
     for (dataset, protocol), some in quality.groupby(["dataset", "protocol"]):
         theirs = published.query("dataset == @dataset and protocol == @protocol")
         metrics = [name for name in METRICS if name in set(some["metric"])]
-        lines = [_ours(model, rows, metrics) for model, rows in some.groupby("model")]
+        lines = [
+            _ours(
+                model,
+                rows,
+                metrics,
+            )
+            for model, rows in some.groupby("model")
+        ]
         lines += [_theirs(row, metrics) for row in theirs.to_dict("records")]
         # an error is best when it is small, all other metrics when they are large
         lines.sort(key=lambda line: line[0], reverse=metrics[0] != "rmse")
@@ -166,15 +189,24 @@ def _ours(
     if np.isfinite(first["low"]):
         values[0] += f" [{first['low']:.4f}, {first['high']:.4f}]"
     digits = (1, 1, 0)
-    cost = [_number(first[name], n) for name, n in zip(COST, digits, strict=True)]
+    cost = [
+        _number(first[name], n)
+        for name, n in zip(
+            COST,
+            digits,
+            strict=True,
+        )
+    ]
     return first["mean"], [f"`{model}`", *values, *cost]
 
 
 def _theirs(row: dict[str, Any], metrics: list[str]) -> tuple[float, list[str]]:
     """(value to sort by, cells) of a published row."""
-    values = [_number(row.get(name), 4) for name in metrics]
-    cost = ["–"] * len(COST)
-    return row[metrics[0]], [f"{row['model']} (published)", *values, *cost]
+    return row[metrics[0]], [
+        f"{row['model']} (published)",
+        *[_number(row.get(name), 4) for name in metrics],
+        *(["–"] * len(COST)),
+    ]
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -9,19 +9,26 @@ import numpy as np
 import shap
 
 from xrec_utils import zoo
-from xrec_utils.data.load import load_movielens
-from xrec_utils.data.splits import leave_last_out
-from xrec_utils.explain.choose import explain, quadrature
-from xrec_utils.explain.hidden_units import one_hidden
-from xrec_utils.explain.leverage import leverage_regression
-from xrec_utils.explain.lime import lime_history
+from xrec_utils.data import leave_last_out, load_movielens
+from xrec_utils.explain import (
+    brute_force,
+    explain,
+    leverage_regression,
+    lime_history,
+    one_hidden,
+    permutation_sampling,
+    quadrature,
+)
 from xrec_utils.explain.running_sums import marginal_means, sums_of
-from xrec_utils.explain.shapley import brute_force, permutation_sampling
 from xrec_utils.games.game import Game, history_game
 from xrec_utils.judge.comparisons import relative_error
 from xrec_utils.keras_start import keras
 
-SIZES = {"dae": (20, 100, 300), "attention": (20, 48), "gru": (20, 48)}
+SIZES = {
+    "dae": (20, 100, 300),
+    "attention": (20, 48),
+    "gru": (20, 48),
+}
 # brute force over 20 films costs a network a minute and more
 USERS = {"dae": 3, "attention": 2, "gru": 2}
 TRUTH_ORDERS = 10_000  # for attention and gru beyond brute force
@@ -63,8 +70,12 @@ class Played:
     @property
     def game(self) -> Game:
         """The game as the estimators of the course take it."""
-        players = tuple(str(place) for place in range(self.n))
-        return Game(players, "score", self.value, batch=8192)
+        return Game(
+            tuple(str(place) for place in range(self.n)),
+            "score",
+            self.value,
+            batch=8192,
+        )
 
     @cached_property
     def network(self) -> keras.Model:
@@ -121,9 +132,17 @@ def play(name: str, n: int, users: int | None = None) -> list[Played]:
     else:
         model = zoo.load(name)
         split = zoo.split()
-    histories = split.cases("test").histories
-    newest = [history[-n:] for history in histories if len(history) >= n]
-    return [_played(name, model, history) for history in newest[: users or USERS[name]]]
+    newest = [
+        history[-n:] for history in split.cases("test").histories if len(history) >= n
+    ]
+    return [
+        _played(
+            name,
+            model,
+            history,
+        )
+        for history in newest[: users or USERS[name]]
+    ]
 
 
 def _played(name: str, model: Any, history: np.ndarray) -> Played:
@@ -132,13 +151,26 @@ def _played(name: str, model: Any, history: np.ndarray) -> Played:
     scores[history] = -np.inf
     item = int(scores.argmax())
     game = history_game(model, history, item, batch=2048)
-    truth, error = _truth(name, model, game, history, item)
-    off = relative_error(truth + error, truth)
+    truth, error = _truth(
+        name,
+        model,
+        game,
+        history,
+        item,
+    )
     value = game.value
     if name == "dae":
         # a NumPy function: what is compared is the methods, not calls of TensorFlow
         value = restricted(model, history, item)
-    return Played(name, model, history, item, Counted(value), truth, off)
+    return Played(
+        name,
+        model,
+        history,
+        item,
+        Counted(value),
+        truth,
+        relative_error(truth + error, truth),
+    )
 
 
 def _truth(
@@ -149,8 +181,12 @@ def _truth(
     if n <= 20:
         return brute_force(game).values, np.zeros(n)
     if name == "dae":
-        series = explain(model, history, item, method="fourier")
-        return series.values, np.full(n, 1e-9)
+        return explain(
+            model,
+            history,
+            item,
+            method="fourier",
+        ).values, np.full(n, 1e-9)
     long = permutation_sampling(game, TRUTH_ORDERS, seed=99)
     return long.values, long.error
 
@@ -165,19 +201,25 @@ def _shap(kind: str) -> Callable[[Played, Any], np.ndarray]:
         row = np.ones((1, played.n))
         nothing = np.zeros((1, played.n))
         if kind == "Permutation":
-            masker = shap.maskers.Independent(nothing)
-            explainer = shap.PermutationExplainer(played.value, masker)
-            # the budget counts orders, each up and down again
-            calls = budget * (2 * played.n + 1)
-            return explainer(row, max_evals=calls, silent=True).values[0]
+            explainer = shap.PermutationExplainer(
+                played.value,
+                shap.maskers.Independent(nothing),
+            )
+            return explainer(
+                row,
+                # the budget counts orders, each up and down again
+                max_evals=budget * (2 * played.n + 1),
+                silent=True,
+            ).values[0]
         if kind == "Sampling":
             explainer = shap.SamplingExplainer(played.value, nothing)
             return np.ravel(explainer.shap_values(row, nsamples=budget))
         explainer = shap.KernelExplainer(played.value, nothing)
         # by default it drops films that a lasso finds useless
         options = {} if kind == "Kernel (default)" else {"l1_reg": False}
-        values = explainer.shap_values(row, nsamples=budget, silent=True, **options)
-        return np.ravel(values)
+        return np.ravel(
+            explainer.shap_values(row, nsamples=budget, silent=True, **options)
+        )
 
     return run
 
@@ -216,26 +258,39 @@ def _shapiq(kind: str) -> Callable[[Played, Any], np.ndarray]:
     def run(played: Played, budget: int) -> np.ndarray:
         import shapiq
 
-        approximator = getattr(shapiq, kind)(n=played.n, random_state=0)
-        found = approximator.approximate(budget, played.value)
+        found = getattr(shapiq, kind)(n=played.n, random_state=0).approximate(
+            budget, played.value
+        )
         return np.array([found[(i,)] for i in range(played.n)])
 
     return run
 
 
 def _quadrature(played: Played, budget: int) -> np.ndarray:
-    items = np.array([played.item])
-    return quadrature(played.model, played.history, items, budget)[:, 0]
+    return quadrature(
+        played.model,
+        played.history,
+        np.array([played.item]),
+        budget,
+    )[:, 0]
 
 
 def _fourier(played: Played, budget: int) -> np.ndarray:
     # its number of terms is set by `explain`: the budget only labels the row
-    return explain(played.model, played.history, played.item, method="fourier").values
+    return explain(
+        played.model,
+        played.history,
+        played.item,
+        method="fourier",
+    ).values
 
 
 def _running_sums(played: Played, budget: int) -> np.ndarray:
-    sums = sums_of(played.model, played.history, played.item)
-    means, _ = marginal_means(sums, budget, 0)
+    means, _ = marginal_means(
+        sums_of(played.model, played.history, played.item),
+        budget,
+        0,
+    )
     return means
 
 

@@ -79,22 +79,13 @@ class OldPolicy:
     def __init__(self, shop: Shop, promotion: float = 5.0) -> None:
         self.day = shop.exposure
         self.evening = shop.exposure * np.where(
-            np.isin(shop.category, PROMOTED),
-            promotion,
-            1.0,
+            np.isin(shop.category, PROMOTED), promotion, 1.0
         )
 
     def probabilities(self, observation: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """(n, n_items), rows add up to one."""
         late = hours(observation) >= EVENING
-        share = (
-            np.where(
-                late[:, None],
-                self.evening,
-                self.day,
-            )
-            * mask
-        )
+        share = np.where(late[:, None], self.evening, self.day) * mask
         return share / share.sum(axis=1, keepdims=True)
 
     def act(
@@ -128,23 +119,10 @@ class TopList:
 
     def probabilities(self, observation: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """(n, n_items), rows add up to one where k items are left."""
-        scores = np.where(
-            mask,
-            self.scores,
-            -np.inf,
-        )
-        ranked = np.argsort(
-            -scores,
-            axis=1,
-            kind="stable",
-        )
+        scores = np.where(mask, self.scores, -np.inf)
+        ranked = np.argsort(-scores, axis=1, kind="stable")
         share = np.zeros(mask.shape)
-        np.put_along_axis(
-            share,
-            ranked[:, : self.k],
-            1 / self.k,
-            axis=1,
-        )
+        np.put_along_axis(share, ranked[:, : self.k], 1 / self.k, axis=1)
         return share
 
 
@@ -182,11 +160,7 @@ def record(crowd: Crowd, policy: OldPolicy, random: np.random.Generator) -> Log:
     everyone = np.arange(crowd.n)
     probabilities = policy.probabilities(observation, crowd.mask)
     items = draw(probabilities, random)
-    reactions = react(
-        crowd.shop,
-        crowd.utility[everyone, items],
-        random,
-    )
+    reactions = react(crowd.shop, crowd.utility[everyone, items], random)
     return Log(
         hour=hours(observation),
         items=items,
@@ -272,11 +246,7 @@ def category_rates(log: Log, category: np.ndarray) -> np.ndarray:
     """
     kinds = category[log.items]
     shown = np.bincount(kinds, minlength=len(CATEGORIES))
-    bought = np.bincount(
-        kinds,
-        log.rewards,
-        minlength=len(CATEGORIES),
-    )
+    bought = np.bincount(kinds, log.rewards, minlength=len(CATEGORIES))
     return ((bought + log.rewards.mean()) / (shown + 1))[category]
 
 
@@ -301,20 +271,10 @@ def modelled_propensities(log: Log, category: np.ndarray) -> np.ndarray:
         return_counts=True,
     )
     model = LogisticRegression(C=10.0, max_iter=500)
-    model.fit(
-        clock[hour],
-        kind,
-        sample_weight=repeated,
-    )
+    model.fit(clock[hour], kind, sample_weight=repeated)
     # (hours, categories that were shown)
     chances = model.predict_proba(clock)
-    by_category = chances[
-        log.hour,
-        np.searchsorted(
-            model.classes_,
-            kinds,
-        ),
-    ]
+    by_category = chances[log.hour, np.searchsorted(model.classes_, kinds)]
     times = np.bincount(log.items, minlength=len(category)) + 1
     share = times / np.bincount(category, times)[category]
     return by_category * share[log.items]
