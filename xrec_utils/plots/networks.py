@@ -272,12 +272,11 @@ def _layer_box(axes: Axes, name: str, place: Place, step: Step, flat: bool) -> N
     fill = "#DCEBF5" if weights else "#F2F2F2"
     if kind == "Input":
         fill = "#FFFFFF"
-    corner = (x - 0.46, y - 0.34)
     axes.add_patch(
         FancyBboxPatch(
-            corner,
-            0.92,
-            0.68,
+            xy=(x - 0.46, y - 0.34),
+            width=0.92,
+            height=0.68,
             zorder=3,
             boxstyle="round,pad=0,rounding_size=0.06",
             fc=fill,
@@ -344,12 +343,11 @@ def _column(axes: Axes, x: float, name: str, values: np.ndarray, top: int) -> No
     for place, i in enumerate(_largest(values, top)):
         # 0.4 stops before the darkest colours, where text is hard to read
         strength = 0.5 + 0.4 * values[i] / largest
-        corner = (x - 0.4, place - 0.4)
         axes.add_patch(
             Rectangle(
-                corner,
-                0.8,
-                0.8,
+                xy=(x - 0.4, place - 0.4),
+                width=0.8,
+                height=0.8,
                 fc=DIVERGING(strength),
                 ec="white",
             )

@@ -177,12 +177,10 @@ def decision_picture(path: DecisionPath, title: str | None = None) -> None:
         for n, step in enumerate(path.steps):
             _draw(axes, step, tables[n], starts[n])
             if n < count - 1:
-                tail = (0.11, starts[n] + 1.9)
-                tip = (0.11, starts[n + 1] - 0.1)
                 axes.annotate(
                     "",
-                    tip,
-                    tail,
+                    xy=(0.11, starts[n + 1] - 0.1),
+                    xytext=(0.11, starts[n] + 1.9),
                     arrowprops={"arrowstyle": "->", "color": GREY, "lw": 1.5},
                 )
         axes.set(xlim=(0, 1), ylim=(starts[-1], -0.3))

@@ -63,11 +63,9 @@ def waterfall(
             color=[GREY, *signs, BLACK],
         )
         for row, (left, width) in enumerate(zip(lefts, widths, strict=True)):
-            text = f"{width:+.2f}".replace("-", "−")
-            spot = (max(left, left + width), row)
             axes.annotate(
-                text,
-                spot,
+                text=f"{width:+.2f}".replace("-", "−"),
+                xy=(max(left, left + width), row),
                 xytext=(4, 0),
                 textcoords="offset points",
                 va="center",

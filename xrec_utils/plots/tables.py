@@ -107,10 +107,10 @@ def box(
         >>> box({"drama": [1, 2, 3], "comedy": [2, 4, 9]}, "price", "genre")
         Box plot of price by genre. Medians: drama 2 and comedy 4.
     """
-    groups = {}
-    for name, values in data.items():
-        values = np.asarray(values, dtype=float)
-        groups[str(name)] = values[~np.isnan(values)]
+    groups = {
+        str(name): pd.Series(values, dtype=float).dropna().to_numpy()
+        for name, values in data.items()
+    }
     medians = {name: float(np.median(values)) for name, values in groups.items()}
     top = max(medians, key=medians.__getitem__)
     spoken = listed([f"{name} {number(median)}" for name, median in medians.items()])
@@ -338,11 +338,9 @@ def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
         lw=1.5,
     )
     for place, (_, mean, _, high) in zip(places, _intervals(table), strict=True):
-        text = f"{mean:.3f}".replace("-", "−")
-        spot = (max(high, 0), place)
         axes.annotate(
-            text,
-            spot,
+            text=f"{mean:.3f}".replace("-", "−"),
+            xy=(max(high, 0), place),
             xytext=(5, 0),
             textcoords="offset points",
             va="center",
