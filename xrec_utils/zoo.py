@@ -22,10 +22,14 @@ import pandas as pd
 
 from xrec_utils import set_seed
 from xrec_utils.contract import top_k
-from xrec_utils.data.cores import k_core
-from xrec_utils.data.features import FeatureTable, feature_table
-from xrec_utils.data.load import load_movielens
-from xrec_utils.data.splits import Split, leave_last_out
+from xrec_utils.data import (
+    feature_table,
+    k_core,
+    leave_last_out,
+    load_movielens,
+)
+from xrec_utils.data.features import FeatureTable
+from xrec_utils.data.splits import Split
 from xrec_utils.files import DATA, replace_bytes, replace_text
 from xrec_utils.keras_start import keras
 from xrec_utils.models.specs import (
@@ -47,7 +51,10 @@ def split(tie_seed: int = 0) -> Split:
     """The shared split: movielens-small, 5-core, leave-last-out, ties broken by
     `tie_seed`.
     """
-    return leave_last_out(k_core(load_movielens("movielens-small"), 5), tie_seed)
+    return leave_last_out(
+        k_core(load_movielens("movielens-small"), 5),
+        tie_seed,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +71,8 @@ class RunningCase:
     item: int
 
 
-RUNNING_USER = (
-    409  # 27 films that many readers know; chosen for that, not for its result
-)
+# 27 films that many readers know; chosen for that, not for its result
+RUNNING_USER = 409
 
 
 @cache
@@ -74,12 +80,17 @@ def running_case() -> RunningCase:
     """The running case of the course: all but the last film of one user, and the
     attention model's first choice.
     """
-    shared = split()
-    known = pd.concat([shared.train, shared.validation])
+    known = pd.concat([split().train, split().validation])
     rows = known[known["user"] == RUNNING_USER].sort_values("place")
     history = rows["item"].to_numpy()
-    item = top_k(load("attention").score([history]), 1, [history])[0, 0]
-    return RunningCase(RUNNING_USER, history, rows["value"].to_numpy(), int(item))
+    scores = load("attention").score([history])
+    return RunningCase(
+        user=RUNNING_USER,
+        history=history,
+        stars=rows["value"].to_numpy(),
+        # the first choice that the history does not hold
+        item=int(top_k(scores, 1, [history])[0, 0]),
+    )
 
 
 @cache
@@ -106,9 +117,8 @@ def build(
     """
     chosen = spec(name)
     set_seed(seed)
-    return chosen.build(
-        on or _shared(name), chosen.settings if settings is None else settings
-    )
+    settings = chosen.settings if settings is None else settings
+    return chosen.build(on or _shared(name), settings)
 
 
 def train(
@@ -125,7 +135,9 @@ def train(
     final fit without early stopping.
     """
     model = build(name, on, seed, settings)
-    options = options if name in FEATURE_MODELS else {"seed": seed, **options}
+    # feature models are fitted in the order of their rows: they take no seed
+    if name not in FEATURE_MODELS:
+        options = {"seed": seed, **options}
     return model, spec(name).fit(model, on or _shared(name), **options)
 
 
@@ -137,10 +149,19 @@ def _shared(name: str) -> Split | FeatureTable:
 def _shipped(name: str) -> Any:
     if name not in SHIPPED:
         return train(name)[0]
-    weights = _read_weights(name)
+    if record(name)["data_sha256"] != fingerprint(name):
+        raise ValueError(
+            f"data/weights/{name}.npz was trained on other ratings; "
+            f"use load({name!r}, retrain=True)"
+        )
     model = build(name, settings=record(name)["settings"])
-    network(model).set_weights(weights)
+    network(model).set_weights(_read_weights(name))
     return model
+
+
+def _read_weights(name: str) -> list[np.ndarray]:
+    with np.load(WEIGHTS / f"{name}.npz") as arrays:
+        return [arrays[key].astype(np.float32) for key in sorted(arrays.files)]
 
 
 def load(name: str, retrain: bool = False, **options: Any) -> Any:
@@ -172,7 +193,8 @@ def record(name: str) -> dict[str, Any]:
     path = WEIGHTS / f"{name}.json"
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} is missing: restore it with git, or use load({name!r}, retrain=True)"
+            f"{path} is missing: restore it with git, "
+            f"or use load({name!r}, retrain=True)"
         )
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -181,28 +203,12 @@ def fingerprint(name: str) -> str:
     """sha256 over the training data a model saw: what ties shipped weights to shipped
     ratings.
     """
-    table = features() if name in FEATURE_MODELS else split()
-    seen = (
-        table.ratings[table.part == "train"] if name in FEATURE_MODELS else table.train
-    )
-    digest = hashlib.sha256()
-    for column in (
-        "user",
-        "item",
-        "value",
-        "time",
-    ):  # whole numbers and half stars: the same bytes on every machine
-        digest.update(seen[column].to_numpy(dtype=np.float64).tobytes())
-    return digest.hexdigest()
-
-
-def _read_weights(name: str) -> list[np.ndarray]:
-    if record(name)["data_sha256"] != fingerprint(name):
-        raise ValueError(
-            f"data/weights/{name}.npz was trained on other ratings; use load({name!r}, retrain=True)"
-        )
-    with np.load(WEIGHTS / f"{name}.npz") as arrays:
-        return [arrays[key].astype(np.float32) for key in sorted(arrays.files)]
+    seen = split().train
+    if name in FEATURE_MODELS:
+        seen = features().ratings[features().part == "train"]
+    # whole numbers and half stars, column after column: the same bytes on every machine
+    numbers = seen[["user", "item", "value", "time"]].to_numpy(dtype=np.float64)
+    return hashlib.sha256(numbers.T.tobytes()).hexdigest()
 
 
 def ship(name: str, seed: int = 0) -> dict[str, Any]:
@@ -216,19 +222,22 @@ def ship(name: str, seed: int = 0) -> dict[str, Any]:
         "model": name,
         "settings": spec(name).settings,
         "seed": seed,
-        "parameters": int(sum(w.size for w in weights)),
+        "parameters": sum(part.size for part in weights),
         "seconds": round(time.perf_counter() - started),
         "data_sha256": fingerprint(name),
         "versions": {package: version(package) for package in ("keras", "numpy")},
         "epochs": [
-            {key: round(value, 5) for key, value in epoch.items()} for epoch in epochs
+            {key: round(number, 5) for key, number in epoch.items()} for epoch in epochs
         ],
     }
     WEIGHTS.mkdir(parents=True, exist_ok=True)
+    # in memory first: the file is replaced as a whole
     packed = io.BytesIO()
-    np.savez_compressed(
-        packed, **{f"{n:03d}": w.astype(np.float16) for n, w in enumerate(weights)}
-    )
+    halves = {f"{n:03d}": part.astype(np.float16) for n, part in enumerate(weights)}
+    np.savez_compressed(packed, **halves)
     replace_bytes(WEIGHTS / f"{name}.npz", packed.getvalue())
-    replace_text(WEIGHTS / f"{name}.json", json.dumps(row, indent=1) + "\n")
+    replace_text(
+        WEIGHTS / f"{name}.json",
+        json.dumps(row, indent=1) + "\n",
+    )
     return row

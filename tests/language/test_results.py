@@ -132,7 +132,7 @@ def test_lead_is_the_height_below_the_mean_of_all_orders() -> None:
 
 def test_rows_about_explanations_are_computed_from_the_stored_games() -> None:
     stored = pd.read_csv(results.RESULT).set_index(["figure", "of"])
-    for made in (*results.referee(), *results.reasons()):
+    for made in (*results.referee(), *results.cited_films()):
         assert stored.loc[(made.figure, made.of), "value"] == pytest.approx(
             made.value, abs=1e-4
         )

@@ -48,6 +48,28 @@ def test_a_score_does_not_depend_on_who_else_is_in_the_batch(model):
     assert np.allclose(together, alone, atol=1e-5)
 
 
+def test_the_table_is_built_once_a_score_and_anew_after_training(model, monkeypatch):
+    histories = [np.array([n % 3, 4]) for n in range(7)]
+    table = model.table
+    built = []
+    rows = table.rows
+    model.score(histories)  # the trace reads the table too
+    monkeypatch.setattr(table, "rows", lambda: built.append(1) or rows())
+    before = model.score(histories, batch=2)
+    assert len(built) == 1
+    old = table.get_weights()
+    table.set_weights([weights + 0.5 for weights in old])
+    after = model.score(histories, batch=2)
+    table.set_weights(old)
+    assert not np.allclose(after, before)
+    np.testing.assert_array_equal(model.score(histories, batch=2), before)
+
+
+def test_heads_share_the_width_evenly():
+    with pytest.raises(ValueError, match="3 heads cannot share a width of 8"):
+        sequence.attention_recommender(np.eye(4), width=8, heads=3)
+
+
 def test_only_the_window_counts(model):
     assert np.allclose(
         model.score([np.arange(9)]), model.score([np.arange(9)[-WINDOW:]]), atol=1e-6

@@ -223,6 +223,9 @@ def test_fold_in_is_kernel_ridge_regression_on_the_cosine():
         got[0], vectors.mean(axis=0) + asked @ unit.T @ weight, atol=1e-5
     )
     assert np.allclose(got[1], vectors.mean(axis=0), atol=1e-6)
+    # no histories give no rows
+    assert recommender.score([]).shape == (0, N_ITEMS)
+    assert recommender.score([], np.array([4, 2])).shape == (0, 2)
 
 
 def test_two_branch_is_the_formula():

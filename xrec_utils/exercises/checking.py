@@ -75,6 +75,7 @@ def exercise_named(name: str) -> Exercise:
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
+        # the module is there, but something that it imports is missing
         if error.name != module:
             raise
     if name not in REGISTRY:
@@ -135,6 +136,7 @@ def _unwritten(function: FunctionType) -> bool:
     """Whether a function still computes with `...`, or does nothing but return None."""
     if Ellipsis in function.__code__.co_consts:
         return True
+    # these two do nothing
     steps = [
         step
         for step in dis.get_instructions(function)

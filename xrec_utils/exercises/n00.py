@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 from xrec_utils.zoo import RunningCase
@@ -26,7 +26,15 @@ def strongest_against(answer: object, reasons: Explanation) -> bool:
     hint="Each row of ~np.eye(n, dtype=bool) holds all but one: take game(...) of it from game.full().",
 )
 def leave_one_out_credits(answer: object, game: Game) -> bool | str:
-    credits = game.full() - game(~np.eye(game.n_players, dtype=bool))
-    if near(answer, -credits):
-        return "the sign is turned round: a film that helped leaves a lower score behind, and gets a positive credit"
-    return near(answer, credits)
+    credits = game.full() - game(
+        ~np.eye(
+            game.n_players,
+            dtype=bool,
+        )
+    )
+    return near_unless_slip(
+        answer,
+        expected=credits,
+        slip=-credits,
+        hint="the sign is turned round: a film that helped leaves a lower score behind, and gets a positive credit",
+    )

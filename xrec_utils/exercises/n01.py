@@ -4,7 +4,7 @@ import pandas as pd
 
 from xrec_utils.data.features import FeatureTable
 from xrec_utils.data.splits import Split
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.shop.log import ShopData
 
 DAY = 86_400  # seconds
@@ -18,9 +18,12 @@ def share_with_an_owned_reason(answer: object, shop: ShopData) -> bool | str:
     numbers = shop.events.loc[shop.events["behaviour"] == "purchase", "event"]
     if near(answer, shop.events["event"].isin(shop.reasons["event"]).mean()):
         return "that is the share of all events; only purchases are asked for"
-    if near(answer, numbers.isin(shop.reasons["event"]).sum()):
-        return "that is the number of purchases; a share is asked for"
-    return near(answer, numbers.isin(shop.reasons["event"]).mean())
+    return near_unless_slip(
+        answer,
+        expected=numbers.isin(shop.reasons["event"]).mean(),
+        slip=numbers.isin(shop.reasons["event"]).sum(),
+        hint="that is the number of purchases; a share is asked for",
+    )
 
 
 @exercise(
@@ -31,9 +34,12 @@ def mean_stars_as_of(
     answer: object, inputs: FeatureTable, row: pd.Series
 ) -> bool | str:
     mine = inputs.ratings[inputs.ratings["user"] == row["user"]]
-    if near(answer, shrunk_mean(mine["value"])):
-        return "this mean contains the row's own rating: take only those strictly before its second"
-    return near(answer, shrunk_mean(mine.loc[mine["time"] < row["time"], "value"]))
+    return near_unless_slip(
+        answer,
+        expected=shrunk_mean(mine.loc[mine["time"] < row["time"], "value"]),
+        slip=shrunk_mean(mine["value"]),
+        hint="this mean contains the row's own rating: take only those strictly before its second",
+    )
 
 
 @exercise(
@@ -42,9 +48,12 @@ def mean_stars_as_of(
 )
 def next_times(answer: object, split: Split) -> bool | str:
     latest = pd.concat([split.train, split.validation]).groupby("user")["time"].max()
-    if near(answer, waits(split, split.train.groupby("user")["time"].max())):
-        return "the validation rating is known too: take the latest of both parts"
-    return near(answer, waits(split, latest))
+    return near_unless_slip(
+        answer,
+        expected=waits(split, latest),
+        slip=waits(split, split.train.groupby("user")["time"].max()),
+        hint="the validation rating is known too: take the latest of both parts",
+    )
 
 
 def shrunk_mean(stars: pd.Series) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 
 
 @exercise(
@@ -10,9 +10,12 @@ from xrec_utils.exercises.register import exercise, near
     hint="With two films, B from the first to the second is x1·x2 / (x1·x1 + λ): count users.",
 )
 def ease_of_two_films(answer: object) -> bool | str:
-    if near(answer, 2 / 3):
-        return "λ = 1 belongs into the denominator"
-    return near(answer, 2 / 4)
+    return near_unless_slip(
+        answer,
+        expected=2 / 4,
+        slip=2 / 3,
+        hint="λ = 1 belongs into the denominator",
+    )
 
 
 @exercise(
@@ -20,9 +23,12 @@ def ease_of_two_films(answer: object) -> bool | str:
     hint="Each of the 400 films is drawn with probability 99 / 3,400; the target itself is one place.",
 )
 def expected_sampled_rank(answer: object) -> bool | str:
-    if near(answer, 99 * 400 / 3400):
-        return "that is how many films stand above; the rank is one more"
-    return near(answer, 1 + 99 * 400 / 3400)
+    return near_unless_slip(
+        answer,
+        expected=1 + 99 * 400 / 3400,
+        slip=99 * 400 / 3400,
+        hint="that is how many films stand above; the rank is one more",
+    )
 
 
 @exercise(

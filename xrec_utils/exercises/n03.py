@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils.data.features import FeatureTable
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 
 
 @exercise(
@@ -27,9 +27,13 @@ def ids_as_numbers(answer: object, table: FeatureTable) -> bool | str:
     weights = np.linalg.lstsq(rows[train], stars[train], rcond=None)[0]
     by_ids = np.abs(rows[test] @ weights - stars[test]).mean()
     gain = by_ids - np.abs(stars[train].mean() - stars[test]).mean()
-    if near(answer, -gain, 1e-4):
-        return "the other way round: the error of the ids minus that of the mean"
-    return near(answer, gain, 1e-4)
+    return near_unless_slip(
+        answer,
+        expected=gain,
+        slip=-gain,
+        hint="the other way round: the error of the ids minus that of the mean",
+        tolerance=1e-4,
+    )
 
 
 @exercise(

@@ -18,7 +18,10 @@ def weights_by_input_shape(answer: Callable[[tuple], int]) -> bool | str:
     one_id, vocabulary = answer(()), answer((671,))
     if near(one_id, 671 * 32 + 32 * 64 + 64):
         return "that is the whole model; asked for are the weights of the Dense layer alone"
-    return near([one_id, vocabulary], [32 * 64 + 64, 671 * 32 * 64 + 64])
+    return near(
+        [one_id, vocabulary],
+        [32 * 64 + 64, 671 * 32 * 64 + 64],
+    )
 
 
 @exercise(
@@ -28,7 +31,11 @@ def weights_by_input_shape(answer: Callable[[tuple], int]) -> bool | str:
 def chance(answer: object, n_items: int, seen: int) -> bool | str:
     if near(answer, [10 / 99, 10 / (n_items - seen)], tolerance=1e-5):
         return "the film itself is a candidate too: it stands beside the 99"
-    return near(answer, [10 / 100, 10 / (n_items - seen)], tolerance=1e-5)
+    return near(
+        answer,
+        [10 / 100, 10 / (n_items - seen)],
+        tolerance=1e-5,
+    )
 
 
 @exercise(

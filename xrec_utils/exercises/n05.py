@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.games.explanation import Explanation
 
 
@@ -21,9 +21,12 @@ def without_the_mask(answer: object) -> bool:
 def attention_on_disliked_films(
     answer: object, explanation: Explanation, stars: np.ndarray
 ) -> bool | str:
-    if near(answer, explanation.values[stars <= 3].sum()):
-        return "fewer than 3 stars: films with exactly 3 do not count"
-    return near(answer, explanation.values[stars < 3].sum())
+    return near_unless_slip(
+        answer,
+        expected=explanation.values[stars < 3].sum(),
+        slip=explanation.values[stars <= 3].sum(),
+        hint="fewer than 3 stars: films with exactly 3 do not count",
+    )
 
 
 @exercise(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 
 
 @exercise(
@@ -15,9 +15,12 @@ def evening_of_the_novel(
     answer: object, planted: Mapping, learned: Mapping
 ) -> bool | str:
     evening, curve = planted["novel"] > 0, learned["novel"]
-    if near(answer, curve[evening].mean()):
-        return "that is the level in the evening; an effect is a difference from the other hours"
-    return near(answer, curve[evening].mean() - curve[~evening].mean())
+    return near_unless_slip(
+        answer,
+        expected=curve[evening].mean() - curve[~evening].mean(),
+        slip=curve[evening].mean(),
+        hint="that is the level in the evening; an effect is a difference from the other hours",
+    )
 
 
 @exercise("07.2", hint="A = 1 + 1 + 4, b = 0·1 + 1·2; then x·b/A and √(x²/A) at x = 3.")
@@ -29,4 +32,7 @@ def estimate_and_bonus(answer: object) -> bool:
     "07.3", hint="Square the sum of the weights, divide by the sum of their squares."
 )
 def effective_sample_size(answer: object, weights: np.ndarray) -> bool:
-    return near(answer, weights.sum() ** 2 / (weights**2).sum())
+    return near(
+        answer,
+        weights.sum() ** 2 / (weights**2).sum(),
+    )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.language import experiment as lang
 from xrec_utils.language.results import spread
 
@@ -13,9 +13,12 @@ from xrec_utils.language.results import spread
 )
 def product_and_mean(answer: object, probabilities: np.ndarray) -> bool | str:
     product, logs = probabilities.prod(), np.log(probabilities)
-    if near(answer, [product, logs.sum()]):
-        return "this is the sum of the logarithms; the score is their mean, so that long titles are not punished"
-    return near(answer, [product, logs.mean()])
+    return near_unless_slip(
+        answer,
+        expected=[product, logs.mean()],
+        slip=[product, logs.sum()],
+        hint="this is the sum of the logarithms; the score is their mean, so that long titles are not punished",
+    )
 
 
 @exercise(
@@ -43,6 +46,9 @@ def mixed(answer: object) -> bool | str:
         (each - each.mean(axis=1, keepdims=True)) / each.std(axis=1, keepdims=True)
         for each in (famous, likely)
     ]
-    if near(answer, (lang.ndcg(famous + likely) - lang.ndcg(famous)).mean()):
-        return "without standardising, the table with the larger numbers decides alone"
-    return near(answer, (lang.ndcg(sum(parts)) - lang.ndcg(famous)).mean())
+    return near_unless_slip(
+        answer,
+        expected=(lang.ndcg(sum(parts)) - lang.ndcg(famous)).mean(),
+        slip=(lang.ndcg(famous + likely) - lang.ndcg(famous)).mean(),
+        hint="without standardising, the table with the larger numbers decides alone",
+    )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from xrec_utils import zoo
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.keras_start import keras
 
 
@@ -51,6 +51,9 @@ def attention_taken_out(
     without, score = model.table.logits(
         model.encoder.get_layer("final_norm")(both)
     ).numpy()[0, :, item]
-    if near(answer, score - without):
-        return "the sign: below zero means that the score falls when attention goes"
-    return near(answer, without - score)
+    return near_unless_slip(
+        answer,
+        expected=without - score,
+        slip=score - without,
+        hint="the sign: below zero means that the score falls when attention goes",
+    )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from xrec_utils.data.features import TASTE
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.features import feature_game
@@ -16,9 +16,12 @@ from xrec_utils.games.features import feature_game
     hint="Write down both orders of arrival, and what each film adds in each of them; then take the mean.",
 )
 def either_is_enough(answer: object) -> bool | str:
-    if near(answer, [0, 0]):
-        return "these are the leave-one-out values; a film that arrives first still adds its full share"
-    return near(answer, [3, 3])
+    return near_unless_slip(
+        answer,
+        expected=[3, 3],
+        slip=[0, 0],
+        hint="these are the leave-one-out values; a film that arrives first still adds its full share",
+    )
 
 
 @exercise(
@@ -28,9 +31,12 @@ def either_is_enough(answer: object) -> bool | str:
 def taste_as_one(answer: object, explanations: Sequence[Explanation]) -> bool | str:
     values = np.array([explanation.values for explanation in explanations])
     tastes = values[:, np.isin(explanations[0].players, TASTE)]
-    if near(answer, np.abs(tastes).sum(axis=1).mean()):
-        return "you took absolute values before adding; effects of opposite sign should cancel within a row"
-    return near(answer, np.abs(tastes.sum(axis=1)).mean())
+    return near_unless_slip(
+        answer,
+        expected=np.abs(tastes.sum(axis=1)).mean(),
+        slip=np.abs(tastes).sum(axis=1).mean(),
+        hint="you took absolute values before adding; effects of opposite sign should cancel within a row",
+    )
 
 
 @exercise(

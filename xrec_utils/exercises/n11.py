@@ -15,7 +15,12 @@ from xrec_utils.games.game import Game
     hint="game(~np.eye(12, dtype=bool)) scores the twelve groups without one film; take the falls' sum.",
 )
 def share_of_leave_one_out(answer: object, game: Game) -> bool:
-    fall = game.full() - game(~np.eye(game.n_players, dtype=bool))
+    fall = game.full() - game(
+        ~np.eye(
+            game.n_players,
+            dtype=bool,
+        )
+    )
     return near(answer, fall.sum() / (game.full() - game.empty()))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.spatial.distance import jensenshannon
 
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.explain.attention_trial import AttentionTrial
 from xrec_utils.games.explanation import Explanation
 
@@ -16,9 +16,12 @@ from xrec_utils.games.explanation import Explanation
 )
 def films_attended_to(answer: object, trial: AttentionTrial) -> bool | str:
     entropy = -(trial.shares * np.log(trial.shares)).sum()
-    if near(answer, entropy):
-        return "this is the entropy in nats; raise e to it, to read it as a number of films"
-    return near(answer, np.exp(entropy))
+    return near_unless_slip(
+        answer,
+        expected=np.exp(entropy),
+        slip=entropy,
+        hint="this is the entropy in nats; raise e to it, to read it as a number of films",
+    )
 
 
 @exercise(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from xrec_utils.contract import top_k
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.explain.covers import minimal_linear
 from xrec_utils.models.classic import EASE
 
@@ -17,9 +17,12 @@ from xrec_utils.models.classic import EASE
 def fewest_of_ten(
     answer: object, model: EASE, history: np.ndarray, item: int
 ) -> bool | str:
-    if near(answer, minimal_linear(model, history, item, k=10).size):
-        return "that is the least for the top ten; the question is about the top three"
-    return near(answer, minimal_linear(model, history, item, k=3).size)
+    return near_unless_slip(
+        answer,
+        expected=minimal_linear(model, history, item, k=3).size,
+        slip=minimal_linear(model, history, item, k=10).size,
+        hint="that is the least for the top ten; the question is about the top three",
+    )
 
 
 @exercise(

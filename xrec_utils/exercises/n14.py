@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.special import softmax
 
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.language.citations import Citations
 
@@ -52,6 +52,9 @@ def against(
 )
 def by_place(answer: object, told: Sequence[Citations]) -> bool | str:
     lines = [line for each in told for line in each.cited]
-    if near(answer, np.mean([line <= 4 for line in lines])):
-        return "lines are counted from 0: the first four are 0 to 3"
-    return near(answer, np.mean([line < 4 for line in lines]))
+    return near_unless_slip(
+        answer,
+        expected=np.mean([line < 4 for line in lines]),
+        slip=np.mean([line <= 4 for line in lines]),
+        hint="lines are counted from 0: the first four are 0 to 3",
+    )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 from xrec_utils.judge.comparisons import holm
@@ -14,9 +14,12 @@ from xrec_utils.judge.deletion import area, deletion_curve
     hint="At how many of the six steps is the rank ten or better? POS@10 is their share.",
 )
 def pos_by_hand(answer: object, after: np.ndarray) -> bool | str:
-    if near(answer, np.mean(after[1:] <= 10)):
-        return "the first step, with nothing removed, counts too"
-    return near(answer, np.mean(after <= 10))
+    return near_unless_slip(
+        answer,
+        expected=np.mean(after <= 10),
+        slip=np.mean(after[1:] <= 10),
+        hint="the first step, with nothing removed, counts too",
+    )
 
 
 @exercise(
@@ -26,9 +29,13 @@ def pos_by_hand(answer: object, after: np.ndarray) -> bool | str:
 def holm_by_hand(answer: object, p_values: np.ndarray) -> bool | str:
     if near(answer, np.minimum(5 * p_values, 1), 1e-6):
         return "that is Bonferroni's correction: only the smallest is multiplied by 5, the next by 4"
-    if near(answer, np.sort(holm(p_values)), 1e-6):
-        return "the values are right; give them in the order of p_values"
-    return near(answer, holm(p_values), 1e-6)
+    return near_unless_slip(
+        answer,
+        expected=holm(p_values),
+        slip=np.sort(holm(p_values)),
+        hint="the values are right; give them in the order of p_values",
+        tolerance=1e-6,
+    )
 
 
 @exercise(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.service.schema import RecommendRequest
 
 
@@ -23,9 +23,12 @@ def people(answer: object, rate: float, wait: float) -> bool:
 )
 def with_hits(answer: object, misses: np.ndarray) -> bool | str:
     everything = np.append(misses, np.ones(4 * len(misses)))
-    if near(answer, [np.median(everything), np.quantile(misses, 0.99)]):
-        return "the 99th percentile is one of all questions, hits included: 1% of all is 5% of the misses"
-    return near(answer, [np.median(everything), np.quantile(everything, 0.99)])
+    return near_unless_slip(
+        answer,
+        expected=[np.median(everything), np.quantile(everything, 0.99)],
+        slip=[np.median(everything), np.quantile(misses, 0.99)],
+        hint="the 99th percentile is one of all questions, hits included: 1% of all is 5% of the misses",
+    )
 
 
 @exercise(

@@ -38,6 +38,7 @@ def exercise(
     """
 
     def register(judge: Callable[..., bool | str]) -> Callable[..., bool | str]:
+        """Write the check down and give it back as it is."""
         # a module that is loaded anew registers the same names once more
         known = REGISTRY.get(name, Exercise(hint, judge)).judge
         if known.__module__ != judge.__module__ or (
@@ -72,6 +73,22 @@ def near(got: Any, expected: Any, tolerance: float = 1e-3) -> bool:
         atol=tolerance,
         equal_nan=True,
     )
+
+
+def near_unless_slip(
+    answer: Any,
+    expected: Any,
+    slip: Any,
+    hint: str,
+    tolerance: float = 1e-3,
+) -> bool | str:
+    """Judge an answer by `near`, where one slip is so likely that it has its own hint.
+
+    Returns `hint` if the answer is `slip`, else whether it is `expected`.
+    """
+    if near(answer, slip, tolerance):
+        return hint
+    return near(answer, expected, tolerance)
 
 
 def between(got: Any, low: float, high: float) -> bool:

@@ -8,6 +8,7 @@ bootstrap over users.
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,12 +25,11 @@ from xrec_utils.files import DATA, replace_text
 from xrec_utils.games import Explanation, Game
 from xrec_utils.judge import area, deletion_curve, kendall, order, relative_error
 from xrec_utils.language import experiment as lang
-from xrec_utils.language import reasons as language_reasons
+from xrec_utils.language import reasons
 from xrec_utils.language.citations import Citations
 from xrec_utils.language.prompt_game import citation_precision, template_reason
 from xrec_utils.language.replies import films_in
-from xrec_utils.language.rows import SMALL, Row, row
-from xrec_utils.metrics.intervals import Interval
+from xrec_utils.metrics.intervals import Interval, mean_interval
 from xrec_utils.metrics.ranking import discounts
 
 RESULT = DATA / "bench" / "language.csv"
@@ -40,8 +40,31 @@ ASKED = (
     "no list",
     "no list, no history",
 )
+SMALL = "SmolLM2-135M-Instruct, stored answers"
 GROUPS = (64, 128)  # how many of the 256 groups of lines the estimates read
 BESIDE = ("popularity", "ease", "attention")
+
+
+class Row(NamedTuple):
+    """One figure with its interval.
+
+    figure: what was measured. of: of what. value, low, high: in the unit of the figure.
+    n: users. source: whose answers.
+    """
+
+    figure: str
+    of: str
+    value: float
+    low: float
+    high: float
+    n: int
+    source: str
+
+
+def row(figure: str, of: str, by_user: np.ndarray, source: str = SMALL) -> Row:
+    """The mean over users as a row."""
+    mean, low, high = astuple(mean_interval(by_user))
+    return Row(figure, of, mean, low, high, len(by_user), source)
 
 
 def resampled(
@@ -101,15 +124,13 @@ def _ranked() -> dict[str, tuple[np.ndarray, str]]:
     """NDCG@10 by user and source of everything that ranks the candidates."""
     encoder = "all-MiniLM-L6-v2, stored answers"
     course = "weights of the course"
-    ranked = {}
-    for name in ASKED:
-        ranked[f"SmolLM2, {name}"] = (lang.ndcg(lang.scores(name)), SMALL)
-    ranked["MiniLM similarity"] = (lang.ndcg(lang.similarity()), encoder)
-    for name in BESIDE:
-        ranked[name] = (lang.ndcg(lang.baseline(name)), course)
     last_ten = lang.baseline("ease", lang.LENGTH)
-    ranked["ease, last 10 films"] = (lang.ndcg(last_ten), course)
-    return ranked
+    return {
+        **{f"SmolLM2, {name}": (lang.ndcg(lang.scores(name)), SMALL) for name in ASKED},
+        "MiniLM similarity": (lang.ndcg(lang.similarity()), encoder),
+        **{name: (lang.ndcg(lang.baseline(name)), course) for name in BESIDE},
+        "ease, last 10 films": (lang.ndcg(last_ten), course),
+    }
 
 
 def history() -> Iterator[Row]:
@@ -122,9 +143,9 @@ def history() -> Iterator[Row]:
         >>> next(history()).of
         'list minus no list'
     """
-    by_name = {}
-    for name in (*ASKED, "5 films", "20 films"):
-        by_name[name] = lang.ndcg(lang.scores(name))
+    by_name = {
+        name: lang.ndcg(lang.scores(name)) for name in (*ASKED, "5 films", "20 films")
+    }
     # only half of the users are asked with 5 and with 20 films
     by_name["10 films"] = by_name["sequential"][: lang.HALF]
     differences = (
@@ -167,10 +188,10 @@ def written(kind: str) -> pd.DataFrame:
     films = load_movielens("movielens-small").items
     catalogue = Catalogue(zoo.split().titles)
     others = Catalogue(films["title"] + films["year"].map(" ({:.0f})".format))
-    rows = []
-    for n, reply in enumerate(language_reasons.texts(kind)):
-        rows.append(_counted(n, reply, catalogue, others))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        _counted(n, reply, catalogue, others)
+        for n, reply in enumerate(reasons.texts(kind))
+    )
 
 
 def _counted(
@@ -203,17 +224,22 @@ def lists() -> Iterator[Row]:
     Yields:
         Rows of shares in [0, 1], of "list" and "choice" (see `language.texts`).
     """
-    shares = {"different": "titles"}
-    for part in ("unknown", "invented", "seen", "offered"):
-        shares[part] = "different"
+    of_different = dict.fromkeys(
+        ("unknown", "invented", "seen", "offered"), "different"
+    )
+    shares = {"different": "titles"} | of_different
     for kind in ("list", "choice"):
         # (users,) per column
         counts = written(kind)
         for part, whole in shares.items():
             of_users = counts[[part, whole]].to_numpy().T
-            interval = astuple(resampled(share, of_users))
-            figure = f"share of titles {part}"
-            yield Row(figure, kind, *interval, len(counts), SMALL)
+            yield _share(f"share of titles {part}", kind, of_users)
+
+
+def _share(figure: str, of: str, counts: np.ndarray) -> Row:
+    """Part over whole of counts (2, users) as a row."""
+    interval = astuple(resampled(share, counts))
+    return Row(figure, of, *interval, counts.shape[1], SMALL)
 
 
 @cache
@@ -233,7 +259,7 @@ def explained() -> dict[str, list[Explanation]]:
         (16, 8)
     """
     cases = range(lang.EXPLAINED)
-    games = [language_reasons.game(n) for n in cases]
+    games = [reasons.game(n) for n in cases]
     by_method = {"exact Shapley": [brute_force(game) for game in games]}
     for groups in GROUPS:
         by_method[f"Shapley, {groups} groups"] = [
@@ -241,7 +267,7 @@ def explained() -> dict[str, list[Explanation]]:
         ]
     by_method["leave-one-out"] = [leave_one_out(game) for game in games]
     for method in ("integrated gradients", "LIME over words", "attention"):
-        by_method[method] = [language_reasons.explanation(n, method) for n in cases]
+        by_method[method] = [reasons.explanation(n, method) for n in cases]
     by_method["most recent first"] = [most_recent(game) for game in games]
     return by_method
 
@@ -251,17 +277,14 @@ def lead(game: Game, explanation: Explanation) -> float:
 
     Its mean over all orders is exact here.
     """
-    scores, size = (
-        game(language.groups()),
-        language.groups().sum(axis=1),
-    )
+    scores, size = game(language.groups()), language.groups().sum(axis=1)
     chance = [scores[size == left].mean() for left in range(language.LINES, -1, -1)]
     return area(np.array(chance)) - area(deletion_curve(game, order(explanation)))
 
 
 def referee() -> Iterator[Row]:
     """Deletion, agreement with the exact values, error of the estimates, by prompt."""
-    games = [language_reasons.game(n) for n in range(lang.EXPLAINED)]
+    games = [reasons.game(n) for n in range(lang.EXPLAINED)]
     exact = [each.values for each in explained()["exact Shapley"]]
     for name, explanations in explained().items():
         leads = np.array(list(map(lead, games, explanations)))
@@ -287,19 +310,16 @@ def _beside(
 
 def _invented(of: str, mentions: list[Citations]) -> Row:
     """The share of titles mentioned that are no film's."""
-    counts = []
-    for each in mentions:
-        films = len(each.cited) + len(each.others)
-        invented = len(each.invented)
-        counts.append([invented, films + invented])
-    interval = astuple(resampled(share, np.array(counts).T))
-    return Row("share of titles invented", of, *interval, len(mentions), SMALL)
+    invented = np.array([len(each.invented) for each in mentions])
+    films = np.array([len(each.cited) + len(each.others) for each in mentions])
+    counts = np.stack([invented, films + invented])
+    return _share("share of titles invented", of, counts)
 
 
-def reasons() -> Iterator[Row]:
+def cited_films() -> Iterator[Row]:
     """What the model's reasons cite and whether it matters; beside the template's."""
-    stated = language_reasons.stated()
-    falls = [language_reasons.falls(n) for n in range(lang.CITED)]
+    stated = reasons.stated()
+    falls = [reasons.falls(n) for n in range(lang.CITED)]
     yield _invented("stated reasons", stated)
     gaps = _gaps(falls, stated)
     yield row("deletion, cited minus other films", "preference", gaps[:, 0])
@@ -307,13 +327,12 @@ def reasons() -> Iterator[Row]:
     cited = {"stated reasons": [each.cited for each in stated]}
     for groups in GROUPS:
         name = f"template, {groups} groups"
-        estimates = explained()[f"Shapley, {groups} groups"]
-        written = [template_reason(each) for each in estimates]
-        cited[name] = [reason.cited for reason in written]
-        mentions = []
-        for n, reason in enumerate(written):
-            mentions.append(language_reasons.named_in(n, reason.sentence))
-        yield _invented(name, mentions)
+        told = list(map(template_reason, explained()[f"Shapley, {groups} groups"]))
+        cited[name] = [reason.cited for reason in told]
+        yield _invented(
+            name,
+            [reasons.named_in(n, reason.sentence) for n, reason in enumerate(told)],
+        )
     # what citing without a look at the effects would get
     cited["any film"] = [list(range(lang.LINES))] * lang.CITED
     exact = [each.values for each in explained()["exact Shapley"]]
@@ -343,13 +362,13 @@ def _precision(
     cases = min(len(lines), len(effects))
     precision = citation_precision(lines[:cases], effects[:cases])
     return Row(
-        f"citation precision, {test}",
-        name,
-        precision.share,
-        precision.low,
-        precision.high,
-        cases,
-        f"{precision.right} of {precision.cited} films",
+        figure=f"citation precision, {test}",
+        of=name,
+        value=precision.share,
+        low=precision.low,
+        high=precision.high,
+        n=cases,
+        source=f"{precision.right} of {precision.cited} films",
     )
 
 
@@ -369,7 +388,7 @@ ROWS: tuple[Callable[[], Iterator[Row]], ...] = (
     places,
     lists,
     referee,
-    reasons,
+    cited_films,
     nearness,
 )
 

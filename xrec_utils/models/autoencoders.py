@@ -54,8 +54,16 @@ class Autoencoder:
         """
         if items is None:
             return self._in_batches(self.model, histories, batch)
-        kernel = tf.gather(self.decoder.kernel, items, axis=-1).numpy()
-        bias = tf.gather(self.decoder.bias, items, axis=-1).numpy()
+        kernel = tf.gather(
+            self.decoder.kernel,
+            items,
+            axis=-1,
+        ).numpy()
+        bias = tf.gather(
+            self.decoder.bias,
+            items,
+            axis=-1,
+        ).numpy()
         code = self._in_batches(self.code, histories, batch)
         return code @ kernel + bias
 
@@ -176,7 +184,13 @@ def kl_to_standard_normal(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor
 
     ½ Σ (μ² + σ² - log σ² - 1), for mean and log variance (..., d): (...,).
     """
-    return ops.sum(mean**2 + ops.exp(log_variance) - log_variance - 1, axis=-1) / 2
+    return (
+        ops.sum(
+            mean**2 + ops.exp(log_variance) - log_variance - 1,
+            axis=-1,
+        )
+        / 2
+    )
 
 
 def multinomial_loss(seen: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -184,7 +198,10 @@ def multinomial_loss(seen: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
     -Σ_i x_i log softmax(logits)_i, for seen x and logits, both (n, n_items).
     """
-    return -ops.sum(seen * ops.log_softmax(logits, axis=-1), axis=-1)
+    return -ops.sum(
+        seen * ops.log_softmax(logits, axis=-1),
+        axis=-1,
+    )
 
 
 class MultiHot(keras.utils.PyDataset):

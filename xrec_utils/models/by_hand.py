@@ -11,6 +11,7 @@ from xrec_utils.keras_start import keras
 
 def softmax(x: np.ndarray) -> np.ndarray:
     """Turn scores into shares that add up to one along the last axis."""
+    # without the largest score exp could overflow; the shares stay the same
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
@@ -25,8 +26,22 @@ def attention(
     (..., L, d) and the weights (..., L, L) they were made by.
     """
     allowed = np.tri(q.shape[-2], dtype=bool)
-    scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
-    weights = softmax(np.where(allowed, scores, -np.inf))
+    scores = (
+        q
+        @ np.swapaxes(
+            k,
+            -1,
+            -2,
+        )
+        / np.sqrt(q.shape[-1])
+    )
+    weights = softmax(
+        np.where(
+            allowed,
+            scores,
+            -np.inf,
+        )
+    )
     return weights @ v, weights
 
 
@@ -62,6 +77,7 @@ def multi_head(
         np.einsum("ld,dhe->hle", x, w) + b[:, None]
         for w, b in ((wq, bq), (wk, bk), (wv, bv))
     )
+    # mixed (heads, L, e): every head's own mixture
     mixed, weights = attention(q, k, v)
     return np.einsum("hle,hed->ld", mixed, wo) + bo, weights
 

@@ -87,6 +87,7 @@ def item_features(
         sorted(set(re.findall(r"\w{2,}", text.lower())) - ENGLISH_STOP_WORDS)
         for text in items["title"]
     ]
+    # the words are cut already: the analyzer only lists them
     vectorizer = TfidfVectorizer(analyzer=list, dtype=np.float32)
     fields = [(1.0, genres), (year, years), (title, words)]
     blocks = [
@@ -157,7 +158,16 @@ class UserKNN:
         """
         asked = multi_hot(histories, self.n_items)
         lengths = np.outer(asked.sum(axis=1), self.seen.sum(axis=1))
-        cosine = asked @ self.seen.T / np.sqrt(np.maximum(lengths, 1))
+        cosine = (
+            asked
+            @ self.seen.T
+            / np.sqrt(
+                np.maximum(
+                    lengths,
+                    1,
+                )
+            )
+        )
         return keep_largest(cosine, self.n_neighbours)
 
     def score(
@@ -170,7 +180,11 @@ class UserKNN:
 def keep_largest(similarity: np.ndarray, k: int) -> np.ndarray:
     """Set all but the k largest entries of each row to zero."""
     if k < similarity.shape[1]:
-        others = np.argpartition(-similarity, k, axis=1)[:, k:]
+        others = np.argpartition(
+            -similarity,
+            k,
+            axis=1,
+        )[:, k:]
         np.put_along_axis(similarity, others, 0, axis=1)
     return similarity
 
@@ -194,6 +208,7 @@ class ItemKNN(ItemToItem):
         """Count who has both films of each pair."""
         self.n_items = n_items
         seen = multi_hot(histories, n_items)
+        # (n_items, n_items): users who have both, on the diagonal who has each
         both = seen.T @ seen
         length = np.sqrt(np.maximum(np.diag(both), 1))
         similarity = both / (np.outer(length, length) + np.float32(self.shrink))
@@ -306,6 +321,7 @@ class ImplicitALS:
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
         """Alternate between users and films; `factors` H is float32 (n_items, width)."""
         self.n_items = n_items
+        # for each film the users who have it: the other side's "histories"
         owners = [np.flatnonzero(column) for column in multi_hot(histories, n_items).T]
         start = np.random.default_rng(self.seed).normal(
             loc=0,
@@ -321,13 +337,17 @@ class ImplicitALS:
         """The best vector of each history, given the other side's `factors`: (n
         histories, width).
         """
+        # all pairs weigh w0; what a row has is added to that, so zeros cost nothing
         everywhere = self.w0 * factors.T @ factors
         systems = np.tile(everywhere, (len(histories), 1, 1))
         sums = np.zeros((len(histories), self.width), dtype=np.float32)
         for n, history in enumerate(histories):
             mine = factors[np.asarray(history, dtype=np.int64)]
             penalty = self.regularisation * (len(mine) + self.w0 * len(factors))
-            systems[n] += mine.T @ mine + penalty * np.eye(self.width, dtype=np.float32)
+            systems[n] += mine.T @ mine + penalty * np.eye(
+                self.width,
+                dtype=np.float32,
+            )
             sums[n] = mine.sum(axis=0)
         return np.linalg.solve(systems, sums[:, :, None])[:, :, 0]
 

@@ -74,6 +74,7 @@ def side_by_side(
         logits[variant] = product_head(x * sees, kinds, penalty)
     model = keras.Model(x, logits, name="side_by_side")
     rate = keras.optimizers.schedules.CosineDecay(1e-2, steps)
+    # each variant learns from its own error, for none shares a weight
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(rate), dict.fromkeys(logits, loss))
     return model
@@ -82,8 +83,7 @@ def side_by_side(
 def _visible(names: Sequence[str], groups: Sequence[str]) -> np.ndarray:
     """1 for each column that may be seen, 0 for those of other context groups."""
     hidden = set(GROUPS) - set(groups)
-    sees = [group_of(name) not in hidden for name in names]
-    return np.array(sees, dtype=np.float32)
+    return np.float32([group_of(name) not in hidden for name in names])
 
 
 def fit_variants(
@@ -122,11 +122,17 @@ def fit_variants(
     """
     x = table.x("train")
     y = table.y("train")
+    # the last batch may be smaller
     batches = -(-len(y) // batch)
     models = []
     for seed in seeds:
         set_seed(seed)
-        model = side_by_side(table.names, kinds, steps=epochs * batches, **options)
+        model = side_by_side(
+            table.names,
+            kinds,
+            steps=epochs * batches,
+            **options,
+        )
         labels = dict.fromkeys(model.output, y)
         model.fit(x, labels, batch, epochs, verbose=0)
         models.append(model)
@@ -142,7 +148,13 @@ def by_user(users: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> pd.Dat
     All three (n,). The AUC is NaN where all labels of a user agree.
     """
     rows = pd.DataFrame({"user": users, "y": labels, "logit": logits})
-    rows["loss"] = np.logaddexp(0, rows["logit"]) - rows["y"] * rows["logit"]
+    rows["loss"] = (
+        np.logaddexp(
+            0,
+            rows["logit"],
+        )
+        - rows["y"] * rows["logit"]
+    )
     rows["rank"] = rows.groupby("user")["logit"].rank() * rows["y"]
     sums = rows.groupby("user").agg(
         n=("y", "size"), ones=("y", "sum"), loss=("loss", "mean"), rank=("rank", "sum")
@@ -188,7 +200,11 @@ def measure(
     results = {}
     for seed, model in enumerate(models):
         for variant, logits in model(x).items():
-            results[variant, seed] = by_user(users, y, logits.numpy()[:, 0])
+            results[variant, seed] = by_user(
+                users,
+                y,
+                logits.numpy()[:, 0],
+            )
     return pd.concat(results, names=["variant", "seed"])
 
 
@@ -224,10 +240,9 @@ def gains(measured: pd.DataFrame, base: str = "none") -> pd.DataFrame:
         before = wide.loc[base]
         for name in wide.index.unique("variant").drop(base):
             after = wide.loc[name]
-            interval = paired_interval(after.to_numpy(), before.to_numpy())
             seeds = (after - before).mean(axis=1)
             rows[column, name] = {
-                **vars(interval),
+                **vars(paired_interval(after.to_numpy(), before.to_numpy())),
                 "lowest seed": seeds.min(),
                 "highest seed": seeds.max(),
             }
@@ -273,12 +288,10 @@ def partial_dependence(
     train = table.raw.loc[table.part == "train", list(changes)]
     # as the table's own columns are standardised
     scaled = (changes - train.mean()) / train.std(ddof=0)
-    values = scaled.to_numpy(dtype=np.float32)
     places = [table.names.index(name) for name in changes]
     x = table.x("test")[rows]
-    result = []
-    for value in values:
-        x[:, places] = value
-        logits = model(x)[variant]
-        result.append(float(logits.numpy().mean()))
-    return np.array(result)
+    means = []
+    for values in scaled.to_numpy(dtype=np.float32):
+        x[:, places] = values
+        means.append(float(model(x)[variant].numpy().mean()))
+    return np.array(means)

@@ -33,8 +33,7 @@ class ItemTable(layers.Layer):
         self.n_items = len(attributes)
         self.width = width
         # start token and padding have no attributes
-        tokens = np.zeros((2, attributes.shape[1]), np.float32)
-        self.attributes = np.concatenate([attributes, tokens])
+        self.attributes = np.pad(attributes, ((0, 2), (0, 0)))
 
     def build(self, input_shape: tuple) -> None:
         """Create the embedding, the projection of the attributes, and the biases."""
@@ -54,16 +53,21 @@ class ItemTable(layers.Layer):
 
     def rows(self) -> tf.Tensor:
         """Return all rows, shape (n_items + 2, d)."""
-        projected = ops.matmul(self.attributes, self.projection)
-        return self.embedding + projected
+        return self.embedding + ops.matmul(self.attributes, self.projection)
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """Look up ids (batch, length) as vectors (batch, length, d).
 
         They are scaled by √d as in Vaswani et al. 2017.
         """
-        vectors = ops.take(self.rows(), ids, axis=0)
-        return vectors * self.width**0.5
+        return (
+            ops.take(
+                self.rows(),
+                ids,
+                axis=0,
+            )
+            * self.width**0.5
+        )
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
         """Score every item for hidden states (..., d): (..., n_items).
@@ -97,8 +101,10 @@ class PositionFromEnd(layers.Layer):
     def call(self, vectors: tf.Tensor) -> tf.Tensor:
         """Add each place's position vector to vectors (batch, length, d)."""
         length = ops.shape(vectors)[1]
-        steps_back = ops.arange(length - 1, -1, -1)
-        steps_back = ops.minimum(steps_back, self.longest - 1)
+        steps_back = ops.minimum(
+            ops.arange(length - 1, -1, -1),
+            self.longest - 1,
+        )
         return vectors + ops.take(self.table, steps_back, axis=0)
 
 
@@ -108,8 +114,7 @@ class CausalMask(layers.Layer):
 
     def call(self, present: tf.Tensor) -> tf.Tensor:
         """Turn present (batch, length) into a mask (batch, length, length)."""
-        length = ops.shape(present)[1]
-        places = ops.arange(length)
+        places = ops.arange(ops.shape(present)[1])
         earlier = places[:, None] >= places[None, :]
         # keeps the softmax of a padded row away from 0/0
         itself = places[:, None] == places[None, :]
@@ -149,7 +154,7 @@ def attention_encoder(
         width), and its attention maps, a dict with one (batch, heads, length, length)
         array per block.
     """
-    vectors, present = _encoder_inputs(width)
+    vectors, present = encoder_inputs(width)
     mask = CausalMask(name="causal_mask")(present)
     # Made before the positions: layers draw their seeds in the order they are made.
     drop = layers.Dropout(dropout, name="dropout_in")
@@ -160,9 +165,8 @@ def attention_encoder(
         maps[f"attention_{n}"] = weights
         state = _feed_forward(state, 2 * width, dropout, n)
     hidden = _norm("final_norm")(state)
-    inputs = [vectors, present]
-    encoder = keras.Model(inputs, hidden, name="encoder")
-    return encoder, keras.Model(inputs, maps, name="maps")
+    encoder = keras.Model([vectors, present], hidden, name="encoder")
+    return encoder, keras.Model([vectors, present], maps, name="maps")
 
 
 def average_encoder(width: int = 64, dropout: float = 0.3) -> keras.Model:
@@ -172,15 +176,15 @@ def average_encoder(width: int = 64, dropout: float = 0.3) -> keras.Model:
     doi:10.1145/2959100.2959190). It maps vectors (batch, length, width) and present
     (batch, length) to hidden states (batch, length, width).
     """
-    vectors, present = _encoder_inputs(width)
+    vectors, present = encoder_inputs(width)
     mean = CausalMean(name="causal_mean")(vectors, present)
-    state = layers.Dropout(dropout, name="dropout_in")(mean)
-    state = _feed_forward(state, 2 * width, dropout, 1)
+    dropped = layers.Dropout(dropout, name="dropout_in")(mean)
+    state = _feed_forward(dropped, 2 * width, dropout, 1)
     hidden = _norm("final_norm")(state)
     return keras.Model([vectors, present], hidden, name="encoder")
 
 
-def _encoder_inputs(width: int) -> tuple[tf.Tensor, tf.Tensor]:
+def encoder_inputs(width: int) -> tuple[tf.Tensor, tf.Tensor]:
     """What every encoder is fed with: vectors, and which places hold one."""
     vectors = keras.Input((None, width), name="vectors")
     present = keras.Input((None,), dtype="bool", name="present")
@@ -196,23 +200,34 @@ def _attend(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The attention half of block n: the new state, and the weights."""
     normal = _norm(f"attention_norm_{n}")(state)
-    size = state.shape[-1] // heads
     attention = layers.MultiHeadAttention(
-        heads, size, dropout=dropout, name=f"attention_{n}"
+        num_heads=heads,
+        key_dim=state.shape[-1] // heads,
+        dropout=dropout,
+        name=f"attention_{n}",
     )
     mixed, weights = attention(
-        normal, normal, attention_mask=mask, return_attention_scores=True
+        query=normal,
+        value=normal,
+        attention_mask=mask,
+        return_attention_scores=True,
     )
     mixed = layers.Dropout(dropout)(mixed)
-    joined = layers.Add(name=f"after_attention_{n}")([state, mixed])
-    return joined, weights
+    return layers.Add(name=f"after_attention_{n}")([state, mixed]), weights
 
 
 def _feed_forward(state: tf.Tensor, inner: int, dropout: float, n: int) -> tf.Tensor:
     """The feed-forward half of block n, with its way past."""
     normal = _norm(f"feed_forward_norm_{n}")(state)
-    wide = layers.Dense(inner, activation="relu", name=f"feed_forward_{n}_wide")(normal)
-    narrow = layers.Dense(state.shape[-1], name=f"feed_forward_{n}_narrow")(wide)
+    wide = layers.Dense(
+        inner,
+        activation="relu",
+        name=f"feed_forward_{n}_wide",
+    )(normal)
+    narrow = layers.Dense(
+        state.shape[-1],
+        name=f"feed_forward_{n}_narrow",
+    )(wide)
     narrow = layers.Dropout(dropout)(narrow)
     return layers.Add(name=f"after_feed_forward_{n}")([state, narrow])
 

@@ -1,6 +1,6 @@
 """Recurrent recommenders: a GRU over the history, with and without attention.
 
-Both are encoders for `neural.HistoryRecommender`, so the item table, the windows, the
+Both are encoders for `sequence.HistoryRecommender`, so the item table, the windows, the
 scoring rule and the training loop are those of the attention model. Train them with
 fit_next_item(..., compiled=False): XLA is several times slower at a GRU's steps.
 """
@@ -8,7 +8,7 @@ fit_next_item(..., compiled=False): XLA is several times slower at a GRU's steps
 import numpy as np
 
 from xrec_utils.keras_start import keras, tf
-from xrec_utils.models.encoders import CausalMask, ItemTable
+from xrec_utils.models.encoders import CausalMask, ItemTable, encoder_inputs
 from xrec_utils.models.sequence import HistoryRecommender
 
 layers = keras.layers
@@ -24,8 +24,7 @@ def _gru_states(
     gates have no bias: a zero vector then leaves the zero state at zero, so padding on
     the left changes nothing.
     """
-    vectors = keras.Input((None, width), name="vectors")
-    present = keras.Input((None,), dtype="bool", name="present")
+    vectors, present = encoder_inputs(width)
     # zero vectors at padded places
     held = vectors * ops.cast(present, "float32")[..., None]
     dropped = layers.Dropout(dropout, name="dropout_in")(held)
@@ -60,16 +59,17 @@ def gru_attention_encoder(
     """
     inputs, states = _gru_states(units, dropout, width)
     attention = layers.MultiHeadAttention(1, width, dropout=dropout, name="attention_1")
-    present = inputs[1]
-    mask = CausalMask(name="causal_mask")(present)
     mixed, weights = attention(
-        states, states, attention_mask=mask, return_attention_scores=True
+        query=states,
+        value=states,
+        # inputs[1] says which places hold a film
+        attention_mask=CausalMask(name="causal_mask")(inputs[1]),
+        return_attention_scores=True,
     )
     both = layers.Concatenate(name="state_and_look_back")([states, mixed])
     hidden = _to_items(both, width, dropout)
     encoder = keras.Model(inputs, hidden, name="encoder")
-    maps = keras.Model(inputs, {"attention_1": weights}, name="maps")
-    return encoder, maps
+    return encoder, keras.Model(inputs, {"attention_1": weights}, name="maps")
 
 
 def _to_items(states: tf.Tensor, width: int, dropout: float) -> tf.Tensor:

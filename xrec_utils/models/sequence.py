@@ -56,19 +56,30 @@ class HistoryRecommender:
         maps: keras.Model | None = None,
         window: int = 50,
     ) -> None:
-        self.name = name
-        self.table = table
+        self._hold(name, table, maps, window)
         self.encoder = encoder
-        self.maps = maps
-        self.window = window
-        self.n_items = table.n_items
-        self.width = table.width
-        self.start = self.n_items
-        self.padding = self.n_items + 1
         self.model = self._training_model()
         # One trace for every length: histories of all sizes share it.
         ids = tf.TensorSpec((None, None), tf.int32)
         self._last = tf.function(self._last_hidden, input_signature=[ids])
+
+    def _hold(
+        self,
+        name: str,
+        table: ItemTable,
+        maps: keras.Model | None,
+        window: int,
+    ) -> None:
+        """What every model of this kind has, whatever mixes its history."""
+        self.name = name
+        self.table = table
+        self.maps = maps
+        self.window = window
+        self.n_items = table.n_items
+        self.width = table.width
+        # two rows of the table follow the items
+        self.start = table.n_items
+        self.padding = table.n_items + 1
 
     def _training_model(self) -> keras.Model:
         """The model from ids (batch, length) to logits (batch, length, n_items)."""
@@ -79,9 +90,8 @@ class HistoryRecommender:
         return keras.Model(ids, logits, name=self.name)
 
     def _last_hidden(self, ids: tf.Tensor) -> tf.Tensor:
-        vectors = self.table(ids)
-        hidden = self.encoder([vectors, ids != self.padding], training=False)
-        return hidden[:, -1]
+        inputs = [self.table(ids), ids != self.padding]
+        return self.encoder(inputs, training=False)[:, -1]
 
     def windows(self, histories: Sequence[History]) -> np.ndarray:
         """Lay histories out as ids (n, longest + 1), padded on the left.
@@ -89,11 +99,19 @@ class HistoryRecommender:
         Each row holds the start token, then the last `window` items.
         """
         recent = [
-            np.asarray(history, dtype=np.int32)[-self.window :] for history in histories
+            np.asarray(
+                ids,
+                np.int32,
+            )[-self.window :]
+            for ids in histories
         ]
         # at least one place for films: Keras warns of a softmax over a single place
         longest = max([1, *map(len, recent)])
-        ids = np.full((len(recent), 1 + longest), self.padding, dtype=np.int32)
+        ids = np.full(
+            (len(recent), 1 + longest),
+            self.padding,
+            dtype=np.int32,
+        )
         for row, history in zip(ids, recent, strict=True):
             first = len(row) - len(history)
             row[first - 1] = self.start
@@ -113,24 +131,29 @@ class HistoryRecommender:
         if not len(histories):
             columns = self.n_items if items is None else len(items)
             return np.zeros((0, columns), dtype=np.float32)
-        rows = []
-        for at in range(0, len(histories), batch):
-            rows.append(self._logits(histories[at : at + batch], items))
-        return np.concatenate(rows)
+        logits = self._logits_of(items)
+        batches = [
+            logits(self.windows(histories[at : at + batch]))
+            for at in range(0, len(histories), batch)
+        ]
+        return np.concatenate(batches)
 
-    def _logits(
-        self, histories: Sequence[History], items: np.ndarray | None
-    ) -> np.ndarray:
-        # (histories, d)
-        hidden = self._last(self.windows(histories)).numpy()
-        rows, bias = self._item_rows()
+    def _logits_of(
+        self, items: np.ndarray | None
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """The function from windows (n, length) to logits (n, items).
+
+        It reads the item table once, so ask for a new one after training.
+        """
+        rows = self.table.rows().numpy()[: self.n_items]
         columns = item_columns(rows.T, items)
-        level = item_columns(bias[None], items)
-        return hidden @ columns + level
+        level = item_columns(self.table.bias.numpy()[None], items)
 
-    def _item_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        rows = self.table.rows().numpy()
-        return rows[: self.n_items], self.table.bias.numpy()
+        def logits(ids: np.ndarray) -> np.ndarray:
+            """Windows (n, length) -> logits (n, items)."""
+            return self._last(ids).numpy() @ columns + level
+
+        return logits
 
     def vectors(self, history: History) -> np.ndarray:
         """Return the vectors of a history's films, (length, d), without positions."""
@@ -147,11 +170,18 @@ class HistoryRecommender:
         tokens = self.table(np.array([[self.padding, self.start]], np.int32))
         tokens = ops.repeat(tokens, len(vectors), axis=0)
         whole = ops.concatenate([tokens, vectors], axis=1)
-        present = ops.arange(whole.shape[1]) > 0
-        present = ops.broadcast_to(present, whole.shape[:2])
+        present = ops.broadcast_to(
+            ops.arange(whole.shape[1]) > 0,
+            whole.shape[:2],
+        )
         hidden = self.encoder([whole, present], training=False)[:, -1]
-        row = self.table.rows()[item]
-        return ops.matmul(hidden, row) + self.table.bias[item]
+        return (
+            ops.matmul(
+                hidden,
+                self.table.rows()[item],
+            )
+            + self.table.bias[item]
+        )
 
     def attention(self, history: History) -> np.ndarray:
         """Return attention weights (blocks, heads, L, L), L = 1 + films read.
@@ -185,7 +215,13 @@ class HistoryRecommender:
         self._needs_attention()
         layer, before, after = self._around_attention
         # beside (L, d) passes the attention by, inside (L, d) goes into it
-        beside, inside = (x[0] for x in before(self._read(history), training=False))
+        beside, inside = (
+            x[0]
+            for x in before(
+                self._read(history),
+                training=False,
+            )
+        )
         *_, kernel, bias, out, shift = layer.weights
         values = ops.einsum("ld,dhe->lhe", inside, kernel) + bias
         row = self.table.rows()[item][:, None]
@@ -211,12 +247,11 @@ class HistoryRecommender:
         """
         layer = self.encoder.get_layer(max(self.maps.output))
         place = self.encoder.layers.index(layer)
-        joins = [
+        join = next(
             behind
             for behind in self.encoder.layers[place:]
             if isinstance(behind, (layers.Add, layers.Concatenate))
-        ]
-        join = joins[0]
+        )
         before = keras.Model(self.encoder.inputs, [join.input[0], layer.input[1]])
         after = keras.Model(join.input, self.encoder.output)
         return layer, before, after
@@ -320,7 +355,7 @@ def attention_recommender(
         A `HistoryRecommender` named "attention"; `fit_next_item` trains it.
 
     Raises:
-        ValueError: there are more heads than `width`.
+        ValueError: `heads` does not divide `width`.
 
     Example:
         >>> model = attention_recommender(np.eye(3), width=4, blocks=1, window=2)
@@ -333,6 +368,11 @@ def attention_recommender(
         >>> weights[0, 0, 0].tolist()  # the start token sees itself alone
         [1.0, 0.0, 0.0]
     """
+    if width % heads:
+        raise ValueError(
+            f"{heads} heads cannot share a width of {width} evenly: "
+            "take a number of heads that divides it"
+        )
     encoder, maps = attention_encoder(width, blocks, heads, dropout, window)
     table = ItemTable(attributes, width)
     return HistoryRecommender("attention", table, encoder, maps, window)

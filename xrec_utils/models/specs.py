@@ -43,6 +43,7 @@ def _closed_form(model: Any, data: Split, seed: int = 0) -> list[dict[str, float
 def _alternating(
     model: classic.ImplicitALS, data: Split, seed: int = 0
 ) -> list[dict[str, float]]:
+    # it starts from random factors, so the seed of the run is its own
     model.seed = seed
     return _closed_form(model, data)
 
@@ -55,6 +56,8 @@ def _network(
     """
 
     def train(model: Any, data: Split, **options: Any) -> list[dict[str, float]]:
+        """Train in place; options go before what is fixed."""
+        # None is a choice: train all epochs
         if "validation" not in options:
             options["validation"] = data.cases("validation")
         return fit(model, data.train_histories(), **{**fixed, **options})
@@ -63,34 +66,38 @@ def _network(
 
 
 def _with_attributes(build: Callable[..., Any]) -> Callable[[Split, dict], Any]:
-    return lambda data, settings: build(
-        sequence.item_attributes(data.items), **settings
-    )
+    attributes = sequence.item_attributes
+    return lambda data, settings: build(attributes(data.items), **settings)
 
 
 def _embedding_mlp(data: Split, settings: dict) -> user_item.UserItemRecommender:
     network = user_item.embedding_mlp(data.n_users, data.n_items, **settings)
     return user_item.UserItemRecommender(
-        "embedding_mlp", network, data.train_histories(), data.n_items
+        name="embedding_mlp",
+        model=network,
+        histories=data.train_histories(),
+        n_items=data.n_items,
     )
 
 
 def _fit_feature_mlp(
     model: keras.Model, data: FeatureTable, **options: Any
 ) -> list[dict[str, float]]:
-    train, validation = (
-        (data.x(part), data.y(part)) for part in ("train", "validation")
+    return user_item.fit_features(
+        model,
+        train=(data.x("train"), data.y("train")),
+        validation=(data.x("validation"), data.y("validation")),
+        **options,
     )
-    return user_item.fit_features(model, train, validation, **options)
 
 
 def _fit_two_branch(
     model: keras.Model, data: FeatureTable, **options: Any
 ) -> list[dict[str, float]]:
-    parts = ("train", "validation")
+    # a softmax over two classes learns from a column for each
     train, validation = (
         (data.branches(part), keras.utils.to_categorical(data.y(part), 2))
-        for part in parts
+        for part in ("train", "validation")
     )
     return user_item.fit_features(model, train, validation, **options)
 
@@ -99,8 +106,16 @@ def grid(**choices: tuple) -> tuple[dict[str, Any], ...]:
     """All combinations: four for every model, so that none is tuned harder than
     another.
     """
+    combinations = product(*choices.values())
     return tuple(
-        dict(zip(choices, values, strict=True)) for values in product(*choices.values())
+        dict(
+            zip(
+                choices,
+                values,
+                strict=True,
+            )
+        )
+        for values in combinations
     )
 
 

@@ -66,7 +66,11 @@ class Baseline:
 
     def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Stars, shape (n,)."""
-        return np.clip(self.expected(users, items), self.low, self.high)
+        return np.clip(
+            self.expected(users, items),
+            self.low,
+            self.high,
+        )
 
 
 def shrunk_means(codes: np.ndarray, values: np.ndarray, shrink: float) -> np.ndarray:
@@ -131,13 +135,31 @@ class MatrixFactorisation(Baseline):
         batches = -(-len(values) // self.batch)
         for _ in range(self.epochs):
             for rows in np.array_split(rng.permutation(len(values)), batches):
-                sgd_step(self, users[rows], items[rows], values[rows])
+                sgd_step(
+                    self,
+                    users[rows],
+                    items[rows],
+                    values[rows],
+                )
         return self
 
     def _draw(self, rng: np.random.Generator, codes: np.ndarray) -> np.ndarray:
         """Small random vectors, zeros for codes without a rating."""
-        factors = rng.normal(0, 0.1, (codes.max() + 2, self.width))
-        return factors * (np.bincount(codes, minlength=len(factors)) > 0)[:, None]
+        factors = rng.normal(
+            0,
+            0.1,
+            (codes.max() + 2, self.width),
+        )
+        return (
+            factors
+            * (
+                np.bincount(
+                    codes,
+                    minlength=len(factors),
+                )
+                > 0
+            )[:, None]
+        )
 
     def expected(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """μ + b_u + b_i + p_u·q_i, not clipped."""
@@ -164,6 +186,7 @@ def sgd_step(
         (model.user_factors, users, error[:, None] * q - model.penalty * p),
         (model.item_factors, items, error[:, None] * p - model.penalty * q),
     )
+    # add.at adds twice where a code stands twice; `+=` would keep the last
     for table, codes, descent in moves:
         np.add.at(table, codes, model.rate * descent)
 
@@ -187,6 +210,7 @@ class ItemNeighbours:
         (items, items) compares it.
         """
         self.baseline = Baseline().fit(users, items, values)
+        # (users + 1, items + 1): the last row and column stand for everybody unseen
         shape = len(self.baseline.user_bias), len(self.baseline.item_bias)
         self.left = np.zeros(shape, dtype=np.float32)
         self.rated = np.zeros(shape, dtype=np.float32)
@@ -206,7 +230,11 @@ class ItemNeighbours:
             rows = slice(start, start + batch)
             similar = self.similarity[items[rows]] * self.rated[users[rows]]
             near = keep_largest(similar, self.n_neighbours)
-            gained = np.einsum("ni,ni->n", near, self.left[users[rows]])
+            gained = np.einsum(
+                "ni,ni->n",
+                near,
+                self.left[users[rows]],
+            )
             expected[rows] += gained / np.maximum(near.sum(axis=1), 1e-9)
         return np.clip(expected, self.baseline.low, self.baseline.high)
 
@@ -217,6 +245,7 @@ def shrunk_correlation(
     """Correlation of columns over the rows that both have, times n / (n + shrink);
     negative ones and self are 0.
     """
+    # (items, items): common raters, and the squares of the row's film over them
     common = rated.T @ rated
     squares = (left**2).T @ rated
     lengths = np.sqrt(np.maximum(squares * squares.T, 1e-12))

@@ -14,6 +14,7 @@ to exact Shapley values in polynomial time. Keep it in this form.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,7 @@ class FilmsForCandidates(layers.Layer):
 
     def start(self) -> tf.Tensor:
         """Return the start token's vector, shape (1, d)."""
-        code = np.array([self.table.n_items], np.int32)
-        return self.table(code)
+        return self.table(np.array([self.table.n_items], np.int32))
 
     def parts(
         self, vectors: tf.Tensor, candidates: tf.Tensor
@@ -66,8 +66,7 @@ class FilmsForCandidates(layers.Layer):
         questions = ops.matmul(candidates, self.query) / self.table.width**0.5
         match = ops.matmul(keys, ops.transpose(questions))
         values = ops.matmul(vectors, self.value)
-        answer = ops.matmul(values, ops.transpose(candidates))
-        return ops.exp(match), answer
+        return ops.exp(match), ops.matmul(values, ops.transpose(candidates))
 
     def scores(
         self, vectors: tf.Tensor, films: tf.Tensor, candidates: tf.Tensor, sums: Any
@@ -99,12 +98,17 @@ class ScoresSoFar(layers.Layer):
         table = self.mix.table
         length = ops.shape(vectors)[1]
         triangle = ops.tril(ops.ones((length, length)))
-
-        def sums(x: tf.Tensor) -> tf.Tensor:
-            return ops.matmul(triangle, x)
-
         every = table(ops.arange(table.n_items))
-        return self.mix.scores(vectors, films, every, sums) + table.bias
+        sums = partial(ops.matmul, triangle)
+        return (
+            self.mix.scores(
+                vectors,
+                films,
+                every,
+                sums,
+            )
+            + table.bias
+        )
 
 
 class TargetAttention(HistoryRecommender):
@@ -131,20 +135,16 @@ class TargetAttention(HistoryRecommender):
         dropout: float = 0.3,
         window: int = 50,
     ) -> None:
-        self.name = "din"
-        self.window = window
-        self.maps = None  # no film looks at another
-        self.table = ItemTable(attributes, width)
-        self.n_items = self.table.n_items
-        self.width = width
-        self.start = self.n_items
-        self.padding = self.n_items + 1
+        # no film looks at another: there are no maps
+        self._hold("din", ItemTable(attributes, width), None, window)
         self.mix = FilmsForCandidates(self.table)
         self.model = self._places_model(dropout)
         # One trace for all lengths and numbers of candidates.
-        ids = tf.TensorSpec((None, None), tf.int32)
-        items = tf.TensorSpec((None,), tf.int32)
-        self._scores = tf.function(self._scores_of, input_signature=[ids, items])
+        signature = [
+            tf.TensorSpec((None, None), tf.int32),
+            tf.TensorSpec((None,), tf.int32),
+        ]
+        self._scores = tf.function(self._scores_of, input_signature=signature)
 
     def _places_model(self, dropout: float) -> keras.Model:
         """The model from ids (batch, length) to logits (batch, length, n_items)."""
@@ -158,17 +158,19 @@ class TargetAttention(HistoryRecommender):
         return keras.Model(ids, logits, name="din")
 
     def _scores_of(self, ids: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        return self._mixed(self.table(ids), ids < self.n_items, items)
+        return self._mixed(
+            self.table(ids),
+            ids < self.n_items,
+            items,
+        )
 
     def _mixed(
         self, vectors: tf.Tensor, films: tf.Tensor, items: tf.Tensor
     ) -> tf.Tensor:
         """Scores (batch, m) of whole histories for items (m,)."""
-
-        def sums(x: tf.Tensor) -> tf.Tensor:
-            return ops.sum(x, axis=-2)
-
-        whole = self.mix.scores(vectors, films, self.table(items), sums)
+        candidates = self.table(items)
+        sums = partial(ops.sum, axis=-2)
+        whole = self.mix.scores(vectors, films, candidates, sums)
         return whole + ops.take(self.table.bias, items)
 
     def score(
@@ -183,10 +185,14 @@ class TargetAttention(HistoryRecommender):
         # so many histories at once that their pairs fit into memory
         pairs = max(1, len(items)) * (1 + self.window)
         batch = max(1, min(1000, PAIRS // pairs))
-        return super().score(histories, np.asarray(items, np.int32), batch)
+        return super().score(
+            histories,
+            np.asarray(items, np.int32),
+            batch,
+        )
 
-    def _logits(self, histories: Sequence[History], items: np.ndarray) -> np.ndarray:
-        return self._scores(self.windows(histories), items).numpy()
+    def _logits_of(self, items: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda ids: self._scores(ids, items).numpy()
 
     def score_vectors(self, vectors: tf.Tensor, item: int) -> tf.Tensor:
         """Score one item for embedded histories (n, length, d): (n,), differentiable.
@@ -195,7 +201,11 @@ class TargetAttention(HistoryRecommender):
         """
         vectors = ops.cast(vectors[:, -self.window :], "float32")
         films = ops.ones(vectors.shape[:2])
-        scores = self._mixed(vectors, films, np.array([item], np.int32))
+        scores = self._mixed(
+            vectors,
+            films,
+            np.array([item], np.int32),
+        )
         return scores[:, 0]
 
     def parts(self, history: History, item: int) -> tuple[np.ndarray, np.ndarray]:
@@ -230,8 +240,13 @@ class TargetAttention(HistoryRecommender):
 
         def score(weights: tf.Tensor) -> tf.Tensor:
             """Weights (n, 1, films read + 1) -> scores (n,)."""
-            mixed = ops.matmul(weights[:, 0], answer[:, None])
-            return mixed[:, 0] + level
+            return (
+                ops.matmul(
+                    weights[:, 0],
+                    answer[:, None],
+                )[:, 0]
+                + level
+            )
 
         return score
 
@@ -250,5 +265,10 @@ def fit_target_attention(
     epochs, patience and callbacks of `fit_network`. Returns one row per epoch.
     """
     return fit_next_item(
-        model, histories, validation, batch=batch, seed=seed, **options
+        model,
+        histories,
+        validation,
+        batch=batch,
+        seed=seed,
+        **options,
     )

@@ -95,7 +95,15 @@ class Windows(keras.utils.PyDataset):
         if len(history) <= longest:
             return [history]
         first = self.random.integers(1, longest + 1)
-        edges = [0, *range(first, len(history), longest), len(history)]
+        edges = [
+            0,
+            *range(
+                first,
+                len(history),
+                longest,
+            ),
+            len(history),
+        ]
         return [history[low:high] for low, high in pairwise(edges)]
 
     def __len__(self) -> int:
@@ -171,7 +179,15 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Show the epoch's numbers and move on by one."""
         numbers = (logs or {}).items()
-        self.bar.set_postfix({key: round(float(value), 3) for key, value in numbers})
+        self.bar.set_postfix(
+            {
+                key: round(
+                    float(value),
+                    3,
+                )
+                for key, value in numbers
+            }
+        )
         self.bar.update()
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -202,7 +218,11 @@ def next_item_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     known = ops.cast(labels != IGNORED, "float32")
     # IGNORED is no place of the last axis: any other will do
     places = ops.maximum(labels, 0)[..., None]
-    right = ops.take_along_axis(logits, places, axis=-1)[..., 0]
+    right = ops.take_along_axis(
+        logits,
+        places,
+        axis=-1,
+    )[..., 0]
     losses = ops.logsumexp(logits, axis=-1) - right
     return ops.sum(losses * known) / ops.sum(known)
 

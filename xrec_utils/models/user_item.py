@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.preprocessing import normalize
 
-from xrec_utils.contract import History, multi_hot
+from xrec_utils.contract import History, item_columns, multi_hot
 from xrec_utils.data.splits import Cases
 from xrec_utils.keras_start import keras
 from xrec_utils.models.training import Progress, fit_network
@@ -46,13 +46,13 @@ def two_branch_mlp(n_user: int, n_film: int, width: int = 32) -> keras.Model:
         >>> p.tolist()[0]  # biases start at zero: no film, no preference
         [0.5, 0.5]
     """
-    user, film = (
-        keras.Input((n_user,), name="user"),
-        keras.Input((n_film,), name="film"),
-    )
-    user_branch = layers.Dense(width, activation="relu", name="user_branch")(user)
-    film_branch = layers.Dense(width, activation="relu", name="film_branch")(film)
-    product = layers.Multiply(name="product")([user_branch, film_branch])
+    user = keras.Input((n_user,), name="user")
+    film = keras.Input((n_film,), name="film")
+    branches = [
+        layers.Dense(width, activation="relu", name="user_branch")(user),
+        layers.Dense(width, activation="relu", name="film_branch")(film),
+    ]
+    product = layers.Multiply(name="product")(branches)
     output = layers.Dense(2, activation="softmax", name="classes")(product)
     model = keras.Model([user, film], output, name="two_branch")
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
@@ -81,11 +81,8 @@ def feature_mlp(n_features: int) -> keras.Model:
     features = keras.Input((n_features,), name="features")
     state = layers.Dense(64, activation="relu", name="hidden_1")(features)
     state = layers.Dense(32, activation="relu", name="hidden_2")(state)
-    model = keras.Model(
-        features,
-        layers.Dense(1, activation="sigmoid", name="output")(state),
-        name="feature_mlp",
-    )
+    output = layers.Dense(1, activation="sigmoid", name="output")(state)
+    model = keras.Model(features, output, name="feature_mlp")
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     return model
 
@@ -127,23 +124,24 @@ def fit_features(
         ['accuracy', 'epoch', 'loss', 'val_accuracy', 'val_loss']
     """
     stop = keras.callbacks.EarlyStopping(
-        "val_loss", patience=patience, restore_best_weights=True
+        monitor="val_loss",
+        patience=patience,
+        restore_best_weights=True,
     )
-    progress = Progress(model.name, epochs)
     log = model.fit(
         *train,
         validation_data=validation,
         epochs=epochs,
         batch_size=batch,
         verbose=0,
-        callbacks=[stop, progress, *callbacks],
+        callbacks=[stop, Progress(model.name, epochs), *callbacks],
     )
-    rows = []
-    for n in range(len(log.epoch)):
-        row = {"epoch": n + 1}
-        row.update({key: values[n] for key, values in log.history.items()})
-        rows.append(row)
-    return rows
+    # Keras keeps a column for each number; a row for each epoch is easier to read
+    columns = zip(*log.history.values(), strict=True)
+    return [
+        {"epoch": n, **dict(zip(log.history, row, strict=True))}
+        for n, row in enumerate(columns, start=1)
+    ]
 
 
 def embedding_mlp(
@@ -156,37 +154,37 @@ def embedding_mlp(
     doi:10.1145/3038912.3052569). Inputs are one id per row, shape (n,); the output
     (n, 1) is the logit, so that the sigmoid belongs to the loss.
     """
-    user, item = (
-        keras.Input((), dtype="int32", name="user"),
-        keras.Input((), dtype="int32", name="item"),
-    )
+    user = keras.Input((), dtype="int32", name="user")
+    item = keras.Input((), dtype="int32", name="item")
 
     def embed(
         ids: keras.KerasTensor, count: int, size: int, name: str
     ) -> keras.KerasTensor:
-        return layers.Embedding(
-            int(count), size, embeddings_initializer="normal", name=name
-        )(ids)
+        """The vectors (batch, size) of ids (batch,)."""
+        table = layers.Embedding(
+            input_dim=int(count),
+            output_dim=size,
+            embeddings_initializer="normal",
+            name=name,
+        )
+        return table(ids)
 
-    state = layers.Concatenate(name="pair")(
-        [
-            embed(user, n_users, width, "user_embedding"),
-            embed(item, n_items, width, "item_embedding"),
-        ]
-    )
+    pair = [
+        embed(user, n_users, width, "user_embedding"),
+        embed(item, n_items, width, "item_embedding"),
+    ]
+    state = layers.Concatenate(name="pair")(pair)
     for n, size in enumerate((64, 32, 16), start=1):
         state = layers.Dense(size, activation="relu", name=f"hidden_{n}")(state)
     if product_width:
-        factors = (
+        factors = [
             embed(user, n_users, product_width, "user_factors"),
             embed(item, n_items, product_width, "item_factors"),
-        )
-        state = layers.Concatenate(name="joined")(
-            [layers.Multiply(name="product")(factors), state]
-        )
-    return keras.Model(
-        [user, item], layers.Dense(1, name="logit")(state), name="embedding_mlp"
-    )
+        ]
+        product = layers.Multiply(name="product")(factors)
+        state = layers.Concatenate(name="joined")([product, state])
+    logit = layers.Dense(1, name="logit")(state)
+    return keras.Model([user, item], logit, name="embedding_mlp")
 
 
 class UserItemRecommender:
@@ -217,8 +215,7 @@ class UserItemRecommender:
         self.tables = [layer for layer in model.layers if layer.name in tables]
         # the same network, fed with user vectors in place of a user's id
         vectors = [table.output for table in self.tables]
-        item = model.inputs[1]
-        self.from_vectors = keras.Model([*vectors, item], model.output)
+        self.from_vectors = keras.Model([*vectors, model.inputs[1]], model.output)
 
     def film_vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Return what each film adds to a folded-in user, and the average user.
@@ -232,15 +229,16 @@ class UserItemRecommender:
         average = vectors.mean(axis=0)
         regression = KernelRidge(alpha=FOLD_IN, kernel="cosine")
         regression.fit(self.known, vectors - average)
-        added = normalize(self.known).T @ regression.dual_coef_
-        return added, average
+        return normalize(self.known).T @ regression.dual_coef_, average
 
     def fold_in(self, histories: Sequence[History]) -> np.ndarray:
         """Return user vectors (n histories, d), all embeddings side by side."""
         added, average = self.film_vectors()
+        # scikit-learn refuses to normalise no rows
+        if not len(histories):
+            return np.zeros((0, len(average)), dtype=np.float32)
         directions = normalize(multi_hot(histories, self.n_items))
-        vectors = directions @ added + average
-        return vectors.astype(np.float32)
+        return (directions @ added + average).astype(np.float32)
 
     def score(
         self,
@@ -258,38 +256,39 @@ class UserItemRecommender:
 
         vectors: (n, d).
         """
-        widths = [table.output.shape[-1] for table in self.tables]
-        cuts = np.cumsum(widths)[:-1]
-        parts = np.split(vectors.astype(np.float32), cuts, axis=1)
-        return self._pairs(self.from_vectors, parts, self._items(items), batch)
+        cuts = np.cumsum([table.output.shape[-1] for table in self.tables])
+        parts = np.split(
+            vectors.astype(np.float32),
+            cuts[:-1],
+            axis=1,
+        )
+        return self._pairs(self.from_vectors, parts, items, batch)
 
     def score_users(self, users: np.ndarray, batch: int = 65536) -> np.ndarray:
         """Return logits (n users, n_items) for user codes of the training part."""
         users = np.asarray(users, dtype=np.int32)
-        return self._pairs(self.model, [users], self._items(None), batch)
+        return self._pairs(self.model, [users], None, batch)
 
-    def _items(self, items: np.ndarray | None) -> np.ndarray:
-        if items is None:
-            return np.arange(self.n_items, dtype=np.int32)
-        return np.asarray(items, dtype=np.int32)
-
-    @staticmethod
     def _pairs(
-        network: keras.Model, users: list[np.ndarray], items: np.ndarray, batch: int
+        self,
+        network: keras.Model,
+        users: list[np.ndarray],
+        items: np.ndarray | None,
+        batch: int,
     ) -> np.ndarray:
         """Score every user (rows of each array) with every item."""
-        n = len(users[0])
+        every = np.arange(self.n_items)
+        items = item_columns(every[None], items)[0].astype(np.int32)
         # users scored at once, so that a batch has about `batch` pairs
         rows = max(1, batch // len(items))
         pieces = [np.zeros((0, 1), dtype=np.float32)]
-        for at in range(0, n, rows):
+        for at in range(0, len(users[0]), rows):
             here = [part[at : at + rows] for part in users]
             # each user's row once per item, and the items once per user
             inputs = [np.repeat(part, len(items), axis=0) for part in here]
             inputs.append(np.tile(items, len(here[0])))
-            logits = network(inputs, training=False)
-            pieces.append(logits.numpy())
-        return np.concatenate(pieces).reshape(n, len(items))
+            pieces.append(network(inputs, training=False).numpy())
+        return np.concatenate(pieces).reshape(len(users[0]), len(items))
 
 
 class Negatives(keras.utils.PyDataset):
@@ -330,9 +329,8 @@ class Negatives(keras.utils.PyDataset):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        lengths = [len(history) for history in histories]
-        users = np.repeat(np.arange(len(histories)), lengths)
-        self.users = users.astype(np.int32)
+        codes = np.arange(len(histories), dtype=np.int32)
+        self.users = np.repeat(codes, [len(history) for history in histories])
         self.items = np.concatenate(histories).astype(np.int32)
         # a pair as one number, for quick look-up
         self.known = np.unique(self.users.astype(np.int64) * n_items + self.items)
@@ -386,9 +384,14 @@ def fit_pairs(
 
     options: epochs, patience and callbacks of `fit_network`. Returns one row per epoch.
     """
-    optimiser = keras.optimizers.Adam(rate)
-    # the network gives logits, not probabilities
-    loss = keras.losses.BinaryCrossentropy(from_logits=True)
-    model.model.compile(optimiser, loss)
-    pairs = Negatives(histories, model.n_items, seed=seed)
-    return fit_network(model, pairs, validation, **options)
+    model.model.compile(
+        optimizer=keras.optimizers.Adam(rate),
+        # the network gives logits, not probabilities
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+    )
+    return fit_network(
+        model,
+        batches=Negatives(histories, model.n_items, seed=seed),
+        validation=validation,
+        **options,
+    )
