@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xrec_utils.contract import HistoryModel
+from xrec_utils.games.explanation import Explanation
 
 Masks = np.ndarray  # (n, players) booleans, True = present
 
@@ -103,6 +104,29 @@ class Game:
         """Score with no player present: the base that an explanation starts from."""
         nobody = np.zeros((1, self.n_players), dtype=bool)
         return float(self(nobody)[0])
+
+    def explanation(
+        self,
+        values: np.ndarray,
+        method: str,
+        seconds: float = 0.0,
+        error: np.ndarray | None = None,
+    ) -> Explanation:
+        """The answer of an explainer: a value (players,) for each of the players.
+
+        method: the explainer in words. seconds: the time it took. error: (players,)
+        standard errors. Raises ValueError as `Explanation` does.
+        """
+        return Explanation(
+            self.players,
+            self.target,
+            values,
+            base=self.empty(),
+            score=self.full(),
+            method=method,
+            seconds=seconds,
+            error=error,
+        )
 
     def __repr__(self) -> str:
         return f"Game({self.n_players} players, target={self.target!r})"
