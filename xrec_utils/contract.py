@@ -8,8 +8,8 @@ score is defined by each model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -66,6 +66,63 @@ def multi_hot(histories: Sequence[History], n_items: int) -> np.ndarray:
         codes = np.asarray(history, dtype=np.int64)
         row[codes] = 1.0
     return rows
+
+
+class Sums(NamedTuple):
+    """One history as a sum over its films and what follows the sum.
+
+    Many models add up one vector per film before anything else happens: EASE, nearest
+    neighbours, a dense layer fed with ones and zeros. Scores of many groups of films
+    are then a product of the groups' masks with the vectors.
+
+    addends (n, d): what each film adds. finish(sums (m, d), films (m,)) -> scores
+    (m, k) of the k items asked for, where `films` counts those in each sum.
+    """
+
+    addends: np.ndarray
+    finish: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class SumModel(Protocol):
+    """A history model that shows its sums."""
+
+    def sums(self, history: History, items: np.ndarray) -> Sums | None:
+        """Return the sums behind the scores of `items`.
+
+        None for a history that this model does not read as a sum.
+        """
+        ...
+
+
+def declares(model: object, capability: str) -> bool:
+    """Whether a model has a capability that belongs to its score.
+
+    `sums` and `pooling` say how a class computes its score. A subclass with a score of
+    its own has them no longer, unless it declares them anew.
+
+    Args:
+        model: any.
+        capability: the name of an attribute.
+
+    Returns:
+        True if the attribute stands beside the score that counts, or below it.
+
+    Example:
+        >>> class Total:
+        ...     pooling = "sum"
+        ...     def score(self, histories, items=None): ...
+        >>> class Squared(Total):
+        ...     def score(self, histories, items=None): ...
+        >>> declares(Total(), "pooling"), declares(Squared(), "pooling")
+        (True, False)
+    """
+    for owner in (model, *type(model).__mro__):
+        names = getattr(owner, "__dict__", {})
+        if capability in names:
+            return True
+        if "score" in names:
+            return False
+    return False
 
 
 class AttentionModel(Protocol):

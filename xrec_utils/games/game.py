@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xrec_utils.contract import HistoryModel
+from xrec_utils.contract import HistoryModel, declares
 from xrec_utils.games.explanation import Explanation
 
 Masks = np.ndarray  # (n, players) booleans, True = present
@@ -72,17 +72,10 @@ class Game:
             )
         if len(masks) == 0:
             return np.empty(0)
-        if len(masks) == 1:
-            return self._score(masks)
-        # eight players a byte: rows are compared eight times faster
-        packed = np.packbits(masks, axis=1)
-        _, first, back = np.unique(
-            packed, axis=0, return_index=True, return_inverse=True
-        )
-        distinct = masks[first]
+        distinct, back = _distinct(masks)
         starts = range(0, len(distinct), self.batch)
         scores = [self._score(distinct[i : i + self.batch]) for i in starts]
-        return np.concatenate(scores)[back.ravel()]
+        return np.concatenate(scores)[back]
 
     def _score(self, masks: Masks) -> np.ndarray:
         """Ask `value` and check its answer."""
@@ -132,6 +125,15 @@ class Game:
         return f"Game({self.n_players} players, target={self.target!r})"
 
 
+def _distinct(masks: Masks) -> tuple[Masks, np.ndarray]:
+    """The rows that differ (m, players), and which of them each row is (n,)."""
+    # eight players a byte, and each row as one value: rows are compared at once
+    packed = np.packbits(masks, axis=1)
+    rows = packed.view(f"V{packed.shape[1]}").ravel()
+    _, first, back = np.unique(rows, return_index=True, return_inverse=True)
+    return masks[first], back
+
+
 def history_game(
     model: HistoryModel,
     history: np.ndarray,
@@ -176,7 +178,7 @@ def history_game(
     items = np.array([item])
 
     def value(masks: Masks) -> np.ndarray:
-        return _scores(model, history, masks, items)[:, 0]
+        return scores_of_groups(model, history, masks, items)[:, 0]
 
     players = tuple(map(name, history))
     return Game(players, f"score of {name(item)}", value, batch)
@@ -218,7 +220,7 @@ def contrast_game(
     items = np.array([item, other])
 
     def value(masks: Masks) -> np.ndarray:
-        scores = _scores(model, history, masks, items)
+        scores = scores_of_groups(model, history, masks, items)
         return scores[:, 0] - scores[:, 1]
 
     players = tuple(map(name, history))
@@ -264,7 +266,7 @@ def rank_game(
     name = namer(titles)
 
     def value(masks: Masks) -> np.ndarray:
-        scores = _scores(model, history, masks, candidates)
+        scores = scores_of_groups(model, history, masks, candidates)
         own = scores[:, column, None]
         above = (scores > own).sum(axis=1)
         level = (scores == own).sum(axis=1)
@@ -322,12 +324,35 @@ def namer(titles: Sequence[str] | None) -> Callable[[int], str]:
     return name
 
 
-def _scores(
+def scores_of_groups(
     model: HistoryModel, history: np.ndarray, masks: Masks, items: np.ndarray
 ) -> np.ndarray:
-    """Scores (groups, items), float64, for what each group leaves of the history."""
-    shortened = [history[mask] for mask in masks]
-    answer = model.score(shortened, items=items)
+    """Scores of what each group leaves of a history.
+
+    Args:
+        model: the recommender; one that declares `sums` is asked for those.
+        history: (players,) item codes, oldest first.
+        masks: bool (groups, players), True = present.
+        items: (k,) codes of the films scored.
+
+    Returns:
+        float64 (groups, k), in the unit of the model's score.
+
+    Raises:
+        ValueError: the model's answer has another shape, or is not finite.
+
+    Example:
+        >>> from xrec_utils.models.classic import ItemToItem
+        >>> model = ItemToItem()
+        >>> model.n_items = 3
+        >>> model.weights = np.array([[0, 2, 3], [0, 0, 1], [0, 0, 0]])
+        >>> masks = np.array([[True, False], [True, True]])
+        >>> scores_of_groups(model, np.array([0, 1]), masks, np.array([2])).tolist()
+        [[3.0], [4.0]]
+    """
+    answer = _by_sums(model, history, masks, items)
+    if answer is None:
+        answer = model.score([history[mask] for mask in masks], items=items)
     scores = np.asarray(answer, dtype=np.float64)
     expected = (len(masks), len(items))
     if scores.shape != expected:
@@ -341,3 +366,18 @@ def _scores(
             "check its weights, or train it again"
         )
     return scores
+
+
+def _by_sums(
+    model: HistoryModel, history: np.ndarray, masks: Masks, items: np.ndarray
+) -> np.ndarray | None:
+    """Scores (groups, k) from the model's sums, None for a model without them."""
+    # a film that stands twice in a history counts once for some models
+    twice = len(np.unique(history)) < len(history)
+    if twice or not declares(model, "sums"):
+        return None
+    sums = model.sums(history, items)
+    if sums is None:
+        return None
+    present = masks.astype(sums.addends.dtype)
+    return sums.finish(present @ sums.addends, masks.sum(axis=1))

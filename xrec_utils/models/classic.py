@@ -16,7 +16,7 @@ from scipy import linalg, sparse
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from xrec_utils.contract import History, item_columns, multi_hot
+from xrec_utils.contract import History, Sums, item_columns, multi_hot
 
 
 class Popularity:
@@ -27,6 +27,7 @@ class Popularity:
     """
 
     name = "popularity"
+    pooling = "nothing"
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
         """Count, for each of the `n_items` items, the histories that hold it."""
@@ -51,6 +52,12 @@ class ItemToItem:
 
     n_items: int
     weights: np.ndarray
+    pooling = "sum"
+
+    def sums(self, history: History, items: np.ndarray) -> Sums:
+        """What each film adds to the scores of `items`; nothing follows the sum."""
+        weights = self.weights[np.ix_(history, items)]
+        return Sums(weights, lambda sums, films: sums)
 
     def score(
         self, histories: Sequence[History], items: np.ndarray | None = None
@@ -112,6 +119,7 @@ class ContentBased(ItemToItem):
     """
 
     name = "content"
+    pooling = "mean"
 
     def __init__(
         self, items: pd.DataFrame, year: float = 1.0, title: float = 1.0
@@ -130,6 +138,14 @@ class ContentBased(ItemToItem):
         """Return scores of shape (n histories, n items or len(items)), in [0, 1]."""
         lengths = [max(len(history), 1) for history in histories]
         return super().score(histories, items) / np.float32(lengths)[:, None]
+
+    def sums(self, history: History, items: np.ndarray) -> Sums:
+        """The similarities (n, k) of each film, of which the mean is taken."""
+
+        def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+            return sums / np.maximum(films, 1)[:, None].astype(np.float32)
+
+        return Sums(super().sums(history, items).addends, finish)
 
 
 class UserKNN:
@@ -175,6 +191,19 @@ class UserKNN:
     ) -> np.ndarray:
         """Return scores of shape (n histories, n items or len(items))."""
         return self.neighbours(histories) @ item_columns(self.seen, items)
+
+    def sums(self, history: History, items: np.ndarray) -> Sums:
+        """Films in common (n, users) with each training user."""
+        sizes = self.seen.sum(axis=1)
+
+        def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+            lengths = np.outer(films, sizes).astype(np.float32)
+            cosine = sums / np.sqrt(np.maximum(lengths, 1))
+            nearest = keep_largest(cosine, self.n_neighbours)
+            return nearest @ self.seen[:, items]
+
+        # one row per film, whole in memory for the sums
+        return Sums(np.ascontiguousarray(self.seen[:, history].T), finish)
 
 
 def keep_largest(similarity: np.ndarray, k: int) -> np.ndarray:
