@@ -52,8 +52,7 @@ def last_row(
     """
     if isinstance(model, TargetAttention):
         return model.weights(history, item)[None]
-    last_layer = attention_weights(model, history)[-1]
-    return last_layer[:, -1]
+    return attention_weights(model, history)[-1, :, -1]
 
 
 def attention_explanation(
@@ -94,10 +93,14 @@ def attention_explanation(
         ([0.125, 0.375], 0.5, 1.0)
     """
     started = time.perf_counter()
-    players = player_names(history, titles)
-    target = player_names([item], titles)[0]
-    shares = last_row(model, history, item).mean(axis=0)
-    return _shares(players, target, shares, "attention (share, not signed)", started)
+    return _shares(
+        history,
+        item,
+        titles,
+        shares=last_row(model, history, item).mean(axis=0),
+        method="attention (share, not signed)",
+        started=started,
+    )
 
 
 def rollout(
@@ -138,16 +141,21 @@ def rollout(
         ([0.0625, 0.6875], 0.25)
     """
     started = time.perf_counter()
-    players = player_names(history, titles)
-    target = player_names([item], titles)[0]
     # (layers, L, L): one map per layer
     maps = attention_weights(model, history).mean(axis=1)
-    layers = (maps + np.eye(maps.shape[-1])) / 2
-    flow = layers[0]
-    for layer in layers[1:]:
-        flow = layer @ flow
-    method = "attention rollout (share, not signed)"
-    return _shares(players, target, flow[-1], method, started)
+    stays = np.eye(maps.shape[-1])
+    flow = stays
+    for attention in maps:
+        # half goes the way of the attention, half passes by it
+        flow = (attention + stays) / 2 @ flow
+    return _shares(
+        history,
+        item,
+        titles,
+        shares=flow[-1],
+        method="attention rollout (share, not signed)",
+        started=started,
+    )
 
 
 def gradient_weighted(
@@ -190,45 +198,59 @@ def gradient_weighted(
     started = time.perf_counter()
     game = history_game(model, history, item, titles)
     row = last_row(model, history, item).astype(np.float32)
-    start_alone = row * (np.arange(row.shape[1]) == 0)
-    weights = tf.constant(np.stack([row, start_alone]))
+    # the model's own attention, and none but to the start token: score and base
+    weights = tf.constant(
+        np.stack(
+            [
+                row,
+                row * (np.arange(row.shape[1]) == 0),
+            ]
+        )
+    )
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(weights)
         scores = model.score_of_attention(history, item)(weights)
     # (heads, L): the slopes at the model's own attention
     slopes = tape.gradient(scores, weights).numpy()[0]
     credit = (row * slopes).sum(axis=0, dtype=np.float64)
-    values = unseen_as_zero(credit[1:], game.n_players)
     score, base = scores.numpy().tolist()
-    method = "attention times gradient"
-    seconds = time.perf_counter() - started
-    return Explanation(game.players, game.target, values, base, score, method, seconds)
+    return Explanation(
+        players=game.players,
+        target=game.target,
+        # place 0 is the start token, which is no film
+        values=unseen_as_zero(credit[1:], game.n_players),
+        base=base,
+        score=score,
+        method="attention times gradient",
+        seconds=time.perf_counter() - started,
+    )
 
 
-def player_names(
-    history: np.ndarray | Sequence[int], titles: Sequence[str] | None
-) -> tuple[str, ...]:
-    """Name the films of a history by title, or as 'item 17' where there are no titles.
+def _shares(
+    history: np.ndarray | Sequence[int],
+    item: int,
+    titles: Sequence[str] | None,
+    shares: np.ndarray,
+    method: str,
+    started: float,
+) -> Explanation:
+    """The explanation made of shares (L,), the start token's first.
 
     Raises ValueError for an empty history.
     """
+    # not checked by a game: attention alone needs no model that scores
     if not len(history):
         raise ValueError(
             "The history is empty: there is no film whose part in the score "
             "could be explained."
         )
-    return tuple(map(namer(titles), np.asarray(history).tolist()))
-
-
-def _shares(
-    players: tuple[str, ...], item: str, shares: np.ndarray, method: str, started: float
-) -> Explanation:
-    """The explanation made of shares (L,), the start token's first."""
+    name = namer(titles)
+    # float32 shares would miss a sum of one by more
     shares = shares.astype(np.float64)
     return Explanation(
-        players=players,
-        target=f"attention behind the score of {item}",
-        values=unseen_as_zero(shares[1:], len(players)),
+        players=tuple(map(name, history)),
+        target=f"attention behind the score of {name(item)}",
+        values=unseen_as_zero(shares[1:], len(history)),
         base=float(shares[0]),
         score=float(shares.sum()),
         method=method,

@@ -105,12 +105,6 @@ class AttentionTrial:
         films = (1 - start) * np.asarray(shares)[:, None]
         return self.scores(np.concatenate([start, films], axis=2))
 
-    def uniform(self) -> float:
-        """Return the score when all films get the same attention."""
-        films = len(self.shares)
-        even = np.full((1, films), 1 / films)
-        return float(self.with_shares(even)[0])
-
     def permuted(self, draws: int = 100, seed: int = 0) -> dict[str, float]:
         """Shuffle the weights among the films, alike in all heads.
 

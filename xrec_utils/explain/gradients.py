@@ -10,31 +10,95 @@ history of zero vectors.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
 from xrec_utils.contract import EmbeddingModel, History, multi_hot
 from xrec_utils.games.explanation import Explanation
-from xrec_utils.games.game import Game, history_game
+from xrec_utils.games.game import history_game
 from xrec_utils.keras_start import tf
 from xrec_utils.models.autoencoders import Autoencoder
 
-_BATCH = 64  # points whose gradients are taken at once
+_BATCH = 128  # points whose gradients are taken at once
 
 
-class Reading(NamedTuple):
-    """How a model reads histories, in numbers that can be moved little by little.
+class Reading:
+    """What a model reads of a history, in numbers that can be moved little by little.
 
-    numbers: a history -> (L, d) or (n_items,); any other history is cut or repeated to
-    L films, none gives zeros. score: (n, L, d) or (n, n_items) -> (n,). by_film: credit
-    of each number -> credit of each film, (n, films read).
+    One number for each film of the catalogue, (n_items,), where the model offers
+    `score_inputs`; else one vector for each film of the history, (L, d).
     """
 
-    numbers: Callable[[History], np.ndarray]
-    score: Callable[[tf.Tensor], tf.Tensor]
-    by_film: Callable[[np.ndarray], np.ndarray]
+    def __init__(
+        self, model: EmbeddingModel | Autoencoder, history: History, item: int
+    ) -> None:
+        self.in_rows = hasattr(model, "score_inputs")
+        if not self.in_rows and not hasattr(model, "score_vectors"):
+            raise TypeError(
+                f"{model.name} offers neither score_vectors nor score_inputs: "
+                "it has no gradients to follow"
+            )
+        self.model = model
+        self.history = history
+        self.item = item
+
+    def numbers(self, other: History) -> np.ndarray:
+        """What the model reads of any history: (n_items,) or (L, d)."""
+        if self.in_rows:
+            return multi_hot([other], self.model.n_items)[0]
+        length = len(self.history)
+        if not len(other):
+            return np.zeros_like(self.model.vectors(self.history))
+        # cut or repeated to as many films as the history has: the two are subtracted
+        return self.model.vectors(
+            np.resize(
+                other[-length:],
+                length,
+            )
+        )
+
+    def score(self, points: tf.Tensor) -> tf.Tensor:
+        """Scores (n,) of the item at points (n, n_items) or (n, L, d)."""
+        if self.in_rows:
+            return self.model.score_inputs(points, self.item)
+        return self.model.score_vectors(points, self.item)
+
+    def by_film(self, credit: np.ndarray) -> np.ndarray:
+        """Credit of each number, (n, n_items) or (n, L, d) -> of each film, (n, L)."""
+        if self.in_rows:
+            return credit[:, self.history]
+        return credit.sum(axis=-1)
+
+    def gradients(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Scores (n,) at the points (n, ...), and d score / d number, float64 (n, ...).
+
+        Nothing is kept from one call to the next: a model that was changed in between,
+        by new weights or a replaced layer, is followed as it is now.
+        """
+        scores = []
+        slopes = []
+        for start in range(0, len(points), _BATCH):
+            inputs = tf.constant(
+                points[start : start + _BATCH],
+                dtype=tf.float32,
+            )
+            # the weights are variables, too: without this, they would be watched
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(inputs)
+                scores.append(self.score(inputs))
+            # of the sum of the scores: no point has a part in another one's score
+            slopes.append(
+                tape.gradient(
+                    scores[-1],
+                    inputs,
+                    unconnected_gradients="zero",
+                )
+            )
+        return (
+            np.concatenate(scores),
+            np.concatenate(slopes).astype(np.float64),
+        )
 
 
 def integrated_gradients(
@@ -87,16 +151,17 @@ def integrated_gradients(
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}; the integral needs at least one point.")
-    started = time.perf_counter()
-    game = history_game(model, history, item, titles)
-    reading = _reading(model, history, item)
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    end = reading.numbers(history)
-    # (steps, ...): places on the line from zeros to the history
-    points = np.multiply.outer((nodes + 1) / 2, end)
-    slopes = np.tensordot(weights / 2, _gradients(reading.score, points), axes=1)
-    method = f"integrated gradients ({steps} points)"
-    return _from_zero(game, reading, end, slopes, method, started)
+    return _along_line(
+        model,
+        history,
+        item,
+        titles,
+        # from [-1, 1], where the quadrature is at home, to [0, 1]
+        places=(nodes + 1) / 2,
+        weights=weights / 2,
+        method=f"integrated gradients ({steps} points)",
+    )
 
 
 def gradient_times_input(
@@ -136,12 +201,16 @@ def gradient_times_input(
         >>> explanation.values.tolist(), explanation.gap
         ([2.0, 2.0], -2.0)
     """
-    started = time.perf_counter()
-    game = history_game(model, history, item, titles)
-    reading = _reading(model, history, item)
-    end = reading.numbers(history)
-    slopes = _gradients(reading.score, end[None])[0]
-    return _from_zero(game, reading, end, slopes, "gradient times input", started)
+    return _along_line(
+        model,
+        history,
+        item,
+        titles,
+        # the history itself, at the end of the line
+        places=[1.0],
+        weights=[1.0],
+        method="gradient times input",
+    )
 
 
 def expected_gradients(
@@ -173,23 +242,34 @@ def expected_gradients(
         )
     started = time.perf_counter()
     game = history_game(model, history, item, titles)
-    reading = _reading(model, history, item)
+    reading = Reading(model, history, item)
     rng = np.random.default_rng(seed)
     chosen = rng.integers(len(background), size=samples)
     # (samples, ...): one baseline each, and the line from it to the history
     origins = np.stack([reading.numbers(background[at]) for at in chosen])
     line = reading.numbers(history) - origins
-    share_of_line = rng.random((samples, *[1] * (line.ndim - 1)))
-    credit = _gradients(reading.score, origins + share_of_line * line) * line
+    # one share of the line for all numbers of a sample
+    shares = rng.random((samples, *[1] * (line.ndim - 1)))
+    _, slopes = reading.gradients(origins + shares * line)
+    credit = slopes * line
     films = reading.by_film(credit)  # (samples, films read)
-    score = reading.score(tf.constant((origins + line)[:1])).numpy().mean()
     base = reading.score(tf.constant(origins)).numpy().mean()
     # credit of films that only the baselines have
     elsewhere = (credit.sum() - films.sum()) / samples
-    values = films.mean(axis=0)
+    score = reading.score(
+        tf.constant((origins + line)[:1]),
+    )
     error = films.std(axis=0, ddof=1) / np.sqrt(samples)
-    method = f"expected gradients ({samples} samples)"
-    return _explanation(game, values, base + elsewhere, score, method, started, error)
+    return Explanation(
+        players=game.players,
+        target=game.target,
+        values=unseen_as_zero(films.mean(axis=0), game.n_players),
+        base=float(base + elsewhere),
+        score=float(score[0]),
+        method=f"expected gradients ({samples} samples)",
+        seconds=time.perf_counter() - started,
+        error=unseen_as_zero(error, game.n_players),
+    )
 
 
 def unseen_as_zero(values: np.ndarray, length: int) -> np.ndarray:
@@ -197,114 +277,44 @@ def unseen_as_zero(values: np.ndarray, length: int) -> np.ndarray:
 
     These are the ones that a model with a window never reads.
     """
-    return np.concatenate([np.zeros(length - len(values)), values])
-
-
-def _reading(
-    model: EmbeddingModel | Autoencoder, history: History, item: int
-) -> Reading:
-    """See the model as numbers and a score, whichever of the two kinds it is."""
-    if hasattr(model, "score_inputs"):
-        return _row_reading(model, history, item)
-    if hasattr(model, "score_vectors"):
-        return _vector_reading(model, history, item)
-    raise TypeError(
-        f"{model.name} offers neither score_vectors nor score_inputs: "
-        "it has no gradients to follow"
+    return np.concatenate(
+        [
+            np.zeros(length - len(values)),
+            values,
+        ]
     )
 
 
-def _row_reading(model: Autoencoder, history: History, item: int) -> Reading:
-    """One number per film of the catalogue."""
-
-    def numbers(other: History) -> np.ndarray:
-        """The history as a row of ones and zeros, (n_items,)."""
-        return multi_hot([other], model.n_items)[0]
-
-    def score(rows: tf.Tensor) -> tf.Tensor:
-        """Scores (n,) of rows (n, n_items)."""
-        return model.score_inputs(rows, item)
-
-    def by_film(credit: np.ndarray) -> np.ndarray:
-        """Credit (n, n_items) of the columns that are films of the history."""
-        return credit[:, history]
-
-    return Reading(numbers, score, by_film)
-
-
-def _vector_reading(model: EmbeddingModel, history: History, item: int) -> Reading:
-    """One vector per film of the history."""
-    length = len(history)
-    nothing = np.zeros_like(model.vectors(history))
-
-    def numbers(other: History) -> np.ndarray:
-        """The history embedded, (L, d)."""
-        if not len(other):
-            return nothing
-        # as many films as the history has, so that the two can be subtracted
-        return model.vectors(np.resize(other[-length:], length))
-
-    def score(vectors: tf.Tensor) -> tf.Tensor:
-        """Scores (n,) of embedded histories (n, L, d)."""
-        return model.score_vectors(vectors, item)
-
-    def by_film(credit: np.ndarray) -> np.ndarray:
-        """Credit (n, L, d) summed over the dimensions."""
-        return credit.sum(axis=-1)
-
-    return Reading(numbers, score, by_film)
-
-
-def _gradients(
-    score: Callable[[tf.Tensor], tf.Tensor], points: np.ndarray
-) -> np.ndarray:
-    """Return d score / d number at each of the points (n, ...), float64, same shape."""
-    parts = []
-    for start in range(0, len(points), _BATCH):
-        batch = points[start : start + _BATCH]
-        inputs = tf.constant(batch, dtype=tf.float32)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(inputs)
-            total = tf.reduce_sum(score(inputs))
-        slopes = tape.gradient(total, inputs, unconnected_gradients="zero")
-        parts.append(slopes.numpy())
-    return np.concatenate(parts).astype(np.float64)
-
-
-def _from_zero(
-    game: Game,
-    reading: Reading,
-    end: np.ndarray,
-    slopes: np.ndarray,
+def _along_line(
+    model: EmbeddingModel | Autoencoder,
+    history: History,
+    item: int,
+    titles: Sequence[str] | None,
+    places: Sequence[float],
+    weights: Sequence[float],
     method: str,
-    started: float,
 ) -> Explanation:
-    """The explanation made of slopes times numbers; `base` is the score at zeros."""
-    ends = tf.constant(np.stack([np.zeros_like(end), end]))
-    base, score = reading.score(ends).numpy().tolist()
-    values = reading.by_film((end * slopes)[None])[0]
-    return _explanation(game, values, base, score, method, started)
+    """Numbers times the weighted sum of the slopes at some places, added up by film.
 
-
-def _explanation(
-    game: Game,
-    values: np.ndarray,
-    base: float,
-    score: float,
-    method: str,
-    started: float,
-    error: np.ndarray | None = None,
-) -> Explanation:
-    """The explanation of a whole history; films that were not read get zeros."""
-    if error is not None:
-        error = unseen_as_zero(error, game.n_players)
+    The places (n,) lie on the line from zeros, 0, to the history, 1; `base` is the
+    score at zeros.
+    """
+    started = time.perf_counter()
+    game = history_game(model, history, item, titles)
+    reading = Reading(model, history, item)
+    end = reading.numbers(history)
+    # (n + 2, ...): both ends come along in one pass, for base and score
+    points = np.multiply.outer([*places, 0.0, 1.0], end)
+    scores, slopes = reading.gradients(points)
+    # the slopes at the ends stay out: at zeros some models have none
+    slope = np.tensordot(weights, slopes[:-2], axes=1)
+    values = reading.by_film((end * slope)[None])[0]
     return Explanation(
         players=game.players,
         target=game.target,
         values=unseen_as_zero(values, game.n_players),
-        base=float(base),
-        score=float(score),
+        base=float(scores[-2]),
+        score=float(scores[-1]),
         method=method,
         seconds=time.perf_counter() - started,
-        error=error,
     )
