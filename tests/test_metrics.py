@@ -338,8 +338,7 @@ def test_intervals_say_what_is_wrong():
         metrics_intervals.paired_interval(one, one[::-1])
 
 
-# ---------------------------------------------------------------- ratings, classes,
-# catalogues
+# ---------------------------------------------------------------- ratings, classes
 
 
 @given(
@@ -352,7 +351,7 @@ def test_classification_equals_scikit_learn(pairs):
         for score in (sk.precision_score, sk.recall_score)
     ]
     assert ratings.precision_recall(truth, predicted) == pytest.approx(expected)
-    assert ratings.f1_score(truth == 1, predicted) == pytest.approx(
+    assert ratings.f1_of(*expected) == pytest.approx(
         sk.f1_score(truth, predicted, zero_division=0)
     )
     assert ratings.accuracy(truth, predicted) == pytest.approx(
@@ -381,21 +380,10 @@ def test_f1_of_precision_and_recall():
 
 def test_labels_and_ratings_are_checked():
     with pytest.raises(ValueError, match="0 or 1"):
-        ratings.f1_score([0, 1], [0.2, 0.9])
+        ratings.precision_recall([0, 1], [0.2, 0.9])
     with pytest.raises(ValueError, match=r"truth \(2,\) and predicted \(3,\)"):
         ratings.rmse([1, 2], [1, 2, 3])
     with pytest.raises(ValueError, match="non-empty"):
         ratings.mae([], [])
     with pytest.raises(ValueError, match="finite"):
         ratings.accuracy([1, np.nan], [1, 0])
-
-
-def test_coverage_and_novelty_by_hand():
-    lists = np.array([[0, 1], [0, 2]])
-    assert evaluation.coverage(lists, n_items=6) == 0.5
-    counts = np.array(
-        [7, 3, 0]
-    )  # of 7 users; shares with the pretended user: 8/8, 4/8, 1/8
-    assert evaluation.novelty(lists, counts, n_users=7) == pytest.approx(
-        (0 + 1 + 0 + 3) / 4
-    )

@@ -1,14 +1,12 @@
 """A recommender measured on the cases of a split."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from xrec_utils.contract import Ids
+from xrec_utils.contract import HistoryModel, Ids
+from xrec_utils.data.splits import Cases
 from xrec_utils.metrics.ranking import (
     Places,
     auc,
@@ -20,11 +18,6 @@ from xrec_utils.metrics.ranking import (
     recall,
     reciprocal_rank,
 )
-
-if TYPE_CHECKING:
-    from xrec_utils.contract import HistoryModel
-    from xrec_utils.data.splits import Cases
-
 
 # ---------------------------------------------------------------- a table per model
 
@@ -52,16 +45,17 @@ def ranking_table(places: Places, k: int = 10) -> pd.DataFrame:
     """
     if k < 1:
         raise ValueError(f"k={k}: the length of the list must be 1 or more")
-    columns = {
-        "hr": hit_rate(places, k),
-        "ndcg": ndcg(places, k),
-        "mrr": reciprocal_rank(places),
-        "recall": recall(places, k),
-        "precision": precision(places, k),
-        "map": average_precision(places, k),
-        "auc": auc(places),
-    }
-    return pd.DataFrame(columns)
+    return pd.DataFrame(
+        {
+            "hr": hit_rate(places, k),
+            "ndcg": ndcg(places, k),
+            "mrr": reciprocal_rank(places),
+            "recall": recall(places, k),
+            "precision": precision(places, k),
+            "map": average_precision(places, k),
+            "auc": auc(places),
+        }
+    )
 
 
 def evaluate(
@@ -109,16 +103,21 @@ def evaluate(
             "cases is empty: no user of this split has both a history and a target"
         )
     tables = []
+    # a part at a time, so that its scores (batch, items) fit into the memory
     for start in range(0, len(cases.users), batch):
         part = slice(start, start + batch)
-        histories = cases.histories[part]
-        users = cases.users[part]
-        scores = _case_scores(model, histories, users)
-        targets = cases.targets[part]
-        placed = places(scores, targets, histories, negatives, seed, users)
+        placed = places(
+            _case_scores(model, cases.histories[part], cases.users[part]),
+            cases.targets[part],
+            seen=cases.histories[part],
+            negatives=negatives,
+            seed=seed,
+            users=cases.users[part],
+        )
         tables.append(ranking_table(placed, k))
-    index = pd.Index(cases.users, name="user")
-    return pd.concat(tables).set_index(index)
+    return pd.concat(tables).set_index(
+        pd.Index(cases.users, name="user"),
+    )
 
 
 def _case_scores(
@@ -129,22 +128,7 @@ def _case_scores(
     scores = model.score_users(users) if knows_users else model.score(histories)
     expected = (len(histories), model.n_items)
     if scores.shape != expected:
-        raise ValueError(f"{model.name}.score gave {scores.shape}, expected {expected}")
+        raise ValueError(
+            f"{model.name}.score gave {scores.shape}, expected {expected}",
+        )
     return scores
-
-
-def coverage(recommended: np.ndarray, n_items: int) -> float:
-    """Share of the catalogue recommended to anyone: (n, k) item codes -> [0, 1]."""
-    return len(np.unique(recommended)) / n_items
-
-
-def novelty(recommended: np.ndarray, counts: np.ndarray, n_users: int) -> float:
-    """Mean surprise of the recommended items in bits (Zhou et al. 2010).
-
-    The surprise of an item is -log2 of the share of users who know it. recommended:
-    (n, k) item codes. counts: (items,) users per item. One pretended user knows
-    everything, so that an item nobody knows has a finite surprise.
-    """
-    share = (np.asarray(counts) + 1) / (n_users + 1)
-    surprise = -np.log2(share[np.asarray(recommended)])
-    return float(surprise.mean())

@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
-# ---------------------------------------------------------------- uncertainty
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -56,9 +54,11 @@ def interval(
     )
     # NumPy's quantiles: those of `drawn` round otherwise in the last digits, which
     # would change stored figures
-    ends = [(1 - level) / 2, (1 + level) / 2]
-    low, high = np.quantile(drawn.bootstrap_distribution, ends)
-    return Interval(float(values.mean()), float(low), float(high))
+    ends = np.quantile(
+        drawn.bootstrap_distribution,
+        [(1 - level) / 2, (1 + level) / 2],
+    )
+    return Interval(float(values.mean()), *ends.tolist())
 
 
 def mean_interval(
@@ -87,7 +87,12 @@ def mean_interval(
         >>> print(mean_interval([2.0, 2.0, 2.0]))
         2.0000 [2.0000, 2.0000]
     """
-    return interval(_mean_over_seeds(a), seed, resamples, level)
+    return interval(
+        _mean_over_seeds(a),
+        seed=seed,
+        resamples=resamples,
+        level=level,
+    )
 
 
 def paired_interval(
@@ -115,8 +120,12 @@ def paired_interval(
         >>> print(paired_interval([0.5, 0.75, 1.0], [0.25, 0.5, 0.75]))
         0.2500 [0.2500, 0.2500]
     """
-    both_indexed = isinstance(a, pd.Series) and isinstance(b, pd.Series)
-    if both_indexed and not a.index.equals(b.index):
+    # only pandas columns say which users they hold
+    if (
+        isinstance(a, pd.Series)
+        and isinstance(b, pd.Series)
+        and not a.index.equals(b.index)
+    ):
         raise ValueError(
             "a and b must hold the same users in the same order; "
             "reindex one by the other first"
@@ -125,10 +134,16 @@ def paired_interval(
     b = _mean_over_seeds(b)
     if a.shape != b.shape:
         raise ValueError(f"a and b must hold the same users, got {len(a)} and {len(b)}")
-    return interval(a - b, seed, resamples)
+    return interval(
+        a - b,
+        seed=seed,
+        resamples=resamples,
+    )
 
 
 def _mean_over_seeds(a: np.ndarray) -> np.ndarray:
     """(users,) or (seeds, users) -> (users,)."""
-    rows = np.atleast_2d(np.asarray(a, dtype=float))
-    return rows.mean(axis=0)
+    # values of one seed are a table of one row
+    return np.atleast_2d(
+        np.asarray(a, dtype=float),
+    ).mean(axis=0)

@@ -1,14 +1,22 @@
-"""Ranking metrics, exact under ties, vectorised over users."""
+"""Ranking metrics, exact under ties, vectorised over users.
+
+They are the *expected value over all orders of tied scores* (McSherry & Najork 2008,
+"Computing information retrieval performance measures efficiently in the presence of
+tied scores", ECIR): a model that gives every film the same score gets exactly what
+chance would get, whatever the order of the columns. No sampling is needed for that: an
+item tied with others stands at each of their positions with equal probability.
+
+Every target is ranked against all items outside the user's history (full ranking).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.special import gammaln
 
 from xrec_utils.contract import Ids, finite_scores
-
-# ---------------------------------------------------------------- places of targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +42,15 @@ class Places:
 
     def per_row(self, values: np.ndarray) -> np.ndarray:
         """Sum over the targets of each row: (t,) -> (n,)."""
-        n_rows = len(self.relevant)
-        return np.bincount(self.row, weights=values, minlength=n_rows)
+        return np.bincount(
+            self.row,
+            weights=values,
+            minlength=len(self.relevant),
+        )
 
     def expected(self, gain: np.ndarray) -> np.ndarray:
         """Average gain over the positions a target may take: (positions,) -> (t,)."""
+        # each position of a tied group is as likely as the others
         return between(gain, self.above, self.tied) / self.tied
 
     def positions(self) -> np.ndarray:
@@ -51,7 +63,10 @@ def between(gain: np.ndarray, above: np.ndarray, tied: np.ndarray) -> np.ndarray
 
     gain: (positions,). `above` items stand before a group, `tied` items in it.
     """
-    total = np.concatenate([[0.0], np.cumsum(gain)])
+    # entry p: the gain of the first p positions together
+    total = np.concatenate(
+        [[0.0], np.cumsum(gain)],
+    )
     return total[above + tied] - total[above]
 
 
@@ -101,17 +116,24 @@ def places(
             f"scores has {n} rows; targets, seen and users have "
             f"{len(targets)}, {len(seen)}, {len(users)}"
         )
-    above = []
-    tied = []
-    candidates = []
+    rows = []
     for r in range(n):
-        target, others = target_and_others(targets[r], seen[r], n_items, users[r])
+        target, others = target_and_others(
+            targets[r],
+            seen[r],
+            n_items,
+            user=users[r],
+        )
         if negatives is not None:
             others = draw(others, negatives, seed, users[r])
-        higher, equal = _count_higher_and_equal(scores[r, target], scores[r, others])
-        above.append(higher)
-        tied.append(equal)
-        candidates.append(len(target) + len(others))
+        higher, equal = _count_higher_and_equal(
+            scores[r, target],
+            scores[r, others],
+        )
+        rows.append(
+            (higher, equal, len(target) + len(others)),
+        )
+    above, tied, candidates = zip(*rows, strict=True)
     relevant = np.array([len(higher) for higher in above])
     return Places(
         row=np.repeat(np.arange(n), relevant),
@@ -146,24 +168,23 @@ def target_and_others(
     outside 0 .. n_items - 1.
     """
     target = np.asarray(target, dtype=int)
-    seen = np.asarray(seen, dtype=int)
     if not len(target) or len(np.unique(target)) < len(target):
         raise ValueError(
             f"user {user}: targets must be one or more different items, "
             f"got {target.tolist()}"
         )
-    codes = np.concatenate([target, seen])
-    if codes.min() < 0 or codes.max() >= n_items:
+    # an empty history has no type of its own
+    known = np.concatenate(
+        [target, np.asarray(seen, dtype=int)],
+    )
+    if known.min() < 0 or known.max() >= n_items:
         raise ValueError(f"user {user}: item codes must lie in 0..{n_items - 1}")
-    free = np.ones(n_items, dtype=bool)
-    free[seen] = False
-    taken = target[~free[target]]
+    taken = target[np.isin(target, seen)]
     if len(taken):
         raise ValueError(
             f"user {user}: target {taken.tolist()} is in the user's own history"
         )
-    free[target] = False
-    return target, np.flatnonzero(free)
+    return target, np.delete(np.arange(n_items), known)
 
 
 def draw(others: np.ndarray, negatives: int, seed: int, user: int) -> np.ndarray:
@@ -175,8 +196,12 @@ def draw(others: np.ndarray, negatives: int, seed: int, user: int) -> np.ndarray
         raise ValueError(
             f"negatives={negatives}: user {user} has {len(others)} items to draw from"
         )
-    rng = np.random.default_rng([seed, int(user)])
-    return rng.choice(others, negatives, replace=False)
+    # seeded by the user too: every model meets the same items, every user others
+    return np.random.default_rng([seed, int(user)]).choice(
+        others,
+        size=negatives,
+        replace=False,
+    )
 
 
 # ---------------------------------------------------------------- metrics of a ranking
@@ -187,13 +212,16 @@ def hit_rate(places: Places, k: int) -> np.ndarray:
 
     Returns (n,) in [0, 1].
     """
-    row, above, tied, relevant, before = groups(places)
-    first = before == 0
+    first = first_groups(places)
     # hypergeometric: `inside` of the tied items reach the list, none of them a target
-    inside = np.clip(k - above, 0, tied)
-    log_miss = log_choose(tied - relevant, inside) - log_choose(tied, inside)
-    hit = 1 - np.exp(log_miss)
-    return np.bincount(row[first], weights=hit[first])
+    inside = np.clip(
+        k - first.above,
+        0,
+        first.tied,
+    )
+    others = first.tied - first.relevant
+    log_miss = log_choose(others, inside) - log_choose(first.tied, inside)
+    return 1 - np.exp(log_miss).to_numpy()
 
 
 def recall(places: Places, k: int) -> np.ndarray:
@@ -234,10 +262,13 @@ def ndcg(places: Places, k: int) -> np.ndarray:
         [0.5]
     """
     # entry m - 1: the gain of m targets at the first m positions
-    best = np.cumsum(discounts(np.arange(1, k + 1), k))
-    ideal = best[np.minimum(places.relevant, k) - 1]
-    gain = places.expected(discounts(places.positions(), k))
-    return places.per_row(gain) / ideal
+    best = np.cumsum(
+        discounts(np.arange(1, k + 1), k),
+    )
+    gain = places.expected(
+        discounts(places.positions(), k),
+    )
+    return places.per_row(gain) / best[np.minimum(places.relevant, k) - 1]
 
 
 def reciprocal_rank(places: Places) -> np.ndarray:
@@ -245,14 +276,15 @@ def reciprocal_rank(places: Places) -> np.ndarray:
 
     Returns (n,) in (0, 1].
     """
-    _, above, tied, relevant, before = groups(places)
-    first = before == 0
-    above = above[first]
-    tied = tied[first]
-    relevant = relevant[first]
-    result = between(1 / places.positions(), above, tied) / tied
-    for i in np.flatnonzero(relevant > 1):
-        result[i] = _first_of_several(above[i], tied[i], relevant[i])
+    first = first_groups(places)
+    gain = 1 / places.positions()
+    result = between(gain, first.above, first.tied) / first.tied.to_numpy()
+    for group in first[first.relevant > 1].itertuples():
+        result[group.Index] = _first_of_several(
+            group.above,
+            group.tied,
+            group.relevant,
+        )
     return result
 
 
@@ -270,17 +302,28 @@ def average_precision(places: Places, k: int) -> np.ndarray:
 
     Returns (n,) in [0, 1].
     """
-    row, above, tied, relevant, before = groups(places)
+    group = groups(places)
     in_list = places.positions() <= k
-    inverse = between(in_list / places.positions(), above, tied)
-    count = between(in_list, above, tied)
+    inverse = between(
+        in_list / places.positions(),
+        group.above,
+        group.tied,
+    )
+    count = between(
+        in_list,
+        group.above,
+        group.tied,
+    )
     # within a group, position i holds a target with probability r/t, and
     # (i - 1)(r - 1)/(t - 1) targets stand before it
-    density = (relevant - 1) / np.maximum(tied - 1, 1)
-    neighbours = density * (count - (above + 1) * inverse)
-    chance = relevant / tied
-    gain = chance * ((before + 1) * inverse + neighbours)
-    return np.bincount(row, weights=gain) / np.minimum(places.relevant, k)
+    density = (group.relevant - 1) / np.maximum(group.tied - 1, 1)
+    neighbours = density * (count - (group.above + 1) * inverse)
+    chance = group.relevant / group.tied
+    gain = np.bincount(
+        group.row,
+        weights=chance * ((group.before + 1) * inverse + neighbours),
+    )
+    return gain / np.minimum(places.relevant, k)
 
 
 def auc(places: Places) -> np.ndarray:
@@ -289,25 +332,40 @@ def auc(places: Places) -> np.ndarray:
     Returns (n,) in [0, 1], NaN for a row without non-targets.
     """
     m = places.relevant
-    others = (places.candidates - m).astype(float)
-    others[others == 0] = np.nan
-    rank_sum = places.per_row(places.above + (places.tied + 1) / 2)
-    smallest = m * (m + 1) / 2
-    return 1 - (rank_sum - smallest) / (m * others)
+    others = np.where(
+        places.candidates > m,
+        places.candidates - m,
+        np.nan,
+    )
+    # a tied target takes the middle of its group
+    rank_sum = places.per_row(
+        places.above + (places.tied + 1) / 2,
+    )
+    # the m best ranks sum to m (m + 1) / 2
+    return 1 - (rank_sum - m * (m + 1) / 2) / (m * others)
 
 
-def groups(places: Places) -> tuple[np.ndarray, ...]:
+def groups(places: Places) -> pd.DataFrame:
     """Merge the targets of a row that share a score into one group.
 
-    Returns five arrays (groups,): row, items above it, items in it, targets in it, and
-    targets of the row before it.
+    Returns one row per group: row, above (items above it), tied (items in it), relevant
+    (targets in it), and before (targets of the row above it).
     """
-    key = np.stack([places.row, places.above])
-    _, start, relevant = np.unique(key, axis=1, return_index=True, return_counts=True)
-    row = places.row[start]
-    first_of_row = np.cumsum(places.relevant) - places.relevant
-    before = start - first_of_row[row]
-    return row, places.above[start], places.tied[start], relevant, before
+    targets = pd.DataFrame(
+        {
+            "row": places.row,
+            "above": places.above,
+            "tied": places.tied,
+        }
+    )
+    merged = targets.value_counts(sort=False).reset_index(name="relevant")
+    so_far = merged.groupby("row")["relevant"].cumsum()
+    return merged.assign(before=so_far - merged["relevant"])
+
+
+def first_groups(places: Places) -> pd.DataFrame:
+    """The group of each row that holds its best target, in the order of the rows."""
+    return groups(places).query("before == 0").reset_index(drop=True)
 
 
 def log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:

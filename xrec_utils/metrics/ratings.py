@@ -1,34 +1,23 @@
-"""Ranking, rating and classification metrics, vectorised over users.
-
-Ranking metrics take the *expected value over all orders of tied scores* (McSherry &
-Najork 2008, "Computing information retrieval performance measures efficiently in the
-presence of tied scores", ECIR): a model that gives every film the same score gets
-exactly what chance would get, whatever the order of the columns. No sampling is needed
-for that: an item tied with others stands at each of their positions with equal
-probability.
-
-Every target is ranked against all items outside the user's history (full ranking).
-"""
+"""Errors of predicted stars and labels, by scikit-learn."""
 
 import numpy as np
+from scipy.stats import hmean
 from sklearn import metrics as sklearn_metrics
-
-# ---------------------------------------------------------------- stars and classes
 
 
 def pair(truth: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return both as flat arrays.
+    """Both as flat arrays in double precision.
 
     Raises ValueError when their shapes differ, when they are empty or hold NaN.
     """
-    truth = np.asarray(truth)
-    predicted = np.asarray(predicted)
+    truth = np.asarray(truth, dtype=float)
+    predicted = np.asarray(predicted, dtype=float)
     if truth.shape != predicted.shape or not truth.size:
         raise ValueError(
             f"truth {truth.shape} and predicted {predicted.shape} "
             "must have one same, non-empty shape"
         )
-    if not (np.isfinite(truth).all() and np.isfinite(predicted).all()):
+    if not np.isfinite([truth, predicted]).all():
         raise ValueError(
             "truth and predicted must hold finite numbers: "
             "drop or fill missing values first"
@@ -55,11 +44,9 @@ def rmse(truth: np.ndarray, predicted: np.ndarray) -> float:
         >>> rmse([4, 2, 3, 5], [2, 2, 3, 5])
         1.0
     """
-    truth, predicted = pair(truth, predicted)
-    error = sklearn_metrics.root_mean_squared_error(
-        truth.astype(float), predicted.astype(float)
+    return float(
+        sklearn_metrics.root_mean_squared_error(*pair(truth, predicted)),
     )
-    return float(error)
 
 
 def mae(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -81,11 +68,9 @@ def mae(truth: np.ndarray, predicted: np.ndarray) -> float:
         >>> mae([4, 2, 3, 5], [2, 2, 3, 5])
         0.5
     """
-    truth, predicted = pair(truth, predicted)
-    error = sklearn_metrics.mean_absolute_error(
-        truth.astype(float), predicted.astype(float)
+    return float(
+        sklearn_metrics.mean_absolute_error(*pair(truth, predicted)),
     )
-    return float(error)
 
 
 def accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -105,8 +90,9 @@ def accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
         >>> accuracy([1, 0, 1, 1], [1, 0, 0, 1])
         0.75
     """
-    truth, predicted = pair(truth, predicted)
-    return float(sklearn_metrics.accuracy_score(truth, predicted))
+    return float(
+        sklearn_metrics.accuracy_score(*pair(truth, predicted)),
+    )
 
 
 def precision_recall(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
@@ -133,14 +119,18 @@ def precision_recall(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, f
         (0.333, 0.5)
     """
     truth, predicted = pair(truth, predicted)
-    if not np.isin(np.concatenate([truth, predicted]), [0, 1]).all():
+    if not np.isin([truth, predicted], [0, 1]).all():
         raise ValueError(
             "labels must be 0 or 1: turn probabilities into labels first, "
             "for example p >= 0.5"
         )
-    labels = truth.astype(int), predicted.astype(int)
-    right = sklearn_metrics.precision_score(*labels, zero_division=0)
-    reached = sklearn_metrics.recall_score(*labels, zero_division=0)
+    right, reached, *_ = sklearn_metrics.precision_recall_fscore_support(
+        truth,
+        predicted,
+        average="binary",
+        # a denominator of 0 gives 0, without a warning
+        zero_division=0,
+    )
     return float(right), float(reached)
 
 
@@ -158,11 +148,4 @@ def f1_of(precision: float, recall: float) -> float:
         >>> f1_of(0.5, 0.5), f1_of(0.0, 0.0)
         (0.5, 0.0)
     """
-    if not precision + recall:
-        return 0.0
-    return 2 * precision * recall / (precision + recall)
-
-
-def f1_score(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """F1 of 0/1 labels; errors as in `precision_recall`."""
-    return f1_of(*precision_recall(truth, predicted))
+    return float(hmean([precision, recall]))
