@@ -72,9 +72,10 @@ __all__ = ["set_seed", *_HOME]
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'xrec_utils' has no attribute {name!r}")
-    value = getattr(import_module(f"xrec_utils.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+    return getattr(
+        import_module(f"xrec_utils.{_HOME[name]}"),
+        name,
+    )
 
 
 def __dir__() -> list[str]:

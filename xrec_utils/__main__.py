@@ -17,12 +17,20 @@ COMMANDS = {
 
 def usage() -> str:
     """The commands, a line each."""
-    lines = [f"  {name:<6} {what}" for name, (_, what) in COMMANDS.items()]
-    return "\n".join(["usage: python -m xrec_utils COMMAND [options]", "", *lines])
+    return "\n".join(
+        [
+            "usage: python -m xrec_utils COMMAND [options]",
+            "",
+            *[f"  {name:<6} {what}" for name, (_, what) in COMMANDS.items()],
+        ]
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command named first; returns its exit code, 2 for an unknown one."""
+    """Run the command named first; returns its exit code, 2 for an unknown one.
+
+    arguments: those after the program's name; None takes those of the terminal.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] in (["-h"], ["--help"]):
         print(usage())
@@ -30,10 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     if not words or words[0] not in COMMANDS:
         print(usage(), file=sys.stderr)
         return 2
-    command, *rest = words
-    module, _ = COMMANDS[command]
+    module, _ = COMMANDS[words[0]]
     # the module is loaded by its name: most need packages that `check` must do without
-    return int(import_module(module).main(rest) or 0)
+    return int(import_module(module).main(words[1:]) or 0)
 
 
 if __name__ == "__main__":

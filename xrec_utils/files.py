@@ -34,24 +34,21 @@ def replace_bytes(path: Path, content: bytes) -> None:
     Raises:
         OSError: the folder is not there or cannot be written to; the old file stays.
     """
+    permissions = path.stat().st_mode & 0o777 if path.exists() else 0o644
     # in the same folder, because a file can be moved in one step only within a disk
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(
+        dir=path.parent,
+        prefix=f".{path.name}.",
+    )
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
         # a temporary file is readable for its owner alone
-        os.chmod(name, _permissions(path))
+        os.chmod(name, permissions)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-def _permissions(path: Path) -> int:
-    """The permissions of the file at a path, or those of a new file."""
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    return 0o644
 
 
 def sha256(content: Path | bytes) -> str:

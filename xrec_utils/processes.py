@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PATIENCE = 15  # seconds that a child may take to end by itself
-START = 120  # seconds that a child may take to say its first line
 
 
 def end(process: subprocess.Popen, patience: float = PATIENCE) -> int:
@@ -26,10 +25,13 @@ def end(process: subprocess.Popen, patience: float = PATIENCE) -> int:
         return process.wait(PATIENCE)
 
 
-def first_line(process: subprocess.Popen, patience: float = START) -> str:
-    """The first line a child prints into its pipe, as it comes; empty if the child ends
-    before. One that says nothing for `patience` seconds is killed.
+def first_line(process: subprocess.Popen, patience: float = 120) -> str:
+    """The first line a child prints into its pipe, as it comes.
+
+    Empty if the child ends before; one that says nothing for `patience` seconds is
+    killed.
     """
+    # killing the child ends the wait for its line
     watch = threading.Timer(patience, process.kill)
     watch.start()
     try:
