@@ -116,21 +116,7 @@ def test_the_same_words_come_over_the_network(local: LocalLM) -> None:
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": QUESTION},
     ]
-    assert model.generate(messages, 16, stop=["."]) == local.generate(
-        messages, 16, stop=["."]
-    )
-
-
-@pytest.mark.needs("llm")
-def test_json_keeps_to_its_schema(local: LocalLM) -> None:
-    schema = {
-        "type": "array",
-        "items": {"enum": ["Heat", "Big"]},
-        "minItems": 2,
-        "maxItems": 2,
-    }
-    films = json.loads(EndpointLM().generate(QUESTION, 60, schema=schema))
-    assert len(films) == 2 and set(films) <= {"Heat", "Big"}
+    assert model.generate(messages, 16) == local.generate(messages, 16)
 
 
 @pytest.mark.needs("llm")

@@ -1,4 +1,4 @@
-"""Rankers of titles: what they share is read once, and the scores are those of reading
+"""Titles as answers: what they share is read once, and the scores are those of reading
 everything apart.
 """
 
@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 import tiny_llm
 from xrec_tools.bench import llama
-from xrec_utils.games.game import history_game
 from xrec_utils.language import ranker
 from xrec_utils.language.prompts import chat, message
-from xrec_utils.language.ranker import TitleRecommender, Tree, bundles, shared_beginning
+from xrec_utils.language.ranker import Tree, bundles, shared_beginning
 
 SEQUENCES = st.lists(
     st.lists(st.integers(0, 3), min_size=1, max_size=6), min_size=1, max_size=12
@@ -102,70 +101,13 @@ def test_an_empty_title_is_refused(model) -> None:
     assert model.likelihood([], []) == []
 
 
-def test_a_prompt_lists_candidates_if_it_should_and_keeps_to_the_budget(model) -> None:
-    history = ["Alien", "Big", "Cube"]
-    assert model.prompt(history, ["Dune"]) == chat(message(history, ["Dune"]))
-    assert tiny_llm.tiny_lm(listed=False).prompt(history, ["Dune"]) == chat(
-        message(history)
-    )
-    short = len(model.tokens(chat(message(history[1:], ["Dune"]))))
-    assert tiny_llm.tiny_lm(budget=short).prompt(history, ["Dune"]) == chat(
-        message(history[1:], ["Dune"])
-    )
-    with pytest.raises(ValueError, match="raise the budget"):
-        tiny_llm.tiny_lm(budget=20).prompt(history, ["Dune"])
-
-
-def test_scores_are_those_of_the_prompt(model) -> None:
-    found = model.score([["Alien"], []], [["Big", "Cube"], ["Dune"]])
-    assert [row.shape for row in found] == [(2,), (1,)]
-    assert found[0][1] == pytest.approx(
-        by_hand(model, model.prompt(["Alien"], ["Big", "Cube"]), "Cube"), abs=1e-5
-    )
-
-
-class Writer:
-    """Writes what it was told to, and keeps what it was asked."""
-
-    name = "writer"
-
-    def __init__(self, reply: str) -> None:
-        self.reply, self.asked = reply, ""
-
-    def generate(
-        self, prompt: str, max_tokens: int = 256, stop: tuple = (), schema: None = None
-    ) -> str:
-        self.asked = prompt
-        return self.reply
-
-
-def test_a_written_list_becomes_places() -> None:
-    writer = Writer("1. Cube\n2. The Big Nothing\n3. Alien")
-    lister = ranker.Lister(writer)
-    assert lister.score([["Up"]], [["Alien", "Big", "Cube"]])[0].tolist() == [-1, -2, 0]
-    assert lister.invented == ["The Big Nothing"] and lister.name == "writer"
-    assert "1. Up" in writer.asked and "2. Big" in writer.asked
-
-
-def test_a_history_model_of_titles_plays_games(model) -> None:
-    titles = ["Alien (1979)", "Big (1988)", "Matrix, The (1999)", "Dune (2021)"]
-    recommender = TitleRecommender(tiny_llm.tiny_lm(listed=False), titles)
-    assert recommender.n_items == 4 and recommender.name == "SmolLM2-135M"
-    game = history_game(recommender, np.array([0, 2]), 3, titles)
-    prompt = chat(message(["Alien", "The Matrix"]))
-    assert game.full() == pytest.approx(
-        by_hand(recommender.ranker, prompt, "Dune"), abs=1e-5
-    )
-    assert recommender.score([np.array([1])]).shape == (1, 4)
-
-
 @pytest.mark.needs("llm")
 def test_smollm2_knows_a_sequel() -> None:
     """Not every film is as likely after every list: the third part follows the first
     two.
     """
-    history = ["The Godfather", "The Godfather: Part II"]
-    first, other = ranker.KerasLM(listed=False).score(
-        [history], [["The Godfather: Part III", "Toy Story"]]
+    prompt = chat(message(["The Godfather", "The Godfather: Part II"]))
+    first, other = ranker.KerasLM().likelihood(
+        [prompt], [["The Godfather: Part III", "Toy Story"]]
     )[0]
     assert first > other

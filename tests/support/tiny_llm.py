@@ -56,9 +56,9 @@ def tiny_network(seed: int = 0) -> Llama:
     return model
 
 
-def tiny_lm(**settings: object) -> KerasLM:
+def tiny_lm() -> KerasLM:
     """A `KerasLM` that needs no installation."""
-    model = KerasLM(**settings)
+    model = KerasLM()
     model.__dict__.update(model=tiny_network(), tokenizer=Letters())
     return model
 

@@ -44,10 +44,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "message",
             "within",
         ],
-        "ranker": [
-            "Lister",
-            "TitleRecommender",
-        ],
         "reasons": [
             "WHY",
             "case",

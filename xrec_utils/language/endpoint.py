@@ -8,8 +8,6 @@ installs.
 """
 
 import os
-from collections.abc import Sequence
-from typing import Any
 
 from xrec_utils.language.writer import LanguageModelError, Prompt, chat_request, package
 
@@ -46,7 +44,7 @@ REFUSALS = (  # the client's exceptions, special ones first, and what to do
 
 
 class EndpointLM:
-    """The model that the environment names; same interface as `llm_text.LocalLM`.
+    """The model that the environment names; same interface as `LocalLM`.
 
     Args:
         timeout: seconds one request may take.
@@ -79,22 +77,20 @@ class EndpointLM:
         self._client = self._openai.OpenAI(timeout=timeout, max_retries=retries)
         self.name = f"{self.model} at {self._client.base_url}"
 
-    def generate(
-        self,
-        prompt: Prompt,
-        max_tokens: int = 256,
-        stop: Sequence[str] = (),
-        schema: dict[str, Any] | None = None,
-    ) -> str:
-        """See `llm_text.LanguageModel`.
+    def generate(self, prompt: Prompt, max_tokens: int = 256) -> str:
+        """The model's answer to a question or to messages.
 
-        How far a server keeps to temperature 0 and the schema is its own affair.
+        How far a server keeps to temperature 0 is its own affair.
+
+        Args:
+            prompt: a question, or messages in OpenAI's form.
+            max_tokens: of the answer.
 
         Raises:
             LanguageModelError: the server cannot be reached, is too slow, or refuses;
                 the message says why.
         """
-        body = chat_request(prompt, max_tokens, stop, schema)
+        body = chat_request(prompt, max_tokens)
         try:
             answer = self._client.chat.completions.create(model=self.model, **body)
         except self._openai.OpenAIError as fault:

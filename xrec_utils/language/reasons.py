@@ -29,10 +29,10 @@ from xrec_utils.language.experiment import (
 )
 from xrec_utils.language.prompt_game import Preference
 from xrec_utils.language.prompts import ANSWER, SYSTEM, fingerprint, message
-from xrec_utils.language.ranker import LIST
 
 WHY = "Why this film? Name the films of my list that made you recommend it."
 TEN = "Answer with a list of ten titles, best first."
+LIST = "Answer with a list of their titles, best first."
 
 
 def chosen(n: int) -> np.ndarray:

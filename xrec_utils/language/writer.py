@@ -1,18 +1,18 @@
 """Language models that write text, behind one interface.
 
-`generate(prompt, max_tokens, stop, schema)` gives the text. `LocalLM` runs
-SmolLM2-135M-Instruct here, in llama.cpp; `EndpointLM` asks any server that speaks
-OpenAI's protocol. Both need the packages and the model that `make llm` installs;
-nothing else in the course does.
+`generate(prompt, max_tokens)` gives the text, as sure as the model can be: temperature
+0. `LocalLM` runs SmolLM2-135M-Instruct here, in llama.cpp; `EndpointLM` asks any server
+that speaks OpenAI's protocol. Both need the packages and the model that `make llm`
+installs.
 """
 
 import json
 import secrets
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -29,27 +29,6 @@ class LanguageModelError(RuntimeError):
     """
 
 
-class LanguageModel(Protocol):
-    """What writes text. `name` says which model it is, for captions and caches."""
-
-    name: str
-
-    def generate(
-        self,
-        prompt: Prompt,
-        max_tokens: int = 256,
-        stop: Sequence[str] = (),
-        schema: dict[str, Any] | None = None,
-    ) -> str:
-        """The model's answer, as sure as it can be (temperature 0).
-
-        prompt: a question or messages. max_tokens: of the answer. stop: texts before
-        which it ends. schema: a JSON schema that the answer keeps to, or None. Raises
-        LanguageModelError when there is no answer.
-        """
-        ...
-
-
 def package(name: str) -> ModuleType:
     """Import a package that `make llm` installs.
 
@@ -64,22 +43,18 @@ def package(name: str) -> ModuleType:
         ) from fault
 
 
-def chat_request(
-    prompt: Prompt, max_tokens: int, stop: Sequence[str], schema: dict[str, Any] | None
-) -> dict[str, Any]:
+def chat_request(prompt: Prompt, max_tokens: int) -> dict[str, Any]:
     """The body of a chat completion in OpenAI's protocol, without the model's name."""
     messages = prompt
     if isinstance(prompt, str):
         messages = [{"role": "user", "content": prompt}]
-    body = {"messages": messages, "max_tokens": max_tokens, "temperature": 0, "seed": 0}
-    if stop:
-        body["stop"] = list(stop)
-    if schema:
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": "reply", "schema": schema},
-        }
-    return body
+    return {
+        "messages": messages,
+        "max_tokens": max_tokens,
+        # the likeliest word each time; a seed for servers that draw all the same
+        "temperature": 0,
+        "seed": 0,
+    }
 
 
 class LocalLM:
@@ -132,58 +107,51 @@ class LocalLM:
         parameters.verbosity = -1
         return parameters
 
-    def generate(
-        self,
-        prompt: Prompt,
-        max_tokens: int = 256,
-        stop: Sequence[str] = (),
-        schema: dict[str, Any] | None = None,
-    ) -> str:
-        """See `LanguageModel`.
+    def generate(self, prompt: Prompt, max_tokens: int = 256) -> str:
+        """The model's answer to a question or to messages.
+
+        Args:
+            prompt: see `Prompt`.
+            max_tokens: of the answer.
 
         Raises:
-            LanguageModelError: the prompt is longer than the context, or the schema is
-                none.
+            LanguageModelError: the prompt is longer than the context.
         """
-        body = chat_request(prompt, max_tokens, stop, schema)
+        body = chat_request(prompt, max_tokens)
         choice = _choice(self._server.handle_chat_completions, body)
         return choice["message"]["content"]
 
     def log_probabilities(
-        self, prompt: str | Sequence[int], top: int = 10
+        self, prompt: str | list[int], top: int = 10
     ) -> tuple[np.ndarray, np.ndarray]:
         """The `top` likeliest next tokens of a raw prompt (no chat template).
 
         Returns their ids (top,) int64 and natural log-probabilities (top,) float64 over
         all 49,152 tokens, largest first.
         """
-        raw = prompt if isinstance(prompt, str) else [int(token) for token in prompt]
-        body = {"prompt": raw, "max_tokens": 1, "temperature": 0, "n_probs": top}
-        choice = _choice(self._server.handle_completions, body)
+        choice = _choice(
+            self._server.handle_completions,
+            {
+                "prompt": prompt,
+                "max_tokens": 1,
+                "temperature": 0,
+                "n_probs": top,
+            },
+        )
         likeliest = choice["logprobs"]["content"][0]["top_logprobs"]
-        ids = np.array([each["id"] for each in likeliest])
-        return ids, np.array([each["logprob"] for each in likeliest])
+        ids = [token["id"] for token in likeliest]
+        log_probabilities = [token["logprob"] for token in likeliest]
+        return np.array(ids), np.array(log_probabilities)
 
     def tokens(self, text: str) -> list[int]:
         """The ids of a text's tokens.
 
-        Marks such as <|im_end|> are read as the one token they are.
+        Marks such as <|im_end|> are read as the one token they are. Asked of llama.cpp's
+        own server, for its binding has no call for it.
         """
-        return self._post("/tokenize", {"content": text})["tokens"]
-
-    def template(self, prompt: Prompt) -> str:
-        """The raw prompt that the model reads for a question or messages.
-
-        Its chat template filled in.
-        """
-        body = chat_request(prompt, 0, (), None)
-        return self._post("/apply-template", body)["prompt"]
-
-    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Ask llama.cpp's own server for what its binding has no call for."""
         request = urllib.request.Request(
-            url=self.address + path,
-            data=json.dumps(body).encode(),
+            url=f"{self.address}/tokenize",
+            data=json.dumps({"content": text}).encode(),
             headers={
                 "Content-Type": "application/json",
                 "Authorization": f"Bearer {self.key}",
@@ -192,7 +160,7 @@ class LocalLM:
         # a proxy of the environment must not see a request to this machine
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with direct.open(request) as answer:
-            return json.load(answer)
+            return json.load(answer)["tokens"]
 
 
 def _choice(
