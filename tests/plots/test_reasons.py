@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 
 import numpy as np
 import pandas as pd
@@ -18,11 +17,9 @@ from matplotlib.text import Text
 from PIL import Image
 from traitlets.config import Config
 
-from xrec_utils.explain.weights import neuron_path
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.keras_start import keras
 from xrec_utils.plots import (
-    heatmaps,
     judging,
     learning,
     networks,
@@ -124,10 +121,6 @@ def deep(layers):
     return keras.Sequential(parts, name="deep")
 
 
-def path():
-    return neuron_path(model(), [np.array([1.0, 0.0, -2.0]), np.ones(4)])
-
-
 CALLS = {
     "reasons": (reasons.history_reasons, REASONS, "stars", [5, 0.5, np.nan, 3, 4]),
     "bar": (reasons.shap_bar, MANY),
@@ -137,10 +130,10 @@ CALLS = {
     "coloured": (reasons.dependence, FEATURES[:, 2], "values", EFFECTS[:, 2], "xlabel", "taste",
                  "colour_by", FEATURES[:, 0], "colour_label", "age"),
     "deletion": (judging.deletion_curve, {"Shapley": np.array([3.0, 1, 0]), "random order": np.array([3.0, 2, 0])}),
-    "attention": (heatmaps.attention_heatmap, WEIGHTS, "labels", ["[start]", LONG, "Up (2009)"]),
-    "weights": (heatmaps.weight_heatmap, KERNEL),
-    "named weights": (heatmaps.weight_heatmap, KERNEL, "rows", COLUMNS[:3], "columns", ["horror", "comedy"]),
-    "three kernels": (heatmaps.weight_heatmaps, {"trained": KERNEL, "twin": -2 * KERNEL, "untrained": KERNEL[:, :1]},
+    "attention": (learning.attention_heatmap, WEIGHTS, "labels", ["[start]", LONG, "Up (2009)"]),
+    "weights": (learning.weight_heatmap, KERNEL),
+    "named weights": (learning.weight_heatmap, KERNEL, "rows", COLUMNS[:3], "columns", ["horror", "comedy"]),
+    "three kernels": (learning.weight_heatmaps, {"trained": KERNEL, "twin": -2 * KERNEL, "untrained": KERNEL[:, :1]},
                       "title", "Two of three say the same", "rows", COLUMNS[:3]),
     "scatter": (tables.scatter, np.arange(1, 9001), "y", np.arange(9000) ** 2 + 1, "xlabel", "ratings",
                 "ylabel", "seconds", "log", "xy"),
@@ -159,9 +152,8 @@ CALLS = {
     "structure": (networks.structure, model()),
     "skipping": (networks.structure, model(skip=True), "skip", ["Dropout"]),
     "deep structure": (networks.structure, deep(9)),
-    "path": (networks.decision_path, path(), "names", COLUMNS[:3]),
 }  # fmt: skip
-DRAWINGS = {"structure", "skipping", "deep structure", "path"}
+DRAWINGS = {"structure", "skipping", "deep structure"}
 
 
 def call(name):
@@ -279,7 +271,6 @@ def test_the_same_bytes_every_time(drawn, name):
         ("structure", ["model net with 6 layers and 51 weights", "product 5"]),
         ("skipping", ["with 7 layers", "sum 5"]),
         ("deep structure", ["10 layers and 108 weights"]),
-        ("path", ["6 steps", "user (2 of 3 active)", "film (4 of 4 active)"]),
     ],
 )
 def test_alternative_text_is_true(drawn, name, words):
@@ -398,13 +389,13 @@ def test_matrix_and_explanations_draw_alike():
 def test_constant_values_are_drawn_too():
     flat = Drawn(reasons.dependence, np.ones(5), np.ones(5), "age")
     assert "hardly changes" in flat.alt
-    assert "strongest is 0" in Drawn(heatmaps.weight_heatmap, np.zeros((2, 2))).alt
+    assert "strongest is 0" in Drawn(learning.weight_heatmap, np.zeros((2, 2))).alt
 
 
 def test_attention_shows_the_latest_positions():
     weights = np.tril(np.ones((20, 20))) / np.arange(1, 21)[:, None]
     found = Drawn(
-        heatmaps.attention_heatmap, weights, [f"film {i}" for i in range(20)], k=6
+        learning.attention_heatmap, weights, [f"film {i}" for i in range(20)], k=6
     )
     assert found.axes[0].images[0].get_array().shape == (6, 6)
     assert found.axes[0].get_yticklabels()[-1].get_text() == "film 19"
@@ -448,13 +439,6 @@ def test_boxes_never_overlap():
         assert (np.diff(x) >= 1 - 1e-9).all()
 
 
-def test_path_shows_the_largest_numbers_by_name(drawn):
-    texts = [text.get_text() for text in drawn["path"].axes[0].texts]
-    assert texts.index("−2") < texts.index("1")
-    assert "taste" in texts and "age" in texts and COLUMNS[1][:19] + "…" not in texts
-    assert re.fullmatch(r"6 steps from the input to −?[\d.e−]+", drawn["path"].title)
-
-
 def test_what_cannot_be_drawn_is_named():
     class Own(keras.Model):
         pass
@@ -462,13 +446,13 @@ def test_what_cannot_be_drawn_is_named():
     with pytest.raises(ValueError, match="alt is empty"):
         reasons.history_reasons(REASONS, alt="  ")
     with pytest.raises(ValueError, match=r"weights\[layer, head\]"):
-        heatmaps.attention_heatmap(np.ones((2, 2, 3, 3)), ["a", "b", "c"])
+        learning.attention_heatmap(np.ones((2, 2, 3, 3)), ["a", "b", "c"])
     with pytest.raises(ValueError, match="needs two axes"):
-        heatmaps.weight_heatmap(np.ones(3))
+        learning.weight_heatmap(np.ones(3))
     with pytest.raises(ValueError, match="two or more arrays"):
-        heatmaps.weight_heatmaps({"one": KERNEL}, "Alone")
+        learning.weight_heatmaps({"one": KERNEL}, "Alone")
     with pytest.raises(ValueError, match="different numbers of inputs"):
-        heatmaps.weight_heatmaps({"one": KERNEL, "cut": KERNEL[:2]}, "Unequal")
+        learning.weight_heatmaps({"one": KERNEL, "cut": KERNEL[:2]}, "Unequal")
     with pytest.raises(ValueError, match=r"features has shape \(30, 2\)"):
         reasons.shap_beeswarm(MANY, FEATURES[:, :2])
     with pytest.raises(ValueError, match="no column high, low"):

@@ -22,11 +22,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "term_functions",
             "tree",
         ],
-        "heatmaps": [
-            "attention_heatmap",
-            "weight_heatmap",
-            "weight_heatmaps",
-        ],
         "judging": [
             "deletion_curve",
             "leaderboard",
@@ -40,8 +35,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "token_tree",
         ],
         "learning": [
+            "attention_heatmap",
             "embedding_map",
             "training_curve",
+            "weight_heatmap",
+            "weight_heatmaps",
         ],
         "networks": [
             "structure",

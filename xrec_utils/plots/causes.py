@@ -1,8 +1,5 @@
-"""Figures of causes: two answers side by side, and a rank as reasons are removed.
-
-See `plots`.
-
-The figure of comparisons: means with intervals, and published values beside them.
+"""Figures of causes: two answers side by side, a rank as reasons are removed, and means
+with intervals beside published values.
 
 See `plots`.
 """
@@ -15,13 +12,15 @@ from matplotlib.axes import Axes
 
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.plots.style import (
+    BESIDE,
     GREY,
     MARKERS,
     PALETTE,
-    _rows,
     canvas,
+    line_chart,
     listed,
     number,
+    rows_from_zero,
     shorten,
 )
 
@@ -82,12 +81,11 @@ def two_answers(
         or f"{title.rstrip('.')}. Two dots per film, {' and '.join(answers)}: "
         f"{'; '.join(spoken)}.",
         height=1.8 + 0.3 * len(order),
+        xlabel=xlabel,
+        ylabel="film of the history",
     ) as axes:
         _draw_dots(axes, list(answers), values[:, order])
-        _rows(axes, names)
-        axes.axvline(0, color=GREY, lw=1)
-        axes.grid(visible=False, axis="y")
-        axes.set(xlabel=xlabel, ylabel="film of the history")
+        rows_from_zero(axes, names)
         axes.figure.legend(
             loc="outside lower right",
             ncols=2,
@@ -142,31 +140,21 @@ def rank_paths(
     """
     spoken = []
     for name, path in paths.items():
-        outside = path > k
-        when = f"after {int(np.argmax(outside))}" if outside.any() else "never"
-        spoken.append(f"{name} {when}")
+        outside = np.flatnonzero(path > k)
+        spoken.append(f"{name} after {outside[0]}" if len(outside) else f"{name} never")
     with canvas(
         title=title,
         alt=alt
         or f"{title.rstrip('.')}. Lines of the rank against the films removed; "
         f"out of the top {k}: {listed(spoken)}.",
         height=3.8,
+        xlabel="films removed from the history",
+        ylabel="rank (1 = recommended first)",
     ) as axes:
-        for n, (name, path) in enumerate(paths.items()):
-            axes.plot(
-                range(len(path)),
-                path,
-                lw=2,
-                marker=MARKERS[n % 7],
-                color=PALETTE[n % 7],
-                label=name,
-            )
+        curves = {name: (range(len(path)), path) for name, path in paths.items()}
+        line_chart(axes, curves, lw=2)
         _mark_top(axes, k)
         axes.set_yscale("log")
-        axes.set(
-            xlabel="films removed from the history",
-            ylabel="rank (1 = recommended first)",
-        )
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.invert_yaxis()
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -175,11 +163,10 @@ def rank_paths(
 
 def _mark_top(axes: Axes, k: int) -> None:
     """Draw a dashed line between rank k and the next."""
-    height = k + 0.5
-    axes.axhline(height, color=GREY, lw=1.5, ls="--")
+    axes.axhline(k + 0.5, color=GREY, lw=1.5, ls="--")
     axes.annotate(
         f"top {k}",
-        (0, height),
+        (0, k + 0.5),
         xytext=(2, 4),
         textcoords="offset points",
         color=GREY,
@@ -212,35 +199,29 @@ def ranges(
     """
     lines = table["line"].unique()
     groups = table["group"].unique()
-    others = [] if published is None else published["group"].unique()
-    # every group has a height of its own within a line
-    count = len(groups) + len(others)
-    heights = np.linspace(-0.32, 0.32, count) * (count > 1)
-    steps = dict(zip([*groups, *others], heights, strict=True))
+    if published is not None:
+        groups = [*groups, *published["group"].unique()]
+    # every group has a height of its own within a line; a single one, the middle
+    heights = np.linspace(-0.32, 0.32, len(groups)) * (len(groups) > 1)
+    steps = dict(zip(groups, heights, strict=True))
     with canvas(
         title=title,
         alt=alt
         or f"{title.rstrip('.')}. Dots with 95% intervals of {xlabel}. {_spoken(table)}.",
         width=8.6,
         height=1.3 + 0.24 * len(lines) * (1 + len(steps)),
+        xlabel=xlabel,
+        yticks=range(len(lines)),
+        yticklabels=lines,
+        ylim=(len(lines) - 0.5, -0.5),
     ) as axes:
         places = {line: place for place, line in enumerate(lines)}
         _draw_means(axes, table, places, steps)
         if published is not None:
             _draw_published(axes, published, places, steps)
         axes.axvline(0, color=GREY, lw=1)
-        axes.set(
-            xlabel=xlabel,
-            yticks=range(len(lines)),
-            yticklabels=lines,
-            ylim=(len(lines) - 0.5, -0.5),
-        )
         axes.grid(visible=False, axis="y")
-        axes.legend(
-            loc="center left",
-            bbox_to_anchor=(1, 0.5),
-            frameon=False,
-        )
+        axes.legend(**BESIDE)
 
 
 def _draw_means(
@@ -253,13 +234,11 @@ def _draw_means(
     for n, group in enumerate(table["group"].unique()):
         rows = table[table["group"] == group]
         mean = rows["mean"]
-        y = rows["line"].map(places) + steps[group]
-        # an interval need not reach equally far to both sides
-        ends = (mean - rows["low"], rows["high"] - mean)
         axes.errorbar(
             mean,
-            y,
-            xerr=ends,
+            rows["line"].map(places) + steps[group],
+            # an interval need not reach equally far to both sides
+            xerr=(mean - rows["low"], rows["high"] - mean),
             capsize=3,
             ms=7,
             fmt=MARKERS[n],
@@ -277,10 +256,9 @@ def _draw_published(
     """Draw what others published, hollow and grey."""
     for n, group in enumerate(published["group"].unique()):
         rows = published[published["group"] == group]
-        y = rows["line"].map(places) + steps[group]
         axes.scatter(
             rows["value"],
-            y,
+            rows["line"].map(places) + steps[group],
             s=44,
             marker=MARKERS[n],
             fc="white",

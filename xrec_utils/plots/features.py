@@ -11,15 +11,16 @@ from matplotlib.axes import Axes
 from sklearn.base import BaseEstimator
 
 from xrec_utils.plots.style import (
+    BESIDE,
     DIVERGING,
     GREY,
-    MARKERS,
     PALETTE,
-    _rows,
     canvas,
     capital,
+    line_chart,
     listed,
     number,
+    rows_from_zero,
     shorten,
 )
 
@@ -63,6 +64,7 @@ def coefficient_paths(
     first = sorted(start, key=entry)[:k]
     ends = []
     for name in first:
+        # a coefficient that stays zero is said to enter at the last penalty
         place = min(start[name], len(penalties) - 1)
         ends.append(f"{name} at {number(penalties[place])}")
     with canvas(
@@ -72,17 +74,13 @@ def coefficient_paths(
         f"First to leave zero: {listed(ends)}.",
         width=8.6,
         height=4.4,
+        xlabel="penalty α, falling (log scale)",
+        ylabel="coefficient",
+        xscale="log",
     ) as axes:
         _draw_paths(axes, penalties, paths, first)
-        axes.set_xscale("log")
         axes.invert_xaxis()
-        axes.legend(
-            loc="center left",
-            bbox_to_anchor=(1, 0.5),
-            frameon=False,
-            title="in order of entry",
-        )
-        axes.set(xlabel="penalty α, falling (log scale)", ylabel="coefficient")
+        axes.legend(**BESIDE, title="in order of entry")
 
 
 def _draw_paths(
@@ -135,12 +133,12 @@ def tree(
         Its 2 leaves give 0% and 100%.
     """
     grown = model.tree_
-    inner = np.flatnonzero(grown.feature >= 0)  # leaves have no feature
     questions = {
         node: f"{names[grown.feature[node]]}\n≤ {number(grown.threshold[node])}?"
-        for node in inner
+        for node in np.flatnonzero(grown.feature >= 0)  # leaves have no feature
     }
     likely = grown.value[:, 0, 1]  # (nodes,): share of class 1
+    rows = grown.weighted_n_node_samples / grown.weighted_n_node_samples[0]
     spots = _spots(grown.children_left, grown.children_right)
     leaves = [node for node in spots if node not in questions]
     shares = listed([f"{likely[node]:.0%}" for node in leaves])
@@ -148,36 +146,36 @@ def tree(
     with canvas(
         title=title,
         alt=alt
-        or f"{title.rstrip('.')}. Decision tree of {len(inner)} questions, first: "
+        or f"{title.rstrip('.')}. Decision tree of {len(questions)} questions, first: "
         f"{names[grown.feature[0]]} at most {number(grown.threshold[0])}? "
         f"Its {len(leaves)} leaves give {shares}.",
         width=max(5.0, 1.25 * len(leaves)),
         height=1.2 * (depth + 1),
         note="left: yes, right: no",
+        xlim=(-0.6, len(leaves) - 0.4),
+        ylim=(-depth - 0.4, 0.4),
     ) as axes:
-        for node in inner:
-            _branch(axes, spots[node], spots[grown.children_left[node]])
-            _branch(axes, spots[node], spots[grown.children_right[node]])
-        rows = grown.weighted_n_node_samples
-        for node, spot in spots.items():
-            if node in questions:
-                _node(axes, spot, questions[node], "white")
-            else:
-                share = rows[node] / rows[0]
-                text = f"{likely[node]:.0%} like it\n{share:.0%} of rows"
-                # 0.6: not the darkest colours, on which black text is hard to read
-                _node(axes, spot, text, DIVERGING(0.5 + 0.6 * (likely[node] - 0.5)))
-        axes.set(
-            xlim=(-0.6, len(leaves) - 0.4),
-            ylim=(-depth - 0.4, 0.4),
-        )
+        for node, question in questions.items():
+            for below in (grown.children_left[node], grown.children_right[node]):
+                _branch(axes, spots[node], spots[below])
+            _node(axes, spots[node], question, "white")
+        for node in leaves:
+            text = f"{likely[node]:.0%} like it\n{rows[node]:.0%} of rows"
+            # 0.6: not the darkest colours, on which black text is hard to read
+            colour = DIVERGING(0.5 + 0.6 * (likely[node] - 0.5))
+            _node(axes, spots[node], text, colour)
         axes.axis("off")
 
 
 def _branch(axes: Axes, start: tuple[float, int], end: tuple[float, int]) -> None:
     """Draw a line from a question to the node below it."""
-    x, y = zip(start, end, strict=True)
-    axes.plot(x, y, color=GREY, lw=1, zorder=1)
+    axes.plot(
+        [start[0], end[0]],
+        [start[1], end[1]],
+        color=GREY,
+        lw=1,
+        zorder=1,
+    )
 
 
 def _node(axes: Axes, spot: tuple[float, int], text: str, fill: object) -> None:
@@ -229,13 +227,13 @@ def term_functions(
         >>> term_functions(terms, "More is better.")  # doctest: +NORMALIZE_WHITESPACE
         More is better. Step functions of 1 columns. Effects: stars from −1 to 0.5.
     """
-    lows = {name: min(effect) for name, (_, effect) in terms.items()}
-    highs = {name: max(effect) for name, (_, effect) in terms.items()}
+    effects = {name: effect for name, (_, effect) in terms.items()}
     spoken = [
-        f"{name} from {number(lows[name])} to {number(highs[name])}" for name in terms
+        f"{name} from {number(min(effect))} to {number(max(effect))}"
+        for name, effect in effects.items()
     ]
-    low = min(lows.values())
-    high = max(highs.values())
+    low = min(map(min, effects.values()))
+    high = max(map(max, effects.values()))
     air = 0.1 * (high - low)
     with canvas(
         title=title,
@@ -245,6 +243,7 @@ def term_functions(
         width=2.6 * len(terms),
         height=3.2,
         panels=len(terms),
+        ylim=(low - air, high + air),
     ) as axes:
         panels = np.atleast_1d(axes)
         for panel, (name, (edges, effect)) in zip(panels, terms.items(), strict=True):
@@ -256,7 +255,7 @@ def term_functions(
                 color=PALETTE[0],
             )
             panel.axhline(0, color=GREY, lw=1)
-            panel.set(ylim=(low - air, high + air), xlabel=name)
+            panel.set_xlabel(name)
             panel.xaxis.get_major_locator().set_params(nbins=4)
             # the scale is the same for all: one panel shows it
             panel.tick_params(labelleft=panel is panels[0])
@@ -288,29 +287,27 @@ def grouped_bars(
     longest = [
         f"{name}: {listed(list(table[name].nlargest(2).index))}" for name in table
     ]
-    thick = 0.8 / table.shape[1]
+    thick = 0.8 / table.shape[1]  # the bars of a line and a gap of 0.2 fill it
     with canvas(
         title=title,
         alt=alt
         or f"{title.rstrip('.')}. Horizontal bars of {len(table)} lines. "
         f"Longest by {'; '.join(longest)}.",
         height=1.6 + 0.2 * table.size,
+        xlabel=xlabel,
+        ylabel=ylabel,
     ) as axes:
         for place, name in enumerate(table):
-            # the bars of a line stand around its middle
-            spots = np.arange(len(table)) - 0.4 + thick * (place + 0.5)
             axes.barh(
-                spots,
+                # the bars of a line stand around its middle
+                np.arange(len(table)) - 0.4 + thick * (place + 0.5),
                 table[name],
                 thick,
                 label=name,
                 color=PALETTE[place],
             )
-        _rows(axes, [shorten(str(name)) for name in table.index])
-        axes.axvline(0, color=GREY, lw=1)
-        axes.grid(False, axis="y")
+        rows_from_zero(axes, [shorten(str(name)) for name in table.index])
         axes.legend()
-        axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
 def curves(
@@ -344,15 +341,8 @@ def curves(
         alt=alt
         or f"{title.rstrip('.')}. Lines of {ylabel} against {xlabel}: {'; '.join(ends)}.",
         height=3.6,
+        xlabel=xlabel,
+        ylabel=ylabel,
     ) as axes:
-        for place, (name, line) in enumerate(lines.items()):
-            axes.plot(
-                x,
-                line,
-                label=name,
-                lw=2,
-                marker=MARKERS[place % 7],
-                color=PALETTE[place % 7],
-            )
+        line_chart(axes, {name: (x, line) for name, line in lines.items()}, lw=2)
         axes.legend()
-        axes.set(xlabel=xlabel, ylabel=ylabel)

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 
 from xrec_utils.plots.style import (
     GREY,
-    MARKERS,
     SEQUENTIAL,
     canvas,
+    heatmap,
+    line_chart,
     listed,
-    no_grid,
     number,
     shorten,
 )
@@ -56,21 +56,25 @@ def leaderboard(
         width=9.5,
         height=1.9 + 0.34 * len(means),
         note="framed: the best, and what intervals cannot tell from it",
+        yticks=range(len(means)),
+        yticklabels=[shorten(name) for name in means.index],
     ) as axes:
         _shade(axes, means, better)
         for row, column in np.argwhere(means.notna().to_numpy()):
-            value = means.iloc[row, column]
-            _write_mean(axes, (column, row), value, marked.iloc[row, column])
-        names = [f"{name} {'↑' if better[name] > 0 else '↓'}" for name in means]
+            _write_mean(
+                axes,
+                spot=(column, row),
+                value=means.iloc[row, column],
+                best=marked.iloc[row, column],
+            )
         axes.xaxis.tick_top()
         axes.set_xticks(
-            range(len(names)), names, rotation=35, ha="left", rotation_mode="anchor"
+            range(means.shape[1]),
+            [f"{name} {'↑' if better[name] > 0 else '↓'}" for name in means],
+            rotation=35,
+            ha="left",
+            rotation_mode="anchor",
         )
-        axes.set_yticks(
-            range(len(means)),
-            [shorten(name) for name in means.index],
-        )
-        no_grid(axes)
 
 
 def _shade(axes: Axes, means: pd.DataFrame, better: Mapping[str, int]) -> None:
@@ -80,24 +84,28 @@ def _shade(axes: Axes, means: pd.DataFrame, better: Mapping[str, int]) -> None:
     # a column whose means are all equal must not be divided by zero
     span = (goodness.max() - low).replace(0, 1)
     shade = ((goodness - low) / span).to_numpy(float)
-    # up to 1.9: black numbers can be read on the lighter half of the colours
-    scale = {"cmap": SEQUENTIAL, "vmin": 0, "vmax": 1.9}
-    axes.imshow(
+    heatmap(
+        axes,
         np.ma.masked_invalid(shade),
-        aspect="auto",
-        **scale,
+        cmap=SEQUENTIAL,
+        vmin=0,
+        # of shades up to 1: black numbers can be read on the lighter half of the colours
+        vmax=1.9,
     )
 
 
 def _write_mean(axes: Axes, spot: tuple[int, int], value: float, best: bool) -> None:
     """Write a mean into its cell, the best ones bold in a frame."""
     rounded = value.round(2) + 0.0  # the sum turns -0.0 into 0.0
-    text = f"{rounded:.2f}".replace("-", "−")
-    style = {"ha": "center", "va": "center"}
+    text = axes.text(
+        *spot,
+        f"{rounded:.2f}".replace("-", "−"),
+        ha="center",
+        va="center",
+    )
     if best:
         frame = {"boxstyle": "round,pad=0.15", "fc": "none", "ec": "black"}
-        style |= {"weight": "bold", "bbox": frame}
-    axes.text(*spot, text, **style)
+        text.set(weight="bold", bbox=frame)
 
 
 def power_curves(
@@ -125,31 +133,21 @@ def power_curves(
     """
     enough = []
     for name, curve in curves.items():
-        if curve.max() >= wanted:
-            count = int(people[np.argmax(curve >= wanted)])
-            enough.append(f"{name} from {count} people on")
+        reached = people[curve >= wanted]
+        if len(reached):
+            enough.append(f"{name} from {reached[0]} people on")
     with canvas(
         title=title or "A small effect needs many people",
         alt=alt
         or "Lines of power against the number of people. A power of "
         f"{number(wanted)} is reached by {listed(enough) or 'none of them'}.",
+        xlabel="people, each meeting every kind",
+        ylabel="chance to find the effect",
+        ylim=(0, 1.02),
     ) as axes:
-        # about eight markers per curve
-        every = max(1, len(people) // 8)
-        for place, (name, curve) in enumerate(curves.items()):
-            axes.plot(
-                people,
-                curve,
-                label=name,
-                marker=MARKERS[place % 7],
-                markevery=every,
-            )
+        points = {name: (people, curve) for name, curve in curves.items()}
+        line_chart(axes, points, marks=8)
         axes.axhline(wanted, color=GREY, lw=1, ls="--")
-        axes.set(
-            xlabel="people, each meeting every kind",
-            ylabel="chance to find the effect",
-            ylim=(0, 1.02),
-        )
         axes.legend(title="effect")
 
 
@@ -181,29 +179,23 @@ def deletion_curve(
     """
     means = {name: float(np.mean(curve)) for name, curve in curves.items()}
     lowest = min(means, key=means.__getitem__)
-    default = f"The {ylabel} falls fastest when films go in the order of {lowest}"
-    spoken = []
-    for name, curve in curves.items():
-        first = number(curve[0])
-        last = number(curve[-1])
-        spoken.append(f"{name} from {first} to {last}, mean {number(means[name])}")
+    spoken = [
+        f"{name} from {number(curve[0])} to {number(curve[-1])}, "
+        f"mean {number(means[name])}"
+        for name, curve in curves.items()
+    ]
     with canvas(
-        title=title or default,
+        title=title
+        or f"The {ylabel} falls fastest when films go in the order of {lowest}",
         alt=alt
         or f"Line chart of the {ylabel} against the {xlabel}. {'; '.join(spoken)}. "
         f"Lowest on average: {lowest}.",
+        xlabel=xlabel,
+        ylabel=ylabel,
     ) as axes:
-        for place, (name, curve) in enumerate(curves.items()):
-            x = np.linspace(0, 100, len(curve))
-            # about ten markers per curve: more would hide it
-            every = max(1, len(curve) // 10)
-            axes.plot(
-                x,
-                curve,
-                label=name,
-                marker=MARKERS[place % 7],
-                markevery=every,
-                lw=2,
-            )
+        points = {
+            name: (np.linspace(0, 100, len(curve)), curve)
+            for name, curve in curves.items()
+        }
+        line_chart(axes, points, marks=10, lw=2)
         axes.legend()
-        axes.set(xlabel=xlabel, ylabel=ylabel)

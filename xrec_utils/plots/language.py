@@ -1,8 +1,5 @@
-"""Figures of notebook 08: prompts with one beginning, and what a place in a list does.
-
-See `plots`.
-
-Figures of one prompt: its words in colour, and which block looks at which line.
+"""Figures of language models: prompts with one beginning, what a place in a list does,
+the words of a prompt in colour, and which block looks at which line.
 
 See `plots`.
 """
@@ -13,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 
 from xrec_utils.plots.style import (
     BLUE,
@@ -24,9 +20,11 @@ from xrec_utils.plots.style import (
     SKY,
     canvas,
     colour_bar,
+    heatmap,
     listed,
     no_grid,
     number,
+    reach,
     shorten,
     symmetric,
 )
@@ -51,17 +49,25 @@ def token_tree(
     depth, row = _tree_places(parents)
     links = [(parent, node) for node, parent in enumerate(parents) if parent >= 0]
     spoken = [f"after {words[start]!r} comes {words[end]!r}" for start, end in links]
-    height = max(row) + 1
+    height = max(row) + 1  # in rows
     with canvas(
         title=title,
         alt=alt or f"A tree of {len(words)} tokens: {', '.join(spoken)}.",
         width=9.5,
         height=1.1 + 0.55 * height,
+        xlim=(-0.5, max(depth) + 0.5),
+        ylim=(height - 0.4, -0.6),
+        xticks=[],
+        yticks=[],
     ) as axes:
         for start, end in links:
-            x = [depth[start], depth[end]]
-            y = [row[start], row[end]]
-            axes.plot(x, y, color=GREY, lw=1.2, zorder=1)
+            axes.plot(
+                [depth[start], depth[end]],
+                [row[start], row[end]],
+                color=GREY,
+                lw=1.2,
+                zorder=1,
+            )
         for node, word in enumerate(words):
             axes.text(
                 depth[node],
@@ -72,12 +78,6 @@ def token_tree(
                 bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": BLUE},
                 zorder=2,
             )
-        axes.set(
-            xlim=(-0.5, max(depth) + 0.5),
-            ylim=(height - 0.4, -0.6),
-            xticks=[],
-            yticks=[],
-        )
         no_grid(axes)
 
 
@@ -85,14 +85,11 @@ def _tree_places(parents: Sequence[int]) -> tuple[list[int], list[int]]:
     """Depth and row of each node: a first child stays in its parent's row."""
     depth: list[int] = []
     row: list[int] = []
-    last = -1
     for node, parent in enumerate(parents):
         depth.append(depth[parent] + 1 if parent >= 0 else 0)
-        if parent >= 0 and parent == node - 1:
-            row.append(row[parent])
-        else:
-            last += 1
-            row.append(last)
+        first_child = parent >= 0 and parent == node - 1
+        # all others open a new row below those there are
+        row.append(row[parent] if first_child else max(row, default=-1) + 1)
     return depth, row
 
 
@@ -110,15 +107,17 @@ def first_choices(counts: np.ndarray, title: str, alt: str | None = None) -> Non
         Bars: the first choice stood at places 1 to 2 this often: 5 and 1; an even share
         is 3.
     """
-    even = counts.sum() / len(counts)
-    spoken = listed([str(count) for count in counts])
+    even = counts.mean()
     places = np.arange(1, len(counts) + 1)
     with canvas(
         title=title,
         alt=alt
         or f"Bars: the first choice stood at places 1 to {len(counts)} this often: "
-        f"{spoken}; an even share is {number(even)}.",
+        f"{listed([str(count) for count in counts])}; an even share is {number(even)}.",
         height=3.4,
+        xlabel="place in the list shown, from 1",
+        ylabel="users",
+        xticks=places,
     ) as axes:
         axes.bar(places, counts, color=SKY)
         # what would be if the place did not matter
@@ -130,8 +129,6 @@ def first_choices(counts: np.ndarray, title: str, alt: str | None = None) -> Non
             label="even share",
         )
         axes.legend()
-        axes.set(xlabel="place in the list shown, from 1", ylabel="users")
-        axes.set_xticks(places)
         axes.grid(False, axis="x")
 
 
@@ -165,16 +162,17 @@ def by_place(
         alt=alt
         or f"NDCG@10 by the target's place in the list. {'; '.join(spoken)}; "
         f"chance: {number(chance)}.",
+        xlabel="the target's place in the list, from 0",
+        ylabel="NDCG@10 with its interval",
+        ylim=(0, None),
+        xticks=next(iter(curves.values())).index,
     ) as axes:
         for n, (name, table) in enumerate(curves.items()):
-            ends = table[["low", "high"]].to_numpy().T
-            reach = np.abs(ends - table["mean"].to_numpy())  # (2, places)
-            # a little to the right of the one before, so that lines do not overlap
-            x = table.index + 0.25 * n
             axes.errorbar(
-                x,
+                # a little to the right of the one before, so that lines do not overlap
+                table.index + 0.25 * n,
                 table["mean"],
-                reach,
+                reach(table),
                 label=name,
                 marker=MARKERS[n],
                 capsize=4,
@@ -186,12 +184,6 @@ def by_place(
             lw=1.5,
             label="chance",
         )
-        axes.set(
-            xlabel="the target's place in the list, from 0",
-            ylabel="NDCG@10 with its interval",
-            ylim=(0, None),
-        )
-        axes.set_xticks(table.index)
         axes.legend()
 
 
@@ -220,41 +212,42 @@ def coloured_text(
     spoken = [
         f"{table['text'][row].strip()} {number(table['value'][row])}" for row in largest
     ]
-    shade = Normalize(**symmetric(table["value"].to_numpy(float)))
     count = table["line"].nunique()
+    shade = ScalarMappable(cmap=DIVERGING)
+    shade.set_clim(*symmetric(table["value"].to_numpy(float)).values())
     with canvas(
         title=title,
         alt=alt
         or f"{title.rstrip('.')}. Text of {len(table)} parts coloured by {label}. "
         f"Largest: {listed(spoken)}.",
         height=1.0 + 0.36 * count,
+        xlim=(0, 1),
+        ylim=(count - 0.4, -0.9),
+        xticks=[],
+        yticks=[],
     ) as axes:
         for place, (_, parts) in enumerate(table.groupby("line")):
             _write_line(axes, place, parts, shade)
-        axes.set(
-            xlim=(0, 1),
-            ylim=(count - 0.4, -0.9),
-            xticks=[],
-            yticks=[],
-        )
         no_grid(axes)
-        colour_bar(axes, ScalarMappable(shade, DIVERGING), label)
+        colour_bar(axes, shade, label)
 
 
-def _write_line(axes: Axes, place: int, parts: pd.DataFrame, shade: Normalize) -> None:
+def _write_line(
+    axes: Axes, place: int, parts: pd.DataFrame, shade: ScalarMappable
+) -> None:
     """Write the parts of one line side by side, each on its colour."""
     # the first part begins at the axes' edge, every other where the one before ends
     before = "data"
     start = (0, place)
     for text, value in zip(parts["text"], parts["value"], strict=True):
-        strength = shade(value)
+        strength = shade.norm(value)  # 0.5 is zero, 0 and 1 the darkest
         before = axes.annotate(
             text,
             start,
             xycoords=before,
             va="bottom",
             color="white" if abs(strength - 0.5) > 0.27 else "black",
-            bbox={"boxstyle": "square,pad=0", "fc": DIVERGING(strength), "lw": 0},
+            bbox={"boxstyle": "square,pad=0", "fc": shade.to_rgba(value), "lw": 0},
             size=15,
         )
         start = (1, 0)
@@ -294,17 +287,17 @@ def blocks_by_line(
         f"for {lines[line]}.",
         width=8.6,
         height=1.6 + 0.3 * len(lines),
+        xlabel="block",
+        ylabel="line of the prompt",
+        yticks=range(len(lines)),
+        yticklabels=[shorten(name, 28) for name in lines],
     ) as axes:
-        # readers count blocks from 1, and each has its number below its middle
-        extent = (0.5, len(weights) + 0.5, len(lines) - 0.5, -0.5)
-        drawn = axes.imshow(
-            weights.T, extent=extent, cmap=SEQUENTIAL, vmin=0, aspect="auto"
+        heatmap(
+            axes,
+            weights.T,
+            label,
+            # readers count blocks from 1, and each has its number below its middle
+            extent=(0.5, len(weights) + 0.5, len(lines) - 0.5, -0.5),
+            cmap=SEQUENTIAL,
+            vmin=0,
         )
-        axes.set(
-            xlabel="block",
-            ylabel="line of the prompt",
-            yticks=range(len(lines)),
-        )
-        axes.set_yticklabels([shorten(name, 28) for name in lines])
-        no_grid(axes)
-        colour_bar(axes, drawn, label)

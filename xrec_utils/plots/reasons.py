@@ -1,9 +1,6 @@
-"""Every figure of the course: each function draws one and shows it.
+"""Figures of reasons: of one explanation, and of many over the same players.
 
-A figure has a message as its title and an alternative text. Both are composed from the
-data unless given. Signed values are vermilion above zero and blue below, on scales
-centred on zero. Figures of tables and training are in `plots_data`, drawings of models
-in `plots_model`; all can be called from here.
+See `plots`.
 """
 
 from collections.abc import Sequence
@@ -18,12 +15,13 @@ from xrec_utils.plots.style import (
     NEGATIVE,
     PALETTE,
     POSITIVE,
-    _bars,
-    _coloured,
+    bars,
     canvas,
     capital,
     colour_bar,
+    heatmap,
     listed,
+    name_rows,
     number,
     rank_correlation,
     shorten,
@@ -67,13 +65,13 @@ def history_reasons(
     order = np.argsort(-np.abs(values), kind="stable")
     first = order[:k]
     names = [shorten(explanation.players[i]) + _stars(stars, i) for i in first]
-    bars = list(values[first])
-    colours = [POSITIVE if bar >= 0 else NEGATIVE for bar in bars]
+    lengths = list(values[first])
+    colours = [POSITIVE if length >= 0 else NEGATIVE for length in lengths]
     # the sum over the others goes in the order of the history, as in the explanation
     rest = np.setdiff1d(np.arange(len(values)), first)
     if len(rest):
         names.append(f"the other {len(rest)} together")
-        bars.append(values[rest].sum())
+        lengths.append(values[rest].sum())
         colours.append(GREY)
 
     note = explanation.method
@@ -82,10 +80,12 @@ def history_reasons(
     with canvas(
         title=title or _strongest_reason(explanation, order[0]),
         alt=alt or _reasons_in_words(explanation, first),
-        height=1.5 + 0.31 * len(bars),
+        height=1.5 + 0.31 * len(lengths),
         note=note,
+        xlabel=xlabel,
+        ylabel="reason",
     ) as axes:
-        _bars(axes, names, bars, colours)
+        bars(axes, names, lengths, colours)
         if explanation.error is not None:
             axes.errorbar(
                 values[first],
@@ -95,28 +95,23 @@ def history_reasons(
                 ecolor="black",
                 capsize=3,
             )
-        axes.set(xlabel=xlabel, ylabel="reason")
 
 
 def _strongest_reason(explanation: Explanation, best: int) -> str:
     """A title: which player counts most, and for which side."""
     side = "for" if explanation.values[best] >= 0 else "against"
-    target = _the(explanation.target)
     name = explanation.players[best]
-    return capital(f"{name} is the strongest reason {side} {target}")
+    return capital(f"{name} is the strongest reason {side} {_the(explanation.target)}")
 
 
 def _reasons_in_words(explanation: Explanation, order: np.ndarray) -> str:
     """The alternative text of `history_reasons`; `order` (k,) has the largest first."""
     values = np.asarray(explanation.values)
-    players = explanation.players
-    largest = listed([f"{players[i]} {number(values[i])}" for i in order[:3]])
-    target = _the(explanation.target)
-    against = int((values < 0).sum())
+    largest = [f"{explanation.players[i]} {number(values[i])}" for i in order[:3]]
     return (
-        f"Horizontal bar chart: effects of {len(values)} players on {target} by "
-        f"{explanation.method}. The largest are {largest}. {against} of {len(values)} "
-        "effects are negative."
+        f"Horizontal bar chart: effects of {len(values)} players on "
+        f"{_the(explanation.target)} by {explanation.method}. The largest are "
+        f"{listed(largest)}. {(values < 0).sum()} of {len(values)} effects are negative."
     )
 
 
@@ -155,10 +150,11 @@ def shap_bar(
         or f"Horizontal bar chart: mean absolute effect over {len(values)} rows. "
         f"The largest are {listed(largest[:3])}.",
         height=1.4 + 0.31 * len(order),
+        xlabel="mean |effect on the prediction|",
+        ylabel="feature",
     ) as axes:
-        short = [shorten(label) for label in labels]
-        _bars(axes, short, size, [PALETTE[0]] * len(order))
-        axes.set(xlabel="mean |effect on the prediction|", ylabel="feature")
+        colours = [PALETTE[0]] * len(order)
+        bars(axes, [shorten(label) for label in labels], size, colours)
 
 
 def shap_beeswarm(
@@ -199,31 +195,23 @@ def shap_beeswarm(
             f"features has shape {features.shape}, the effects {values.shape}; "
             "they must be the same."
         )
-    first = order[0]
-    rho = rank_correlation(features[:, first], values[:, first])
-    direction = "raise" if rho >= 0 else "lower"
-    low = number(values[:, first].min())
-    high = number(values[:, first].max())
+    first = names[order[0]]
+    widest = values[:, order[0]]
+    rho = rank_correlation(features[:, order[0]], widest)
+    does = f"mostly {'raise' if rho >= 0 else 'lower'} the prediction"
     with canvas(
-        title=title
-        or f"High values of {names[first]} mostly {direction} the prediction",
+        title=title or f"High values of {first} {does}",
         alt=alt
         or f"Beeswarm chart of the effects of {len(order)} features on {len(values)} "
-        f"predictions. {names[first]} spreads widest, from {low} to {high}; its high "
-        f"values mostly {direction} the prediction.",
+        f"predictions. {first} spreads widest, from {number(widest.min())} to "
+        f"{number(widest.max())}; its high values {does}.",
         height=1.6 + 0.36 * len(order),
+        xlabel="effect on the prediction",
+        ylabel="feature",
     ) as axes:
         _draw_swarms(axes, values, features, order)
         axes.axvline(0, color=GREY, lw=1)
-        axes.set_yticks(
-            range(len(order)),
-            [shorten(names[i]) for i in order],
-        )
-        axes.set(
-            ylim=(len(order) - 0.4, -0.6),
-            xlabel="effect on the prediction",
-            ylabel="feature",
-        )
+        name_rows(axes, [shorten(names[i]) for i in order])
 
 
 def _draw_swarms(
@@ -231,11 +219,9 @@ def _draw_swarms(
 ) -> None:
     """Draw a line of dots for each column in `order`, with one colour bar for all."""
     for place, column in enumerate(order):
-        x = values[:, column]
-        y = place + _swarm(x, values)
         dots = axes.scatter(
-            x,
-            y,
+            values[:, column],
+            place + _swarm(values[:, column], values),
             c=pd.Series(features[:, column]).rank(pct=True),
             cmap="cividis",
             vmin=0,
@@ -243,8 +229,7 @@ def _draw_swarms(
             s=14,
             lw=0,
         )
-    bar = colour_bar(axes, dots, "feature value")
-    bar.set_ticks([0, 1], labels=["low", "high"])
+    colour_bar(axes, dots, "feature value").set_ticks([0, 1], labels=["low", "high"])
 
 
 def shap_heatmap(
@@ -276,22 +261,19 @@ def shap_heatmap(
     rows = np.argsort(values.sum(axis=1), kind="stable")
     grid = values[rows][:, order].T  # (features, rows of data)
     top = names[order[0]]
-    low = number(grid[0].min())
-    high = number(grid[0].max())
     with canvas(
         title=title or capital(f"{top} separates low predictions from high ones"),
         alt=alt
         or f"Heatmap of the effects of {len(order)} features on {len(values)} predictions,"
         " from the lowest on the left to the highest on the right. "
-        f"{top} is strongest: from {low} to {high}.",
+        f"{top} is strongest: from {number(grid[0].min())} to {number(grid[0].max())}.",
         height=1.5 + 0.3 * len(order),
+        xlabel="row, ordered by the sum of its effects",
+        ylabel="feature",
+        yticks=range(len(order)),
+        yticklabels=[shorten(names[i]) for i in order],
     ) as axes:
-        _coloured(axes, grid, "effect on the prediction", signed=True)
-        axes.set_yticks(
-            range(len(order)),
-            [shorten(names[i]) for i in order],
-        )
-        axes.set(xlabel="row, ordered by the sum of its effects", ylabel="feature")
+        heatmap(axes, grid, "effect on the prediction")
 
 
 def dependence(
@@ -323,27 +305,28 @@ def dependence(
         rises with hour: rank correlation 1.
     """
     rho = rank_correlation(x, values)
-    verb = trend(rho)
     strength = f"rank correlation {number(rho)}"
-    spoken = (
-        f"Scatter plot of the {ylabel} against {xlabel} for {len(x)} rows. "
-        f"The effect {verb} with {xlabel}: {strength}."
-    )
-    style = {"s": 18, "lw": 0, "alpha": 0.85}
-    if colour_by is None:
-        style |= {"c": PALETTE[0]}
-    else:
-        style |= {"c": colour_by, "cmap": "cividis"}
-        spoken += f" Colour shows {colour_label}."
+    coloured = "" if colour_by is None else f" Colour shows {colour_label}."
     with canvas(
-        title=title or f"The effect of {xlabel} {verb} with it ({strength})",
-        alt=alt or spoken,
+        title=title or f"The effect of {xlabel} {trend(rho)} with it ({strength})",
+        alt=alt
+        or f"Scatter plot of the {ylabel} against {xlabel} for {len(x)} rows. "
+        f"The effect {trend(rho)} with {xlabel}: {strength}.{coloured}",
+        xlabel=xlabel,
+        ylabel=ylabel,
     ) as axes:
-        dots = axes.scatter(x, values, **style)
+        dots = axes.scatter(
+            x,
+            values,
+            s=18,
+            lw=0,
+            alpha=0.85,
+            c=PALETTE[0] if colour_by is None else colour_by,
+            cmap=None if colour_by is None else "cividis",
+        )
         if colour_by is not None:
             colour_bar(axes, dots, colour_label)
         axes.axhline(0, color=GREY, lw=1)
-        axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
 def _table(
@@ -359,8 +342,7 @@ def _table(
     else:
         values = np.array([explanation.values for explanation in explanations])
         names = names or explanations[0].players
-    importance = np.abs(values).mean(axis=0)
-    order = np.argsort(-importance, kind="stable")
+    order = np.argsort(-np.abs(values).mean(axis=0), kind="stable")
     return values, names, order[:k]
 
 
@@ -383,7 +365,6 @@ def _swarm(x: np.ndarray, scale: np.ndarray, height: float = 0.36) -> np.ndarray
     cell = np.round(x / width)
     # the dots of a cell go up and down in turn: 0, 1, -1, 2, -2, ...
     turn = pd.Series(cell).groupby(cell).cumcount().to_numpy()
-    side = np.where(turn % 2, -1, 1)
-    offset = side * ((turn + 1) // 2)
-    step = min(0.09, height / max(1, np.abs(offset).max()))
-    return offset * step
+    offset = np.where(turn % 2, -1, 1) * ((turn + 1) // 2)
+    # closer together where a cell has so many that they would leave their line
+    return offset * min(0.09, height / max(1, np.abs(offset).max()))

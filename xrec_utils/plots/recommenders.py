@@ -1,23 +1,29 @@
 """Figures of recommenders: two orders of models, what a rank is worth, what a model
-learned about the hour, memory, latent vectors, and what policies earn. See `plots`.
+learned about the hour, memory, latent vectors, and what policies earn.
+
+See `plots`.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import setp
+from matplotlib.axes import Axes
+from scipy.stats import sem
 
-from xrec_utils.plots.heatmaps import weight_heatmap
+from xrec_utils.plots.learning import weight_heatmap
 from xrec_utils.plots.style import (
+    BESIDE,
     BLUE,
     GREY,
-    MARKERS,
     ORANGE,
-    PALETTE,
     VERMILION,
     canvas,
+    line_chart,
     listed,
     number,
+    plain_ticks,
 )
 
 
@@ -40,8 +46,7 @@ def reasons_by_model(weights: pd.DataFrame, title: str, k: int = 12) -> None:
         is 1, from Alien to EASE; 75% are positive.
     """
     shares = weights / weights.max()
-    top = shares.abs().mean(axis=1).nlargest(k).index
-    shown = shares.loc[top]
+    shown = shares.loc[shares.abs().mean(axis=1).nlargest(k).index]
     weight_heatmap(
         shown.to_numpy(),
         title,
@@ -74,43 +79,36 @@ def two_orders(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
     """
     if table.shape[1] != 2:
         raise ValueError(f"two_orders compares two columns, got {list(table.columns)}")
-    # (lines, 2), from 1
-    places = table.rank(ascending=False, method="first").to_numpy()
+    places = table.rank(ascending=False, method="first")  # from 1
     orders = []
     for column in table:
         best_first = table[column].sort_values(ascending=False).index
-        orders.append(listed([str(name) for name in best_first]))
-    left, right = table.columns
+        orders.append(f"by {column}: {listed([str(name) for name in best_first])}")
     with canvas(
         title=title,
-        alt=alt
-        or f"{title}. Best first by {left}: {orders[0]}; by {right}: {orders[1]}.",
+        alt=alt or f"{title}. Best first {'; '.join(orders)}.",
         height=1.2 + 0.36 * len(table),
         note="best on top",
-    ) as axes:
-        lines = zip(table.index, table.to_numpy(), places, strict=True)
-        for name, values, ends in lines:
-            colour = GREY if ends[0] == ends[1] else VERMILION
-            axes.plot([0, 1], ends, "o-", color=colour, lw=2)
-            style = {"va": "center", "color": colour}
-            axes.text(
-                -0.04,
-                ends[0],
-                f"{name}  {values[0]:.3f}",
-                ha="right",
-                **style,
-            )
-            axes.text(
-                1.04,
-                ends[1],
-                f"{values[1]:.3f}  {name}",
-                ha="left",
-                **style,
-            )
         # room for the names on both sides
-        axes.set(xlim=(-0.9, 1.9), ylim=(len(table) + 0.6, 0.4), yticks=[])
-        axes.set_xticks([0, 1], table.columns)
+        xlim=(-0.9, 1.9),
+        ylim=(len(table) + 0.6, 0.4),
+        yticks=[],
+        xticks=[0, 1],
+        xticklabels=table.columns,
+    ) as axes:
+        for name, values in table.iterrows():
+            _draw_move(axes, name, values.to_numpy(), places.loc[name].to_numpy())
         axes.grid(False)
+
+
+def _draw_move(axes: Axes, name: str, values: np.ndarray, ends: np.ndarray) -> None:
+    """Draw where a line of a table stands on the left and on the right."""
+    colour = GREY if ends[0] == ends[1] else VERMILION
+    axes.plot([0, 1], ends, "o-", color=colour, lw=2)
+    left = f"{name}  {values[0]:.3f}"
+    right = f"{values[1]:.3f}  {name}"
+    axes.text(-0.04, ends[0], left, ha="right", va="center", color=colour)
+    axes.text(1.04, ends[1], right, ha="left", va="center", color=colour)
 
 
 def gain_by_rank(
@@ -133,22 +131,20 @@ def gain_by_rank(
     """
     spoken = []
     for name, gain in gains.items():
-        last = int(np.flatnonzero(np.asarray(gain) > 0.01)[-1]) + 1
-        spoken.append(f"{name} to rank {last}")
+        last = np.flatnonzero(np.asarray(gain) > 0.01)[-1]
+        spoken.append(f"{name} to rank {last + 1}")
+    curves = {name: (np.arange(1, len(y) + 1), y) for name, y in gains.items()}
     with canvas(
-        title=title, alt=alt or f"{title}. A gain above 0.01 reaches: {listed(spoken)}."
+        title=title,
+        alt=alt or f"{title}. A gain above 0.01 reaches: {listed(spoken)}.",
+        xlabel="rank among all films the user has not seen (log scale)",
+        ylabel=ylabel,
     ) as axes:
-        for place, (name, gain) in enumerate(gains.items()):
-            ranks = np.arange(1, len(gain) + 1)
-            # a marker every tenth of the axis, however many ranks lie there
-            style = {"marker": MARKERS[place], "markevery": 0.1, "lw": 2}
-            axes.plot(ranks, gain, label=name, color=PALETTE[place], **style)
+        line_chart(axes, curves, lw=2)
+        # a marker every tenth of the axis, however many ranks lie there
+        setp(axes.lines, markevery=0.1)
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.set(
-            xlabel="rank among all films the user has not seen (log scale)",
-            ylabel=ylabel,
-        )
+        plain_ticks(axes.xaxis)
         axes.legend(frameon=False)
 
 
@@ -182,12 +178,11 @@ def hour_effects(
     """
     learned = {name: effect - np.mean(effect) for name, effect in learned.items()}
     planted = {name: effect - np.mean(effect) for name, effect in planted.items()}
-    likeness = []
-    for name, effect in planted.items():
-        # with a constant there is no correlation
-        if effect.any():
-            rho = np.corrcoef(learned[name], effect)[0, 1]
-            likeness.append(f"{name} {number(rho)}")
+    likeness = [
+        f"{name} {number(np.corrcoef(learned[name], effect)[0, 1])}"
+        for name, effect in planted.items()
+        if effect.any()  # with a constant there is no correlation
+    ]
     tops = listed(
         [f"{name} at {hours[np.argmax(x)]} o'clock" for name, x in learned.items()]
     )
@@ -200,9 +195,10 @@ def hour_effects(
         width=2.4 * len(learned) + 0.6,
         height=3.6,
         panels=len(learned),
+        xlabel="hour of the visit",
+        ylim=_limits([*learned.values(), *planted.values()]),
     ) as axes:
         panels = np.atleast_1d(axes)
-        limits = _limits([*learned.values(), *planted.values()])
         for panel, name in zip(panels, learned, strict=True):
             panel.step(
                 hours,
@@ -221,7 +217,7 @@ def hour_effects(
                 lw=1,
                 label="learned",
             )
-            panel.set(title=name, xlabel="hour of the visit", ylim=limits)
+            panel.set_title(name)
         panels[0].set_ylabel("effect (logits)")
         panels[0].legend()
 
@@ -255,40 +251,23 @@ def steps_back(
         >>> steps_back({"GRU": np.array([1.0, 0.5])}, "It fades", "effect")
         Line chart of effect against steps back: GRU from 1 at 0 to 0.5 at 1.
     """
-    places = {
-        name: np.arange(len(y)) if steps is None else np.asarray(steps)
+    points = {
+        name: (range(len(y)) if steps is None else steps, y)
         for name, y in curves.items()
     }
-    ends = []
-    for name, y in curves.items():
-        x = places[name]
-        first = f"{number(y[0])} at {x[0]}"
-        last = f"{number(y[-1])} at {x[-1]}"
-        ends.append(f"{name} from {first} to {last}")
+    ends = [
+        f"{name} from {number(y[0])} at {x[0]} to {number(y[-1])} at {x[-1]}"
+        for name, (x, y) in points.items()
+    ]
     with canvas(
         title=title,
         alt=alt or f"Line chart of {ylabel} against steps back: {listed(ends)}.",
+        xlabel="steps back from the latest film",
+        ylabel=ylabel,
+        yscale="log" if log else "linear",
     ) as axes:
-        for place, (name, y) in enumerate(curves.items()):
-            # about eight markers per curve
-            every = max(1, len(y) // 8)
-            axes.plot(
-                places[name],
-                y,
-                label=name,
-                markevery=every,
-                color=PALETTE[place],
-                marker=MARKERS[place],
-            )
-        if log:
-            axes.set_yscale("log")
-        axes.set(xlabel="steps back from the latest film", ylabel=ylabel)
-        # beside the axes: inside, it would cover a curve
-        axes.legend(
-            loc="center left",
-            bbox_to_anchor=(1, 0.5),
-            frameon=False,
-        )
+        line_chart(axes, points, marks=8)
+        axes.legend(**BESIDE)
 
 
 def information(
@@ -318,20 +297,17 @@ def information(
         or f"Bar chart of {len(nats)} latent numbers by the nats they carry, "
         f"from {number(nats[0])} down to {number(nats[-1])}; "
         f"{used} carry {least:g} or more.",
+        xlabel="latent number, the fullest first",
+        ylabel="KL divergence (nats, mean over users)",
     ) as axes:
-        places = np.arange(1, len(nats) + 1)
         axes.bar(
-            places,
+            range(1, len(nats) + 1),
             nats,
             color=np.where(nats >= least, BLUE, ORANGE),
             width=0.8,
         )
         axes.axhline(least, color=GREY, lw=1, ls="--")
         axes.grid(False, axis="x")
-        axes.set(
-            xlabel="latent number, the fullest first",
-            ylabel="KL divergence (nats, mean over users)",
-        )
 
 
 def reward_by_visit(
@@ -355,41 +331,29 @@ def reward_by_visit(
     # the floor keeps a policy that begins with nothing from dividing by zero
     gains = {name: mean[-1] / max(mean[0], 1e-9) for name, mean in means.items()}
     best = max(gains, key=gains.get)
-    ends = listed(
-        [f"{name} {number(m[0])} to {number(m[-1])}" for name, m in means.items()]
-    )
-    spoken = f"Lines of purchases per visit, from the first visit to the last: {ends}."
+    ends = [f"{name} {number(m[0])} to {number(m[-1])}" for name, m in means.items()]
+    visits = np.arange(1, len(means[best]) + 1)
     with canvas(
         title=title or f"From the first visit to the last, {best} gains most",
-        alt=alt or spoken,
+        alt=alt
+        or "Lines of purchases per visit, from the first visit to the last: "
+        f"{listed(ends)}.",
+        xlabel="visit",
+        ylabel="purchases per visit",
+        xticks=visits,
     ) as axes:
-        for n, (name, mean) in enumerate(means.items()):
-            visits = np.arange(1, len(mean) + 1)
-            colour = PALETTE[n % len(PALETTE)]
-            axes.plot(
-                visits,
-                mean,
-                marker=MARKERS[n % len(MARKERS)],
-                color=colour,
-                label=name,
-            )
+        line_chart(axes, {name: (visits, mean) for name, mean in means.items()})
+        for line, (name, mean) in zip(axes.lines, means.items(), strict=True):
             # the standard error of a mean of n customers, for each visit
-            deviation = rewards[name].std(axis=0, ddof=1)
-            error = 1.96 * deviation / np.sqrt(len(rewards[name]))
+            error = sem(rewards[name])
             axes.fill_between(
                 visits,
-                mean - error,
-                mean + error,
-                color=colour,
+                mean - 1.96 * error,
+                mean + 1.96 * error,
+                color=line.get_color(),
                 alpha=0.18,
                 lw=0,
             )
         # 20% of room for the legend on top
-        top = 1.2 * axes.get_ylim()[1]
-        axes.set(
-            xlabel="visit",
-            ylabel="purchases per visit",
-            xticks=visits,
-            ylim=(0, top),
-        )
+        axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
         axes.legend(ncols=4, loc="upper center")

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from xrec_utils.plots.style import (
     BLACK,
     GREY,
-    MARKERS,
     NEGATIVE,
     PALETTE,
     POSITIVE,
     YELLOW,
     canvas,
+    line_chart,
     listed,
+    name_rows,
     number,
     shorten,
 )
@@ -55,6 +55,7 @@ def waterfall(
         or f"Bars that add up: base {base:.3f}, {', '.join(spoken)}, score {ends[-1]:.3f}.",
         width=9,
         height=1 + 0.42 * len(names),
+        xlabel="score",
     ) as axes:
         axes.barh(
             range(len(names)),
@@ -70,13 +71,9 @@ def waterfall(
                 textcoords="offset points",
                 va="center",
             )
-        axes.set_yticks(
-            range(len(names)),
-            [shorten(name) for name in names],
-        )
-        axes.margins(x=0.12)
+        name_rows(axes, [shorten(name) for name in names])
+        axes.margins(x=0.12)  # room for the numbers beside the bars
         axes.grid(False, axis="y")
-        axes.set(xlabel="score", ylim=(len(names) - 0.4, -0.6))
 
 
 def budget(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
@@ -99,26 +96,24 @@ def budget(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
         spoken.append(f"{name}: {', '.join(steps)}")
     # each step begins where the sum of those before it ends
     starts = table.cumsum(axis=1) - table
-    colours = [*PALETTE, YELLOW]
     with canvas(
         title=title,
         alt=alt or f"Stacked bars of milliseconds. {'; '.join(spoken)}.",
         width=9,
         height=1.6 + 0.6 * len(table),
+        xlabel="milliseconds, on this machine",
+        ylim=(len(table) - 0.4, -0.6),
     ) as axes:
-        for place, step in enumerate(table):
+        # bars are wide, so that yellow can be seen as well
+        for step, colour in zip(table, [*PALETTE, YELLOW], strict=False):
             axes.barh(
                 table.index,
                 table[step],
-                left=starts.to_numpy()[:, place],
-                color=colours[place],
+                left=starts[step],
+                color=colour,
                 ec="white",
                 label=step,
             )
-        axes.set(
-            xlabel="milliseconds, on this machine",
-            ylim=(len(table) - 0.4, -0.6),
-        )
         axes.grid(False, axis="y")
         axes.figure.legend(
             loc="outside lower center",
@@ -147,35 +142,26 @@ def latency_curves(
     spoken = []
     for label, table in panels.items():
         first, last = table.index[[0, -1]]
-        for name, line in table.items():
-            start = f"{number(line[first])} at {first}"
-            end = f"{number(line[last])} at {last}"
-            spoken.append(f"{label}, {name}: {start} to {end}")
+        spoken += [
+            f"{label}, {name}: {number(line[first])} at {first} to "
+            f"{number(line[last])} at {last}"
+            for name, line in table.items()
+        ]
     with canvas(
         title=title,
         alt=alt or f"Line charts: {listed(spoken)}.",
         width=4 + 3.5 * len(panels),
         height=3.8,
         panels=len(panels),
+        ylim=(0, None),
     ) as drawn:
-        grid = np.atleast_1d(drawn)
-        for axes, (label, table) in zip(grid, panels.items(), strict=True):
-            _draw_columns(axes, table)
-            axes.set(ylabel=label, ylim=(0, None))
-
-
-def _draw_columns(axes: Axes, table: pd.DataFrame) -> None:
-    """Draw a line per column; a single line needs no legend."""
-    for place, (name, line) in enumerate(table.items()):
-        axes.plot(
-            table.index,
-            line,
-            label=name,
-            color=PALETTE[place],
-            marker=MARKERS[place],
-        )
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(table.index, [f"{x:,}" for x in table.index])
-    axes.set_xlabel(table.index.name)
-    if table.shape[1] > 1:
-        axes.legend(frameon=False)
+        for axes, (label, table) in zip(
+            np.atleast_1d(drawn), panels.items(), strict=True
+        ):
+            line_chart(axes, {name: (table.index, y) for name, y in table.items()})
+            axes.set(xlabel=table.index.name, ylabel=label)
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(table.index, [f"{x:,}" for x in table.index])
+            # a single line needs no legend
+            if table.shape[1] > 1:
+                axes.legend(frameon=False)

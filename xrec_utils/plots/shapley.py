@@ -4,6 +4,7 @@ See `plots`.
 """
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,8 +18,10 @@ from xrec_utils.plots.style import (
     MARKERS,
     PALETTE,
     SKY,
+    VERMILION,
     canvas,
     listed,
+    name_rows,
     number,
     shorten,
 )
@@ -53,10 +56,7 @@ def error_curves(
         Line chart of the relative error against scores, both on log scales. EASE:
         permutations 0.5 at 10, 0.05 at 1e+03.
     """
-    spoken = []
-    for panel, curves in panels.items():
-        ends = [_ends(name, *curve) for name, curve in curves.items()]
-        spoken.append(f"{panel}: {listed(ends)}")
+    spoken = [f"{panel}: {_ends(curves)}" for panel, curves in panels.items()]
     # a method has one colour in all panels
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     with canvas(
@@ -67,19 +67,19 @@ def error_curves(
         width=5 + 2.5 * len(panels),
         height=4.4,
         panels=len(panels),
+        xlabel=xlabel,
     ) as drawn:
         grid = np.atleast_1d(drawn)
         for axes, (panel, curves) in zip(grid, panels.items(), strict=True):
             _draw_errors(axes, curves, names)
-            axes.set(title=panel, xlabel=xlabel)
+            axes.set_title(panel)
             _plain(axes.xaxis)
             _plain(axes.yaxis)
         grid[0].set_ylabel(ylabel)
-        lines = [line for axes in grid for line in axes.lines]
-        handles = {line.get_label(): line for line in lines}
-        shown = [handles[name] for name in names]
+        # of the lines of a method in several panels one stands in the legend
+        lines = {line.get_label(): line for axes in grid for line in axes.lines}
         grid[0].figure.legend(
-            shown,
+            [lines[name] for name in names],
             names,
             frameon=False,
             loc="outside lower center",
@@ -91,17 +91,16 @@ def _draw_errors(axes: Axes, curves: Mapping[str, Curve], names: list[str]) -> N
     """Draw the curves of one panel, and the line at 1 where one comes near it."""
     for name, (cost, error) in curves.items():
         place = names.index(name)
-        # from the eighth method on colours repeat, with dashed lines
-        style = {"color": PALETTE[place % 7], "marker": MARKERS[place % 7]}
         axes.loglog(
             cost,
             error,
             label=name,
+            color=PALETTE[place % 7],
+            marker=MARKERS[place % 7],
+            # from the eighth method on colours repeat, with dashed lines
             ls="-" if place < 7 else "--",
-            **style,
         )
-    largest = max(np.max(error) for _, error in curves.values())
-    if largest > 0.5:
+    if max(np.max(error) for _, error in curves.values()) > 0.5:
         axes.axhline(1, color=GREY, lw=1.2, ls="--", zorder=0)
 
 
@@ -133,24 +132,24 @@ def estimates(
     spoken = []
     for name, each in found.items():
         inside = np.abs(each.values - truth) <= 2 * each.error
-        spoken.append(f"{int(inside.sum())} of {len(truth)} by {name}")
+        spoken.append(f"{inside.sum()} of {len(truth)} by {name}")
     counts = listed(spoken)
-    players = next(iter(found.values())).players
     with canvas(
         title=title or f"Two standard errors hold the truth for {counts}",
         alt=alt
         or "Dot chart of Shapley values with 2 standard errors beside the true values; "
         f"they hold {counts}.",
         height=1.9 + 0.34 * len(truth),
+        xlabel="effect on the score, ± 2 standard errors",
+        ylabel="reason",
     ) as axes:
         rows = np.arange(len(truth))
         _draw_truth(axes, truth, rows)
         for place, (name, each) in enumerate(found.items()):
-            # the estimates of a player stand around the middle of its row
-            y = rows + 0.36 * ((place + 0.5) / len(found) - 0.5)
             axes.errorbar(
                 each.values,
-                y,
+                # the estimates of a player stand around the middle of its row
+                rows + 0.36 * ((place + 0.5) / len(found) - 0.5),
                 xerr=2 * each.error,
                 capsize=3,
                 ms=5,
@@ -159,15 +158,8 @@ def estimates(
                 label=name,
             )
         axes.axvline(0, color=GREY, lw=1)
-        axes.set_yticks(
-            rows,
-            [shorten(player) for player in players],
-        )
-        axes.set(
-            ylim=(len(truth) - 0.4, -0.6),
-            xlabel="effect on the score, ± 2 standard errors",
-            ylabel="reason",
-        )
+        # all estimates are of the same players
+        name_rows(axes, [shorten(player) for player in each.players])
         axes.figure.legend(
             loc="outside lower center",
             ncols=3,
@@ -211,15 +203,18 @@ def law_of_sum(
         ... # doctest: +NORMALIZE_WHITESPACE
         They agree. Histogram of 3 sums around 0, with densities: normal highest at 0.
     """
-    spoken = []
-    for name, law in laws.items():
-        top = places[np.argmax(law)]
-        spoken.append(f"{name} highest at {number(top)}")
-    alt = (
-        f"{title}. Histogram of {len(sums):,} sums around {number(np.mean(sums))}, "
-        f"with densities: {listed(spoken)}."
-    )
-    with canvas(title, alt, height=3.8) as axes:
+    spoken = [
+        f"{name} highest at {number(places[np.argmax(law)])}"
+        for name, law in laws.items()
+    ]
+    with canvas(
+        title=title,
+        alt=f"{title}. Histogram of {len(sums):,} sums around {number(np.mean(sums))}, "
+        f"with densities: {listed(spoken)}.",
+        height=3.8,
+        xlabel=xlabel,
+        ylabel="density",
+    ) as axes:
         axes.hist(
             sums,
             bins=60,
@@ -228,18 +223,17 @@ def law_of_sum(
             alpha=0.6,
             label=f"{len(sums):,} random groups",
         )
-        for place, (name, law) in enumerate(laws.items()):
-            # vermilion and black in turn: both stand out from the blue behind them
-            colour = PALETTE[(5, 6)[place % 2]]
+        # in turn; both colours stand out from the blue behind them
+        looks = cycle([(VERMILION, "--"), (BLACK, "-")])
+        for (name, law), (colour, dashes) in zip(laws.items(), looks, strict=False):
             axes.plot(
                 places,
                 law,
                 color=colour,
-                ls=("--", "-")[place % 2],
+                ls=dashes,
                 lw=2,
                 label=name,
             )
-        axes.set(xlabel=xlabel, ylabel="density")
         axes.legend(frameon=False)
 
 
@@ -251,12 +245,11 @@ def _plain(side: Axis) -> None:
     side.set_minor_formatter(NullFormatter())
 
 
-def _ends(name: str, cost: np.ndarray, error: np.ndarray) -> str:
-    """The errors at the lowest and at the highest cost in words."""
-    cost = np.asarray(cost)
-    error = np.asarray(error)
-    first = np.argmin(cost)
-    last = np.argmax(cost)
-    start = f"{number(error[first])} at {number(cost[first])}"
-    end = f"{number(error[last])} at {number(cost[last])}"
-    return f"{name} {start}, {end}"
+def _ends(curves: Mapping[str, Curve]) -> str:
+    """The errors at the lowest and at the highest cost of each curve in words."""
+    ends = []
+    for name, curve in curves.items():
+        cost, error = np.array(curve)[:, [np.argmin(curve[0]), np.argmax(curve[0])]]
+        start = f"{number(error[0])} at {number(cost[0])}"
+        ends.append(f"{name} {start}, {number(error[1])} at {number(cost[1])}")
+    return listed(ends)

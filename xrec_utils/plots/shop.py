@@ -5,11 +5,17 @@ See `plots`.
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from xrec_utils.games.explanation import Explanation
-from xrec_utils.plots.heatmaps import weight_heatmap
-from xrec_utils.plots.style import PALETTE, canvas, listed, number, rank_correlation
+from xrec_utils.plots.learning import weight_heatmap
+from xrec_utils.plots.style import (
+    PALETTE,
+    canvas,
+    listed,
+    number,
+    plain_ticks,
+    rank_correlation,
+)
 from xrec_utils.shop.log import ShopData
 from xrec_utils.shop.shop import HOUR, PARTS, START
 
@@ -59,10 +65,7 @@ def recorded(shop: ShopData, event: int) -> Explanation:
     reasons = shop.reasons[shop.reasons["event"] == event]
     items = shop.events.set_index("event").loc[reasons["purchase"], "item"]
     titles = shop.items.set_index("item").loc[items, "title"]
-    owned = pd.Series(
-        reasons["value"].to_numpy(),
-        index="owns " + titles,
-    )
+    owned = pd.Series(reasons["value"].to_numpy(), index="owns " + titles)
     values = pd.concat([parts.drop(["base", "earlier"]), owned])
     return Explanation(
         players=tuple(values.index),
@@ -122,27 +125,18 @@ def sales(
         for axes, rho, (xlabel, x, ylabel, y) in zip(
             drawn, strengths, panels, strict=True
         ):
-            _draw_items(axes, x, y)
+            axes.scatter(x, y, s=16, lw=0, alpha=0.6, color=PALETTE[0])
+            # logarithmic, with room for zero
+            axes.set_yscale("symlog", linthresh=1)
+            plain_ticks(axes.yaxis)
             axes.set(
                 title=f"rank correlation {rho}",
                 xlabel=xlabel,
                 ylabel=ylabel,
+                ylim=(-0.3, 1.6 * max(y)),
             )
         drawn[0].set_xscale("log")
-        drawn[0].xaxis.set_major_formatter(_plain_number)
-
-
-def _draw_items(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    """Draw a dot per item, y on a logarithmic scale with room for zero."""
-    axes.scatter(x, y, s=16, lw=0, alpha=0.6, color=PALETTE[0])
-    axes.set_yscale("symlog", linthresh=1)
-    axes.yaxis.set_major_formatter(_plain_number)
-    axes.set_ylim(-0.3, 1.6 * max(y))
-
-
-def _plain_number(value: float, _: int) -> str:
-    """A tick's label: 1,000 instead of 10³."""
-    return f"{value:,.0f}"
+        plain_ticks(drawn[0].xaxis)
 
 
 def hours(shop: ShopData, title: str, alt: str | None = None) -> None:
@@ -200,5 +194,4 @@ def hourly(shop: ShopData) -> pd.DataFrame:
     bought = 100.0 * (seen["reaction"] == 2)  # 2: a purchase
     hour = (seen["time"] - START) // HOUR % 24
     grid = bought.groupby([seen["category"], hour]).mean().unstack()
-    means = bought.groupby(seen["category"]).mean()
-    return grid.sub(means, axis=0)
+    return grid.sub(bought.groupby(seen["category"]).mean(), axis=0)

@@ -2,8 +2,9 @@
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -11,9 +12,8 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import display
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
+from matplotlib.axis import Axis
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -36,12 +36,15 @@ POSITIVE = VERMILION
 NEGATIVE = BLUE
 
 # An odd number of colours, so that zero has the white one to itself.
-DIVERGING = LinearSegmentedColormap.from_list(
+DIVERGING = mpl.colors.LinearSegmentedColormap.from_list(
     "xrec_diverging", ["#00304D", BLUE, "#FFFFFF", VERMILION, "#5C2900"], N=101
 )
-SEQUENTIAL = LinearSegmentedColormap.from_list(
+SEQUENTIAL = mpl.colors.LinearSegmentedColormap.from_list(
     "xrec_sequential", ["#FFFFFF", SKY, BLUE, "#001F33"], N=64
 )
+
+# A legend to the right of the axes, where it covers nothing that is drawn.
+BESIDE = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
 
 STYLE = {
     **sns.axes_style("whitegrid"),
@@ -70,12 +73,30 @@ def canvas(
     height: float = 4.2,
     panels: int = 1,
     note: str = "",
+    **settings: Any,
 ) -> Iterator[Axes | np.ndarray]:
     """Give an empty figure's axes, and show the figure at the end of the block.
 
-    Several panels come as an array of axes. `title` is the figure's message, `alt` the
-    alternative text, `note` a small line below; sizes are in inches. Raises ValueError
-    if `alt` is empty.
+    Args:
+        title: the figure's message.
+        alt: alternative text.
+        width: in inches.
+        height: in inches, for a title of one line.
+        panels: how many axes stand side by side; several come as an array.
+        note: a small line below.
+        **settings: what `Axes.set` takes, such as xlabel or ylim, of all axes; they are
+            set after the block, so that what is drawn there does not change them.
+
+    Yields:
+        The axes to draw on.
+
+    Raises:
+        ValueError: alt is empty.
+
+    Example:
+        >>> with canvas("It grows.", "A line from 1 to 2.", xlabel="day") as axes:
+        ...     lines = axes.plot([1, 2])
+        A line from 1 to 2.
     """
     with mpl.rc_context(STYLE):
         # 8.4 bold letters of the title fit into an inch
@@ -95,7 +116,10 @@ def canvas(
                 fontsize=11,
                 color=GREY,
             )
-        yield figure.subplots(1, panels)
+        axes = figure.subplots(1, panels)
+        yield axes
+        for each in np.atleast_1d(axes):
+            each.set(**settings)
         show(figure, alt)
 
 
@@ -174,23 +198,22 @@ def trend(rho: float) -> str:
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman's rank correlation; zero if one side is constant."""
-    ranks_x = pd.Series(np.asarray(x, dtype=float)).rank()
-    ranks_y = pd.Series(np.asarray(y, dtype=float)).rank()
-    rho = ranks_x.corr(ranks_y)
+    values = {"x": np.asarray(x), "y": np.asarray(y)}
+    ranks = pd.DataFrame(values, dtype=float).rank()
+    rho = ranks["x"].corr(ranks["y"])
     # of a constant there is no correlation: pandas says NaN
     return 0.0 if np.isnan(rho) else float(rho)
 
 
-def colour_bar(axes: Axes, drawn: ScalarMappable, label: str) -> Colorbar:
+def colour_bar(axes: Axes, drawn: mpl.cm.ScalarMappable, label: str) -> Colorbar:
     """Put a colour bar of the same width beside axes of any height."""
-    # the aspect is length over width, and the length follows the figure's height
-    aspect = 7 * axes.figure.get_figheight()
     return axes.figure.colorbar(
         drawn,
         ax=axes,
         label=label,
         pad=0.01,
-        aspect=aspect,
+        # length over width, and the length follows the figure's height
+        aspect=7 * axes.figure.get_figheight(),
     )
 
 
@@ -215,16 +238,23 @@ def no_grid(axes: Axes) -> None:
         side.set_visible(False)
 
 
-# -- shared pieces
+# -- what several figures draw
 
 
-def _rows(axes: Axes, names: Sequence[str]) -> None:
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
     """Name the rows of a figure, the first on top, with a little room around them."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
 
 
-def _bars(
+def rows_from_zero(axes: Axes, names: Sequence[str]) -> None:
+    """Name rows of bars or dots, whose values are read from a line at zero."""
+    name_rows(axes, names)
+    axes.axvline(0, color=GREY, lw=1)
+    axes.grid(False, axis="y")
+
+
+def bars(
     axes: Axes, names: Sequence[str], values: Sequence[float], colours: Sequence[str]
 ) -> None:
     """Draw horizontal bars, the first on top, with a line at zero."""
@@ -234,29 +264,56 @@ def _bars(
         color=colours,
         height=0.72,
     )
-    _rows(axes, names)
-    axes.axvline(0, color=GREY, lw=1)
-    axes.grid(False, axis="y")
+    rows_from_zero(axes, names)
 
 
-def _coloured(axes: Axes, grid: np.ndarray, label: str, signed: bool) -> None:
-    """Draw a matrix as colours with a colour bar.
+def line_chart(
+    axes: Axes,
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    marks: int | None = None,
+    **style: Any,
+) -> None:
+    """Draw a line per curve {name: (x, y)}, each in its colour and with its marker.
 
-    The scale is diverging around zero if `signed`, else it goes from zero up.
+    `marks` is about how many markers a line has, where one per point would hide it;
+    `style` is what `Axes.plot` takes.
     """
-    if signed:
-        scale = {"cmap": DIVERGING, **symmetric(grid)}
-    else:
-        scale = {
-            "cmap": SEQUENTIAL,
-            "vmin": 0.0,
-            "vmax": float(grid.max()),
-        }
-    image = axes.imshow(
+    for place, (name, (x, y)) in enumerate(curves.items()):
+        axes.plot(
+            x,
+            y,
+            label=name,
+            color=PALETTE[place % 7],
+            marker=MARKERS[place % 7],
+            markevery=max(1, len(y) // marks) if marks else None,
+            **style,
+        )
+
+
+def plain_ticks(side: Axis) -> None:
+    """Write plain numbers on a log scale: 1,000 instead of 10³, and 0.1."""
+    side.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")
+
+
+def reach(table: pd.DataFrame) -> np.ndarray:
+    """How far the intervals of a table (mean, low, high) reach: (2, lines), down and up."""
+    ends = table[["low", "high"]].to_numpy().T
+    return np.abs(ends - table["mean"].to_numpy())
+
+
+def heatmap(axes: Axes, grid: np.ndarray, label: str = "", **scale: Any) -> None:
+    """Draw a matrix as colours, with a colour bar if it has a label.
+
+    `scale` is what `Axes.imshow` takes: colours and limits. Without it, the colours are
+    diverging, on a scale centred on zero.
+    """
+    drawn = axes.imshow(
         grid,
         aspect="auto",
+        # each number keeps its own colour, nothing is blended at the edges
         interpolation="nearest",
-        **scale,
+        **(scale or {"cmap": DIVERGING, **symmetric(grid)}),
     )
-    colour_bar(axes, image, label)
+    if label:
+        colour_bar(axes, drawn, label)
     no_grid(axes)

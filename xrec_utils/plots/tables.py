@@ -1,25 +1,28 @@
-"""Figures of tables, training and embeddings: see `plots`."""
+"""Figures of tables: numbers against numbers, groups, splits, correlations and means.
 
-from collections.abc import Callable, Mapping, Sequence
+See `plots`.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 
 from xrec_utils.plots.style import (
     DIVERGING,
-    GREY,
     MARKERS,
     PALETTE,
-    _rows,
     canvas,
     capital,
-    colour_bar,
+    heatmap,
     listed,
-    no_grid,
+    name_rows,
     number,
+    plain_ticks,
     rank_correlation,
+    reach,
+    rows_from_zero,
     shorten,
     trend,
 )
@@ -54,33 +57,31 @@ def scatter(
         ... # doctest: +NORMALIZE_WHITESPACE
         Scatter plot of price against age, 3 points; rank correlation 1.
     """
-    x = np.asarray(x, dtype=float)
-    y = np.asarray(y, dtype=float)
-    rho = rank_correlation(x, y)
-    step = -(-len(x) // most)  # rounded up, so that never more than `most` are drawn
-    drawn = slice(None, None, step)
-    note = f"{len(x[drawn]):,} of {len(x):,} points drawn" if len(x) > most else ""
-    default = f"{ylabel} {trend(rho)} with {xlabel} (rank correlation {number(rho)})"
+    points = np.array([x, y], dtype=float)  # (2, n)
+    rho = rank_correlation(*points)
+    strength = f"rank correlation {number(rho)}"
+    # rounded up, so that never more than `most` are drawn
+    drawn = points[:, :: -(-len(x) // most)]
+    few = drawn.shape == points.shape
     with canvas(
-        title=title or capital(default),
+        title=title or capital(f"{ylabel} {trend(rho)} with {xlabel} ({strength})"),
         alt=alt
         or f"{_said(title)}Scatter plot of {ylabel} against {xlabel}, {len(x)} points; "
-        f"rank correlation {number(rho)}.",
-        note=note,
+        f"{strength}.",
+        note="" if few else f"{drawn.shape[1]:,} of {len(x):,} points drawn",
+        xlabel=xlabel,
+        ylabel=ylabel,
     ) as axes:
         axes.scatter(
-            x[drawn],
-            y[drawn],
+            *drawn,
             s=14,
             lw=0,
+            # where many dots overlap, each is pale
             alpha=0.35 if len(x) > 500 else 0.8,
             color=PALETTE[0],
         )
-        if "x" in log:
-            _log(axes.set_xscale, axes.xaxis)
-        if "y" in log:
-            _log(axes.set_yscale, axes.yaxis)
-        axes.set(xlabel=xlabel, ylabel=ylabel)
+        for side in log:
+            _log(axes, side)
 
 
 def box(
@@ -108,31 +109,31 @@ def box(
         Box plot of price by genre. Medians: drama 2 and comedy 4.
     """
     groups = {
-        str(name): pd.Series(values, dtype=float).dropna().to_numpy()
+        str(name): pd.Series(values, dtype=float).dropna()
         for name, values in data.items()
     }
-    medians = {name: float(np.median(values)) for name, values in groups.items()}
-    top = max(medians, key=medians.__getitem__)
-    spoken = listed([f"{name} {number(median)}" for name, median in medians.items()])
+    medians = {name: number(values.median()) for name, values in groups.items()}
+    top = max(groups, key=lambda name: groups[name].median())
+    default = f"{xlabel} is highest for {top} (median {medians[top]})"
     if len(groups) == 1:
-        default = f"{xlabel}: {number(medians[top])} in the median"
-    else:
-        default = f"{xlabel} is highest for {top} (median {number(medians[top])})"
+        default = f"{xlabel}: {medians[top]} in the median"
+    spoken = [f"{name} {median}" for name, median in medians.items()]
     with canvas(
         title=title or capital(default),
         alt=alt
-        or f"{_said(title)}Box plot of {xlabel} by {ylabel}. Medians: {spoken}.",
+        or f"{_said(title)}Box plot of {xlabel} by {ylabel}. Medians: {listed(spoken)}.",
         height=1.6 + 0.36 * len(groups),
         note="whiskers: 5% and 95%",
+        xlabel=xlabel,
+        ylabel=ylabel,
     ) as axes:
         _draw_boxes(axes, groups)
         if log:
-            _log(axes.set_xscale, axes.xaxis)
+            _log(axes, "x")
         axes.grid(False, axis="y")
-        axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
-def _draw_boxes(axes: Axes, groups: Mapping[str, np.ndarray]) -> None:
+def _draw_boxes(axes: Axes, groups: Mapping[str, pd.Series]) -> None:
     """Draw a horizontal box per group, the first on top."""
     axes.boxplot(
         list(groups.values()),
@@ -182,11 +183,12 @@ def split_rows(
         or f"{_said(title)}Marks for the events of {len(rows)} splits in order. "
         f"{'; '.join(spoken)}.",
         height=1.9 + 0.4 * len(rows),
+        xlabel=xlabel,
+        ylabel=ylabel,
     ) as axes:
         _draw_parts(axes, list(rows.values()))
-        _rows(axes, list(rows))
+        name_rows(axes, list(rows))
         axes.grid(False)
-        axes.set(xlabel=xlabel, ylabel=ylabel)
 
 
 def _draw_parts(axes: Axes, rows: Sequence[pd.Series]) -> None:
@@ -194,11 +196,19 @@ def _draw_parts(axes: Axes, rows: Sequence[pd.Series]) -> None:
     # in the order in which the parts come in, not by name
     kinds = list(dict.fromkeys(part for row in rows for part in row))
     for kind, colour, marker in zip(kinds, PALETTE, MARKERS, strict=False):
-        places = [np.flatnonzero(row == kind) for row in rows]
-        lines = [np.full(len(place), line) for line, place in enumerate(places)]
-        x = np.concatenate(places) + 1
-        y = np.concatenate(lines)
-        axes.scatter(x, y, color=colour, marker=marker, s=55, lw=0, label=kind)
+        spots = [
+            (x, y) for y, row in enumerate(rows) for x in np.flatnonzero(row == kind)
+        ]
+        x, y = np.transpose(spots)
+        axes.scatter(
+            x + 1,  # readers count events from 1
+            y,
+            color=colour,
+            marker=marker,
+            s=55,
+            lw=0,
+            label=kind,
+        )
     axes.legend(
         loc="lower center",
         bbox_to_anchor=(0.5, 1),
@@ -233,8 +243,8 @@ def correlation_heatmap(
     pairs = np.abs(np.triu(np.nan_to_num(grid), k=1))
     i, j = np.unravel_index(np.argmax(pairs), pairs.shape)
     strongest = f"{table.index[i]} and {table.columns[j]}"
-    rho = number(grid[i, j])
     together = "go together" if grid[i, j] >= 0 else "go opposite ways"
+    rho = number(grid[i, j])
     few = len(names) <= 9
     with canvas(
         title=title or capital(f"{strongest} {together} most (rank correlation {rho})"),
@@ -242,9 +252,19 @@ def correlation_heatmap(
         or f"{_said(title)}Heatmap of rank correlations between {len(names)} columns. "
         f"The strongest is {rho}, between {strongest}.",
         height=2.6 + 0.3 * len(names),
+        xlabel="column",
+        ylabel="column",
+        yticks=range(len(names)),
+        yticklabels=names,
     ) as axes:
-        drawn = axes.imshow(grid, cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto")
-        colour_bar(axes, drawn, "rank correlation")
+        heatmap(
+            axes,
+            grid,
+            "rank correlation",
+            cmap=DIVERGING,
+            vmin=-1,
+            vmax=1,
+        )
         if few:
             _write_numbers(axes, grid)
         axes.set_xticks(
@@ -254,19 +274,15 @@ def correlation_heatmap(
             rotation=40 if few else 75,
             ha="right",
         )
-        axes.set_yticks(range(len(names)), names)
-        axes.set(xlabel="column", ylabel="column")
-        no_grid(axes)
 
 
 def _write_numbers(axes: Axes, grid: np.ndarray) -> None:
     """Write each correlation into its cell, white on the dark ones."""
     for (row, column), value in np.ndenumerate(grid):
-        text = f"{value:.2f}".replace("-", "−")
         axes.text(
             column,
             row,
-            text,
+            f"{value:.2f}".replace("-", "−"),
             ha="center",
             va="center",
             color="white" if abs(value) > 0.6 else "black",
@@ -316,22 +332,21 @@ def metric_table_bar(
         or f"Horizontal bar chart of {label} with intervals: {'; '.join(rows)}. "
         f"Highest: {best}.",
         height=1.5 + 0.42 * len(table),
+        xlabel=f"{label} with its interval",
+        ylabel=ylabel,
     ) as axes:
         _draw_intervals(axes, table)
         _frame_intervals(axes, table)
-        axes.set(xlabel=f"{label} with its interval", ylabel=ylabel)
 
 
 def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
     """Draw bars, intervals and, to their right, the means as numbers."""
     places = np.arange(len(table))
     axes.barh(places, table["mean"], color=PALETTE[4], height=0.66)
-    # (2, lines): how far the interval reaches to the left and to the right
-    reach = np.abs(table[["low", "high"]].to_numpy().T - table["mean"].to_numpy())
     axes.errorbar(
         table["mean"],
         places,
-        xerr=reach,
+        xerr=reach(table),
         fmt="none",
         ecolor="black",
         capsize=4,
@@ -349,8 +364,7 @@ def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
 
 def _frame_intervals(axes: Axes, table: pd.DataFrame) -> None:
     """Name the lines, the first on top, and leave room for the numbers."""
-    names = [shorten(str(name)) for name in table.index]
-    _rows(axes, names)
+    rows_from_zero(axes, [shorten(str(name)) for name in table.index])
     left = min(0, table["low"].min())
     right = max(0, table["high"].max())
     width = np.ptp([left, right])
@@ -358,8 +372,6 @@ def _frame_intervals(axes: Axes, table: pd.DataFrame) -> None:
     air = 0.03 * width * (left < 0)
     axes.set_xlim(left - air, right + 0.16 * width)
     axes.xaxis.get_major_locator().set_params(nbins=7)
-    axes.axvline(0, color=GREY, lw=1)
-    axes.grid(False, axis="y")
 
 
 def _said(title: str | None) -> str:
@@ -370,18 +382,12 @@ def _said(title: str | None) -> str:
     return f"{title.rstrip('.')}. " if title else ""
 
 
-def _log(set_scale: Callable[[str], None], axis: Axis) -> None:
-    """Put an axis on a log scale with plain numbers."""
-    set_scale("log")
-    axis.set_major_formatter(_plain_number)
-
-
-def _plain_number(value: float, _: int) -> str:
-    """A tick's label: 1,000 instead of 10³."""
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+def _log(axes: Axes, side: str) -> None:
+    """Put one side of the axes, "x" or "y", on a log scale with plain numbers."""
+    axes.set(**{f"{side}scale": "log"})
+    plain_ticks(getattr(axes, f"{side}axis"))
 
 
 def _intervals(table: pd.DataFrame) -> list[tuple[str, float, float, float]]:
     """Go through a table as (name, mean, low, high)."""
-    columns = (table["mean"], table["low"], table["high"])
-    return list(zip(table.index, *columns, strict=True))
+    return list(table[["mean", "low", "high"]].itertuples(name=None))
