@@ -146,7 +146,7 @@ def test_weighted_sum_adds_up_to_the_neuron(dense, layer):
 def test_weighted_sum_needs_a_dense_layer(dense):
     with pytest.raises(ValueError, match="only a Dense layer"):
         weighted_sum(dense, "dropout", X[0])
-    with pytest.raises(ValueError, match="no layer named 'third'"):
+    with pytest.raises(ValueError, match="No such layer: third"):
         weighted_sum(dense, "third", X[0])
 
 
@@ -165,5 +165,5 @@ def test_top_activations_by_brute_force(dense):
 def test_top_activations_refuses_what_does_not_fit(dense):
     with pytest.raises(ValueError, match="2 labels"):
         top_activations(dense, "second", X, ["a", "b"])
-    with pytest.raises(ValueError, match="no layer named"):
+    with pytest.raises(ValueError, match="No such layer: nowhere"):
         top_activations(dense, "nowhere", X, ["a"] * 12)

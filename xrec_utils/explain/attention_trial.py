@@ -87,7 +87,12 @@ class AttentionTrial:
         """
         weights = np.asarray(weights, dtype=np.float32)
         if weights.ndim == 2:
-            weights = np.repeat(weights[:, None], len(self.row), axis=1)
+            # the same row for every head
+            weights = np.repeat(
+                weights[:, None],
+                len(self.row),
+                axis=1,
+            )
         if weights.shape[1:] != self.row.shape:
             raise ValueError(
                 f"weights must be (n, {self.row.shape[1]}) or (n, {self.row.shape}), "
@@ -101,9 +106,19 @@ class AttentionTrial:
         shares: (n, films read); a head keeps what it gives to the start token.
         """
         # (n, heads, 1): the start token's own weight
-        start = np.repeat(self.row[None, :, :1], len(shares), axis=0)
+        start = np.repeat(
+            self.row[None, :, :1],
+            len(shares),
+            axis=0,
+        )
+        # (n, heads, films): what is left of one goes to the films
         films = (1 - start) * np.asarray(shares)[:, None]
-        return self.scores(np.concatenate([start, films], axis=2))
+        return self.scores(
+            np.concatenate(
+                [start, films],
+                axis=2,
+            )
+        )
 
     def permuted(self, draws: int = 100, seed: int = 0) -> dict[str, float]:
         """Shuffle the weights among the films, alike in all heads.
@@ -114,18 +129,22 @@ class AttentionTrial:
         outside the history keep theirs.
         """
         rng = np.random.default_rng(seed)
-        orders = np.array([rng.permutation(len(self.shares)) for _ in range(draws)])
-        weights = np.repeat(self.row[None], draws, axis=0)
-        # (draws, heads, films): the start token stays where it is
-        weights[:, :, 1:] = self.row[:, 1:][:, orders].swapaxes(0, 1)
+        films = len(self.shares)
+        orders = np.array([rng.permutation(films) for _ in range(draws)])
+        weights = np.repeat(
+            self.row[None],
+            draws,
+            axis=0,
+        )
+        # (heads, draws, films): the start token stays where it is
+        shuffled = self.row[:, 1:][:, orders]
+        weights[:, :, 1:] = shuffled.swapaxes(0, 1)
         scores = self.scores(weights)
-        changes = np.abs(scores - self.score)
         places = self._places(np.append(self.score, scores))
-        moves = np.abs(places[1:] - places[0])
         return {
             "max_attention": float(self.shares.max()),
-            "median_change": float(np.median(changes)),
-            "median_places": float(np.median(moves)),
+            "median_change": float(np.median(np.abs(scores - self.score))),
+            "median_places": float(np.median(np.abs(places[1:] - places[0]))),
         }
 
     def _places(self, scores: np.ndarray) -> np.ndarray:
@@ -150,20 +169,38 @@ class AttentionTrial:
                 f"eps={eps} must be positive: it bounds the change of the score"
             )
         corners = np.eye(len(self.shares))
-        # a little inside, for the scores are float32
-        below = self._mixtures(corners, -0.999 * eps)
-        above = self._mixtures(corners, 0.999 * eps)
-        shares = np.concatenate([corners, below, above])
+        shares = np.concatenate(
+            [
+                corners,
+                # a little inside, for the scores are float32
+                self._mixtures(corners, -0.999 * eps),
+                self._mixtures(corners, 0.999 * eps),
+            ]
+        )
         changes = self.with_shares(shares) - self.score
-        allowed = np.flatnonzero(np.abs(changes) <= eps)
-        if not len(allowed):
-            return Adversary(self.shares, 0.0, 0.0)
-        own = self.shares[None]
         # scipy gives the distance, which is the root of the divergence
-        divergence = jensenshannon(shares[allowed], own, axis=1) ** 2
-        best = int(divergence.argmax())
-        at = allowed[best]
-        return Adversary(shares[at], float(divergence[best]), float(changes[at]))
+        distance = jensenshannon(
+            shares,
+            self.shares[None],
+            axis=1,
+        )
+        divergence = np.where(
+            np.abs(changes) <= eps,
+            distance**2,
+            -1.0,  # not allowed
+        )
+        best = divergence.argmax()
+        if divergence[best] < 0:
+            return Adversary(
+                self.shares,
+                divergence=0.0,
+                change=0.0,
+            )
+        return Adversary(
+            shares[best],
+            float(divergence[best]),
+            float(changes[best]),
+        )
 
     def _mixtures(self, corners: np.ndarray, bound: float) -> np.ndarray:
         """Mix two films so that the score changes by the bound: (pairs, films).
@@ -178,7 +215,16 @@ class AttentionTrial:
             return upper
         for _ in range(_HALVINGS):
             middle = (upper + lower) / 2
-            over = (self.with_shares(middle) - self.score > bound)[:, None]
-            upper = np.where(over, middle, upper)
-            lower = np.where(over, lower, middle)
+            over = self.with_shares(middle) - self.score > bound
+            upper = np.where(
+                over[:, None],
+                middle,
+                upper,
+            )
+            lower = np.where(
+                over[:, None],
+                lower,
+                middle,
+            )
+        # the end on the allowed side: nearer to no change than the bound is
         return upper if bound < 0 else lower

@@ -33,11 +33,12 @@ def layer_kernels(model: keras.Model) -> dict[str, np.ndarray]:
     """
     kernels = {}
     for weight in model.weights:
-        if len(weight.shape) < 2 or weight.path.endswith("/bias"):
-            continue
-        path = weight.path.removeprefix(f"{model.name}/")
-        name = path.removesuffix("/kernel").removesuffix("/embeddings")
-        kernels[name] = _numbers(weight)
+        # the bias of a GRU has two axes, too
+        if len(weight.shape) > 1 and not weight.path.endswith("/bias"):
+            path = weight.path.removeprefix(f"{model.name}/")
+            name = path.removesuffix("/kernel").removesuffix("/embeddings")
+            # a copy: changing it leaves the model alone
+            kernels[name] = weight.numpy().copy()
     return kernels
 
 
@@ -62,8 +63,10 @@ def named_kernel(model: keras.Model, layer: str) -> np.ndarray:
     """
     kernels = layer_kernels(model)
     if layer not in kernels:
-        names = ", ".join(kernels) or "none"
-        raise ValueError(f"The model has no kernel named {layer!r}; it has {names}.")
+        raise ValueError(
+            f"The model has no kernel named {layer!r}; "
+            f"it has {', '.join(kernels) or 'none'}."
+        )
     return kernels[layer]
 
 
@@ -93,8 +96,16 @@ def activations(
         >>> activations(model, "hidden", np.array([[1.0, 2.0], [1.0, -2.0]])).tolist()
         [[3.0], [0.0]]
     """
-    _layer(model, layer)
-    return dict(_outputs(model, x))[layer]
+    up_to_layer = keras.Model(
+        model.inputs,
+        _first_output(model.get_layer(layer)),
+    )
+    return np.asarray(
+        up_to_layer(
+            _rows(model, x),
+            training=False,
+        )
+    )
 
 
 def top_activations(
@@ -134,16 +145,24 @@ def top_activations(
             "it must be (labels, neurons)."
         )
     # (k, neurons): positions of the rows
-    best = np.argsort(-values, axis=0, kind="stable")[:k]
+    best = np.argsort(
+        -values,
+        axis=0,
+        kind="stable",
+    )[:k]
     rank, neuron = np.indices(best.shape)
-    columns = {
-        "neuron": neuron.ravel(),
-        "rank": rank.ravel() + 1,
-        "label": np.asarray(labels)[best.ravel()],
-        "activation": values[best, neuron].ravel(),
-    }
-    table = pd.DataFrame(columns)
-    return table.sort_values(["neuron", "rank"], ignore_index=True)
+    table = pd.DataFrame(
+        {
+            "neuron": neuron.ravel(),
+            "rank": rank.ravel() + 1,
+            "label": np.asarray(labels)[best.ravel()],
+            "activation": values[best, neuron].ravel(),
+        }
+    )
+    return table.sort_values(
+        ["neuron", "rank"],
+        ignore_index=True,
+    )
 
 
 def neuron_path(
@@ -172,8 +191,28 @@ def neuron_path(
         >>> [(name, out.tolist()) for name, out in neuron_path(model, row)]
         [('x', [1.0, 3.0]), ('double', [2.0, 6.0])]
     """
-    outputs = _outputs(model, _one_row(model, x))
-    return [(name, output[0]) for name, output in outputs]
+    layers = [
+        layer
+        for layer in model.layers
+        if not isinstance(layer, keras.layers.InputLayer)
+    ]
+    # one model with many outputs: every layer is computed once
+    inside = keras.Model(
+        model.inputs,
+        [*model.inputs, *map(_first_output, layers)],
+    )
+    outputs = inside(
+        _one_row(model, x),
+        training=False,
+    )
+    return [
+        (part.name, np.asarray(output)[0])
+        for part, output in zip(
+            [*model.inputs, *layers],
+            outputs,
+            strict=True,
+        )
+    ]
 
 
 def weighted_sum(
@@ -203,59 +242,34 @@ def weighted_sum(
         >>> table["source"].tolist(), table["product"].tolist()
         (['0', '1', 'bias'], [3.0, -1.0, 0.0])
     """
-    dense = _layer(model, layer)
+    dense = model.get_layer(layer)
     if not isinstance(dense, keras.layers.Dense):
         raise ValueError(
             f"Layer {layer!r} is a {type(dense).__name__}; "
             "only a Dense layer is one weighted sum."
         )
     up_to_layer = keras.Model(model.inputs, dense.input)
-    inputs = np.asarray(up_to_layer(_one_row(model, x), training=False))[0]
-    bias = _numbers(dense.bias)[neuron] if dense.use_bias else 0.0
-    kernel = _numbers(dense.kernel)[:, neuron]
-    columns = {
-        "source": [*map(str, range(len(inputs))), "bias"],
-        # the bias is a weight of an input that is always one
-        "input": np.append(inputs, 1.0),
-        "weight": np.append(kernel, bias),
-    }
-    table = pd.DataFrame(columns)
+    inputs = up_to_layer(
+        _one_row(model, x),
+        training=False,
+    )[0]
+    table = pd.DataFrame(
+        {
+            "source": [*map(str, range(len(inputs))), "bias"],
+            # the bias is a weight of an input that is always one
+            "input": np.append(inputs, 1.0),
+            "weight": np.append(
+                dense.kernel.numpy()[:, neuron],
+                dense.bias.numpy()[neuron] if dense.use_bias else 0.0,
+            ),
+        }
+    )
     return table.assign(product=table["input"] * table["weight"])
 
 
-def _numbers(variable: keras.Variable) -> np.ndarray:
-    """Copy a variable's numbers, so that changing the copy leaves the model alone."""
-    return variable.numpy().copy()
-
-
-def _layer(model: keras.Model, name: str) -> keras.layers.Layer:
-    """The named layer, or ValueError with the names there are."""
-    names = [layer.name for layer in model.layers]
-    if name not in names:
-        raise ValueError(
-            f"The model has no layer named {name!r}; it has {', '.join(names)}."
-        )
-    return model.get_layer(name)
-
-
-def _outputs(
-    model: keras.Model, x: np.ndarray | Sequence[np.ndarray]
-) -> list[tuple[str, np.ndarray]]:
-    """Run the model once: inputs, then what each of its layers gave, by name.
-
-    Of a layer with several outputs the first.
-    """
-    names = [tensor.name for tensor in model.inputs]
-    tensors = []
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.InputLayer):
-            continue
-        names.append(layer.name)
-        tensors.append(keras.tree.flatten(layer.output)[0])
-    rows = _rows(model, x)
-    answers = keras.Model(model.inputs, tensors)(rows, training=False)
-    arrays = map(np.asarray, rows + keras.tree.flatten(answers))
-    return list(zip(names, arrays, strict=True))
+def _first_output(layer: keras.layers.Layer) -> keras.KerasTensor:
+    """What the layer gives; of a layer with several outputs the first."""
+    return keras.tree.flatten(layer.output)[0]
 
 
 def _rows(model: keras.Model, x: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -267,8 +281,15 @@ def _rows(model: keras.Model, x: np.ndarray | Sequence[np.ndarray]) -> list[np.n
             "pass a list with one each."
         )
     return [
-        np.asarray(part, dtype=tensor.dtype)
-        for part, tensor in zip(parts, model.inputs, strict=True)
+        np.asarray(
+            part,
+            dtype=tensor.dtype,
+        )
+        for part, tensor in zip(
+            parts,
+            model.inputs,
+            strict=True,
+        )
     ]
 
 
@@ -278,9 +299,15 @@ def _one_row(
     """Give each input its one row with the batch axis that Keras wants in front."""
     rows = [
         row[None] if row.ndim < len(tensor.shape) else row
-        for row, tensor in zip(_rows(model, x), model.inputs, strict=True)
+        for row, tensor in zip(
+            _rows(model, x),
+            model.inputs,
+            strict=True,
+        )
     ]
-    most = max(map(len, rows))
     if any(len(row) != 1 for row in rows):
-        raise ValueError(f"x has {most} rows; a decision path follows one. Pass x[:1].")
+        raise ValueError(
+            f"x has {max(map(len, rows))} rows; "
+            "a decision path follows one. Pass x[:1]."
+        )
     return rows
