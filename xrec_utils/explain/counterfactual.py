@@ -72,6 +72,7 @@ class Question:
     Example:
         Film 2 scores 3 + 1, its only competitor, film 3, scores 1 + 2.
 
+        >>> from xrec_utils.models.classic import ItemToItem
         >>> model = ItemToItem()
         >>> model.name, model.n_items = "by hand", 4
         >>> model.weights = np.array([[0, 0, 3, 1], [0, 0, 1, 2], [0] * 4, [0] * 4])
@@ -91,8 +92,10 @@ class Question:
         self.history = np.asarray(history)
         self.item = item
         self.k = k
-        excluded = np.append(self.history, item)
-        self.competitors = np.setdiff1d(np.arange(model.n_items), excluded)
+        self.competitors = np.setdiff1d(
+            np.arange(model.n_items),
+            np.append(self.history, item),
+        )
         if not 1 <= k <= len(self.competitors):
             raise ValueError(
                 f"k={k} must lie between 1 and the number of other candidates, "
@@ -108,21 +111,22 @@ class Question:
                 f"only a film of the top {k} can drop out of it"
             )
 
-    def leads(
-        self, kept: np.ndarray, competitors: np.ndarray | None = None
-    ) -> np.ndarray:
+    def _scores(self, kept: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
+        """Scores (m, items) of the m histories whose masks are `kept`, counted."""
+        self.calls += len(kept)
+        scores = self.model.score(
+            [self.history[mask] for mask in kept],
+            items=items,
+        )
+        return scores.astype(np.float64)
+
+    def leads(self, kept: np.ndarray) -> np.ndarray:
         """How far each competitor scores above the item: (m, competitors).
 
-        kept: (m, n) bool, the masks of m histories. competitors: codes, None for all.
+        kept: (m, n) bool, the masks of m histories.
         """
-        self.calls += len(kept)
-        histories = [self.history[mask] for mask in kept]
-        if competitors is None:
-            every = self.model.score(histories, items=None).astype(np.float64)
-            return every[:, self.competitors] - every[:, [self.item]]
-        codes = np.append(competitors, self.item)
-        scores = self.model.score(histories, items=codes).astype(np.float64)
-        return scores[:, :-1] - scores[:, -1:]
+        scores = self._scores(kept)
+        return scores[:, self.competitors] - scores[:, [self.item]]
 
     def ranks(self, kept: np.ndarray) -> np.ndarray:
         """Ranks (m,) of the item for m histories `kept` (m, n).
@@ -138,48 +142,62 @@ class Question:
         Positive only if the item is out: other competitors can but add to those that
         lead.
         """
-        strongest = np.argsort(-self.leads(parent[None])[0], kind="stable")
+        strongest = np.argsort(
+            -self.leads(parent[None])[0],
+            kind="stable",
+        )
         nearest = self.competitors[strongest[: max(SHORTLIST, self.k)]]
-        leads = self.leads(kept, nearest)
-        # largest first: the k-th stands at k - 1
-        descending = -np.partition(-leads, self.k - 1, axis=1)
-        return descending[:, self.k - 1]
+        # (m, nearest + 1): the item's own scores are the last column
+        scores = self._scores(
+            kept,
+            np.append(nearest, self.item),
+        )
+        behind = scores[:, -1:] - scores[:, :-1]
+        # least behind first: the k-th stands at k - 1
+        ascending = np.partition(
+            behind,
+            self.k - 1,
+            axis=1,
+        )
+        return -ascending[:, self.k - 1]
 
-    def search(self, width: int, most: int) -> np.ndarray | None:
+    def search(self, width: int, most: int) -> np.ndarray:
         """Remove up to `most` films, one per level.
 
         Goes on with the `width` best histories of each level. Returns the mask (n,) of
-        the films kept in the first history where the item is out, or None.
+        the films kept in the first history where the item is out; all are kept if
+        there is none.
         """
         films = len(self.history)
         level = self.everything[None]  # (width, films)
         for removed in range(1, most + 1):
             # every history of the level without every one of its films
-            wider = (level[:, None] & ~np.eye(films, dtype=bool)).reshape(-1, films)
-            one_less = wider.sum(axis=1) == films - removed
-            wider = np.unique(wider[one_less], axis=0)
+            wider = level[:, None] & ~np.eye(films, dtype=bool)
+            wider = np.unique(
+                wider.reshape(-1, films),
+                axis=0,
+            )
+            # a film that was gone already leaves its history as it was
+            wider = wider[wider.sum(axis=1) == films - removed]
             margins = self.margins(wider, level[0])
-            best = np.argsort(-margins, kind="stable")[:width]
-            level = wider[best]
+            best = np.argsort(-margins, kind="stable")
+            level = wider[best[:width]]
             if margins.max() > 0:
                 return level[0]
-        return None
+        return self.everything
 
     def answer(
-        self, kept: np.ndarray | None, method: str, proven: bool = False
+        self, kept: np.ndarray, method: str, proven: bool = False
     ) -> Counterfactual:
-        """The films that are not kept, re-scored; kept is None if nothing was found.
+        """The films that are not kept, re-scored; all are kept if nothing was found.
 
         A single film is minimal without proof.
         """
-        success = kept is not None
-        if kept is None:
-            kept = self.everything
         rank = int(self.ranks(kept[None])[0])
         films = tuple(np.flatnonzero(~kept).tolist())
         valid = rank > self.k
         # a proof is in float64: the model's float32 may undo what holds by a hair
-        by_proof = proven and valid == success
+        by_proof = proven and valid == (len(films) > 0)
         by_size = valid and len(films) == 1
         return Counterfactual(
             films=films,
@@ -222,6 +240,7 @@ def greedy(
     Example:
         Film 2 scores 3 + 1, film 3 scores 1 + 2: without the first film 3 leads.
 
+        >>> from xrec_utils.models.classic import ItemToItem
         >>> model = ItemToItem()
         >>> model.name, model.n_items = "by hand", 4
         >>> model.weights = np.array([[0, 0, 3, 1], [0, 0, 1, 2], [0] * 4, [0] * 4])
@@ -232,7 +251,10 @@ def greedy(
     question = Question(model, history, item, k)
     films = len(history)
     if order is None:
-        return question.answer(question.search(1, films), "greedy")
+        return question.answer(
+            question.search(1, films),
+            method="greedy",
+        )
     if sorted(order) != list(range(films)):
         raise ValueError(
             f"order must hold each position of the history once, 0 to {films - 1}"
@@ -240,8 +262,10 @@ def greedy(
     # (films, films): row r lacks the first r + 1 films of the order
     kept = np.argsort(order) > np.arange(films)[:, None]
     out = question.ranks(kept) > k
-    first = kept[out.argmax()] if out.any() else None
-    return question.answer(first, "in order")
+    return question.answer(
+        kept[out.argmax()] if out.any() else question.everything,
+        method="in order",
+    )
 
 
 def beam(
@@ -268,6 +292,7 @@ def beam(
     Example:
         Film 2 scores 3 + 1, film 3 scores 1 + 2: without the first film 3 leads.
 
+        >>> from xrec_utils.models.classic import ItemToItem
         >>> model = ItemToItem()
         >>> model.name, model.n_items = "by hand", 4
         >>> model.weights = np.array([[0, 0, 3, 1], [0, 0, 1, 2], [0] * 4, [0] * 4])
@@ -277,12 +302,14 @@ def beam(
     question = Question(model, history, item, k)
     kept = question.search(1, len(history))
     most = len(history)
-    if kept is not None:
+    if not kept.all():
+        # a set as large as greedy's is no gain
         most = int((~kept).sum()) - 1
     smaller = question.search(width, most)
-    if smaller is not None:
-        kept = smaller
-    return question.answer(kept, f"beam of {width}")
+    return question.answer(
+        kept if smaller.all() else smaller,
+        method=f"beam of {width}",
+    )
 
 
 def holds_after_retraining(
@@ -323,7 +350,11 @@ def holds_after_retraining(
         ((1,), True)
     """
     forgetful = Retrained(influence, user, history)
-    shortened = np.delete(history, list(found.films))
+    shortened = np.delete(
+        history,
+        list(found.films),
+    )
     scores = forgetful.score([shortened])[0]
-    candidates = np.delete(scores, history)
-    return bool((candidates > scores[item]).sum() >= k)
+    # films of the history compete with nobody, those removed neither
+    ahead = np.delete(scores, history) > scores[item]
+    return bool(ahead.sum() >= k)

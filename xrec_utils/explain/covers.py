@@ -45,13 +45,19 @@ def minimal_linear(
         )
     question = Question(model, history, item, k)
     weights = model.weights[question.history].astype(np.float64)
-    gains = weights[:, [item]] - weights[:, question.competitors]
     # greedy's set is where the search starts from
     kept = question.search(1, len(history))
-    cover = Cover(gains, k, None if kept is None else ~kept)
+    cover = Cover(
+        weights[:, [item]] - weights[:, question.competitors],
+        k,
+        best=None if kept.all() else ~kept,
+    )
     proven = cover.solve(nodes)
-    smallest = None if cover.best is None else ~cover.best
-    return question.answer(smallest, "branch and bound", proven)
+    return question.answer(
+        question.everything if cover.best is None else ~cover.best,
+        "branch and bound",
+        proven,
+    )
 
 
 class Cover:
@@ -86,12 +92,14 @@ class Cover:
         self.gains = gains
         self.k = k
         self.best = best
-        all_free = np.ones(len(gains), dtype=bool)
-        needed = self._needed(all_free, -gains.sum(axis=0))
+        needed = self._needed(
+            np.ones(len(gains), dtype=bool),
+            -gains.sum(axis=0),
+        )
         # who alone needs as many films as the solution at hand cannot improve it
         n_hopeful = max(k, int((needed < self.size).sum()))
-        hopeful = np.argsort(needed, kind="stable")[:n_hopeful]
-        self.gains = gains[:, hopeful]
+        hopeful = np.argsort(needed, kind="stable")
+        self.gains = gains[:, hopeful[:n_hopeful]]
 
     @property
     def size(self) -> int:
@@ -104,10 +112,8 @@ class Cover:
         If `best` is None: that there is no solution. At a node some films are removed,
         some are kept for good, and the rest are free.
         """
-        films = len(self.gains)
-        all_free = np.ones(films, dtype=bool)
-        none_removed = np.zeros(films, dtype=bool)
-        stack = [(all_free, none_removed)]
+        all_free = np.ones(len(self.gains), dtype=bool)
+        stack = [(all_free, ~all_free)]
         while stack and nodes:
             free, removed = stack.pop()
             nodes -= 1
@@ -116,16 +122,23 @@ class Cover:
             total = removed.sum() + self._needed(free, lead)
             bound = np.partition(total, self.k - 1)[self.k - 1]
             if bound >= self.size:
+                # nothing better lies below this node
                 continue
             if bound == removed.sum():
                 # k competitors have passed already
                 self.best = removed
                 continue
-            chosen = self._most_helpful(free, lead, total < self.size)
+            chosen = self._most_helpful(
+                free,
+                lead,
+                hopeful=total < self.size,
+            )
             still_free = free & ~chosen
-            stack.append((still_free, removed))
-            # on top of the stack: the film is removed first
-            stack.append((still_free, removed | chosen))
+            stack += [
+                (still_free, removed),
+                # on top of the stack: the film is removed first
+                (still_free, removed | chosen),
+            ]
         return not stack
 
     def _needed(self, free: np.ndarray, lead: np.ndarray) -> np.ndarray:
@@ -133,12 +146,24 @@ class Cover:
 
         If none do, far too many.
         """
-        falling = -np.sort(-self.gains[free].clip(0), axis=0)
+        falling = -np.sort(
+            -self.gains[free].clip(0),
+            axis=0,
+        )
         # (films + 1, competitors): row m is the lead after the m best removals
-        after = np.vstack([lead, lead + np.cumsum(falling, axis=0)])
+        after = np.vstack(
+            [
+                lead,
+                lead + np.cumsum(falling, axis=0),
+            ]
+        )
         passed = after > 0
-        too_many = 2 * len(free) + 1
-        return np.where(passed[-1], passed.argmax(axis=0), too_many)
+        return np.where(
+            passed[-1],
+            # the first row in which it is true
+            passed.argmax(axis=0),
+            2 * len(free) + 1,
+        )
 
     def _most_helpful(
         self, free: np.ndarray, lead: np.ndarray, hopeful: np.ndarray
@@ -149,7 +174,12 @@ class Cover:
         over them.
         """
         behind = hopeful & (lead <= 0)
+        # no division by zero for who is level with the item
         lacking = np.maximum(-lead[behind], 1e-9)
-        shares = (self.gains[:, behind] / lacking).clip(0, 1).sum(axis=1)
-        best = np.where(free, shares, -1).argmax()
-        return np.arange(len(free)) == best
+        shares = (self.gains[:, behind] / lacking).clip(0, 1)
+        helps = np.where(
+            free,
+            shares.sum(axis=1),
+            -1,
+        )
+        return np.arange(len(free)) == helps.argmax()
