@@ -54,8 +54,9 @@ def without_known_lines() -> Iterator[None]:
 with without_known_lines():
     import keras
     import tensorflow as tf
+    from keras import layers, ops
 
     # the last lines come with the first compiled call
     tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros(1))
 
-__all__ = ["keras", "tf"]
+__all__ = ["keras", "layers", "ops", "tf"]

@@ -106,51 +106,57 @@ def test_training_repeats_itself(circles, monkeypatch):
     assert np.allclose(*runs, atol=1e-5)
 
 
-def fitted_line(keep: training.KeepBest) -> tuple[list[np.ndarray], np.ndarray]:
-    """Fit one weight for five epochs under KeepBest: the weight after every epoch, and
-    the one given back.
-    """
-    seen = []
-    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    network.compile("sgd", "mse")
-    note = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: seen.append(network.get_weights()[0].copy())
-    )
-    network.fit(
-        np.ones((4, 1)), np.zeros((4, 1)), epochs=5, verbose=0, callbacks=[note, keep]
-    )
-    return seen, network.get_weights()[0]
+class Line:
+    """One weight towards zero: its value after every epoch, before any is given back."""
+
+    name = "line"
+
+    def __init__(self) -> None:
+        self.model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        self.model.compile("sgd", "mse")
+        self.seen = []
+
+    def fit(self, validation, patience):
+        """Train for five epochs."""
+        note = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: self.seen.append(self.weight())
+        )
+        data = tf.data.Dataset.from_tensors((np.ones((4, 1)), np.zeros((4, 1))))
+        return training.fit_network(
+            self, data, validation, epochs=5, patience=patience, callbacks=[note]
+        )
+
+    def weight(self):
+        return float(self.model.get_weights()[0][0, 0])
 
 
-def test_keep_best_stops_and_gives_the_best_weights_back(monkeypatch):
+def test_training_stops_and_gives_the_best_weights_back(monkeypatch):
+    monkeypatch.setenv("XREC_QUIET", "1")
     values = iter([0.1, 0.5, 0.4, 0.3, 0.9])
     monkeypatch.setattr(
         training, "evaluate", lambda model, cases: {"ndcg": np.array([next(values)])}
     )
-    keep = training.KeepBest(
-        None, Cases(np.arange(1), [np.arange(1)], [np.arange(1)]), patience=2
-    )
-    seen, last = fitted_line(keep)
-    assert [row["validation_ndcg"] for row in keep.history] == [0.1, 0.5, 0.4, 0.3]
-    assert keep.best_epoch == 2 and np.array_equal(last, seen[1])
+    line = Line()
+    cases = Cases(np.arange(1), [np.arange(1)], [np.arange(1)])
+    log = line.fit(cases, patience=2)
+    assert [row["validation_ndcg"] for row in log] == [0.1, 0.5, 0.4, 0.3]
+    assert line.weight() == line.seen[1]
 
 
-def test_a_final_fit_trains_every_epoch_and_keeps_the_last():
-    keep = training.KeepBest(None, None, patience=1)
-    seen, last = fitted_line(keep)
-    assert [row["epoch"] for row in keep.history] == [1, 2, 3, 4, 5] and np.array_equal(
-        last, seen[-1]
-    )
-    assert all("validation_ndcg" not in row for row in keep.history)
+def test_a_final_fit_trains_every_epoch_and_keeps_the_last(monkeypatch):
+    monkeypatch.setenv("XREC_QUIET", "1")
+    line = Line()
+    log = line.fit(None, patience=1)
+    assert [row["epoch"] for row in log] == [1, 2, 3, 4, 5]
+    assert line.weight() == line.seen[-1]
+    assert all("validation_ndcg" not in row for row in log)
 
 
 @pytest.mark.parametrize(("quiet", "shown"), [("1", False), ("0", True)])
 def test_progress_is_shown_by_hand_only(capsys, monkeypatch, quiet, shown):
     monkeypatch.setenv("XREC_QUIET", quiet)
-    progress = training.Progress("demo", 2)
-    progress.on_epoch_end(0, {"loss": 1.0})
-    progress.on_train_end()
-    assert ("demo" in "".join(capsys.readouterr())) == shown
+    Line().fit(None, patience=1)
+    assert ("sequential" in "".join(capsys.readouterr())) == shown
 
 
 def test_negatives_are_strangers():

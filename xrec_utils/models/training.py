@@ -7,19 +7,17 @@ models that predict the next item are here too.
 
 import os
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
+import pandas as pd
 
-from xrec_utils.contract import History, HistoryModel
+from xrec_utils.contract import History
 from xrec_utils.data.splits import Cases
-from xrec_utils.keras_start import keras, tf
+from xrec_utils.keras_start import keras, ops, tf
 from xrec_utils.metrics.evaluation import evaluate
 from xrec_utils.models.sequence import HistoryRecommender
 
-ops = keras.ops
 IGNORED = -1  # the label of a padded place
 
 
@@ -68,17 +66,19 @@ class Windows(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Cut and shuffle anew."""
         pieces = [piece for history in self.histories for piece in self._cut(history)]
-        # both (pieces, window + 1), padded on the left
-        shape = (len(pieces), self.model.window + 1)
-        inputs = np.full(shape, self.model.padding, dtype=np.int32)
-        labels = np.full(shape, IGNORED, dtype=np.int32)
-        for row, label, piece in zip(inputs, labels, pieces, strict=True):
-            # each place predicts the next: the input is one step behind the label
-            row[-len(piece) :] = np.concatenate([[self.model.start], piece[:-1]])
-            label[-len(piece) :] = piece
         order = self._order(len(pieces))
-        self.inputs = inputs[order]
-        self.labels = labels[order]
+        # each place predicts the next: the input is one step behind the label
+        before = [np.append(self.model.start, piece[:-1]) for piece in pieces]
+        self.inputs = self._padded(before, self.model.padding)[order]
+        self.labels = self._padded(pieces, IGNORED)[order]
+
+    def _padded(self, rows: list[np.ndarray], filling: int) -> np.ndarray:
+        """Rows of codes as int32 (rows, window + 1), filled up on the left."""
+        return keras.utils.pad_sequences(
+            rows,
+            maxlen=self.model.window + 1,
+            value=filling,
+        )
 
     def _order(self, count: int) -> np.ndarray:
         """A random order of the windows, filled up to whole batches."""
@@ -95,16 +95,7 @@ class Windows(keras.utils.PyDataset):
         if len(history) <= longest:
             return [history]
         first = self.random.integers(1, longest + 1)
-        edges = [
-            0,
-            *range(
-                first,
-                len(history),
-                longest,
-            ),
-            len(history),
-        ]
-        return [history[low:high] for low, high in pairwise(edges)]
+        return np.split(history, range(first, len(history), longest))
 
     def __len__(self) -> int:
         return len(self.inputs) // self.batch
@@ -112,87 +103,6 @@ class Windows(keras.utils.PyDataset):
     def __getitem__(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         here = slice(n * self.batch, (n + 1) * self.batch)
         return self.inputs[here], self.labels[here]
-
-
-class KeepBest(keras.callbacks.Callback):
-    """Scores the model on validation after each epoch and keeps the best weights.
-
-    Training stops after `patience` epochs without gain. Without validation cases it
-    trains all epochs and keeps the last: for a final fit on everything known, with the
-    number of epochs chosen before.
-
-    Args:
-        model: the recommender in training.
-        validation: the cases whose NDCG@10 is maximised, or None.
-        patience: epochs to wait for a gain.
-    """
-
-    def __init__(
-        self, model: HistoryModel, validation: Cases | None, patience: int = 6
-    ) -> None:
-        super().__init__()
-        self.recommender = model
-        self.validation = validation
-        self.patience = patience
-        self.history: list[dict[str, float]] = []
-        self.best = -np.inf
-        self.best_epoch = 0
-        self.weights = None
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Write the epoch down, measure it, and stop where patience has run out."""
-        done = len(self.history) + 1
-        row = {"epoch": done, "loss": float((logs or {}).get("loss", np.nan))}
-        self.history.append(row)
-        if self.validation is None:
-            return
-        value = float(evaluate(self.recommender, self.validation)["ndcg"].mean())
-        row["validation_ndcg"] = value
-        if value > self.best:
-            self.best = value
-            self.best_epoch = done
-            self.weights = self.model.get_weights()
-        self.model.stop_training = done - self.best_epoch >= self.patience
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Give the best weights back, if any were measured."""
-        if self.weights is not None:
-            self.model.set_weights(self.weights)
-
-
-class Progress(keras.callbacks.Callback):
-    """A progress bar over epochs that leaves nothing behind.
-
-    It is silent where XREC_QUIET=1, as in stored outputs.
-    """
-
-    def __init__(self, name: str, epochs: int) -> None:
-        super().__init__()
-        self.bar = tqdm(
-            total=epochs,
-            desc=name,
-            unit="epoch",
-            leave=False,
-            disable=os.environ.get("XREC_QUIET") == "1",
-        )
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Show the epoch's numbers and move on by one."""
-        numbers = (logs or {}).items()
-        self.bar.set_postfix(
-            {
-                key: round(
-                    float(value),
-                    3,
-                )
-                for key, value in numbers
-            }
-        )
-        self.bar.update()
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Take the bar away."""
-        self.bar.close()
 
 
 def next_item_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -249,16 +159,63 @@ def fit_network(
     Returns:
         One row per epoch: epoch, loss, validation_ndcg (with validation cases).
     """
-    keep = KeepBest(model, validation, patience)
-    model.model.fit(
+
+    def measure(epoch: int, logs: dict[str, float]) -> None:
+        """Add the validation score to what the epoch tells."""
+        logs["validation_ndcg"] = float(evaluate(model, validation)["ndcg"].mean())
+
+    # a callback that swaps weights comes before the measure, which all later ones see
+    callbacks = list(callbacks)
+    if validation is not None:
+        keep = keras.callbacks.EarlyStopping(
+            monitor="validation_ndcg",
+            mode="max",
+            patience=patience,
+            restore_best_weights=True,
+        )
+        callbacks += [keras.callbacks.LambdaCallback(on_epoch_end=measure), keep]
+    return fit_epochs(
+        model.model,
         batches,
         epochs=epochs,
-        verbose=0,
+        callbacks=callbacks,
         shuffle=False,
-        # a callback that swaps weights comes before the measure
-        callbacks=[*callbacks, keep, Progress(model.name, epochs)],
     )
-    return keep.history
+
+
+def fit_epochs(
+    network: keras.Model,
+    *data: Any,
+    epochs: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+    **options: Any,
+) -> list[dict[str, float]]:
+    """Fit a compiled Keras model under a progress bar; one row per epoch.
+
+    `data` and `options` are those of `keras.Model.fit`. A row holds the epoch and all
+    numbers that Keras and the callbacks log. The bar leaves nothing behind; it is
+    silent where XREC_QUIET=1, as in stored outputs.
+    """
+    # only here: it loads Keras, which `keras_start` has to do first
+    from tqdm.keras import TqdmCallback
+
+    progress = TqdmCallback(
+        epochs,
+        verbose=0,  # a bar of epochs, none of batches
+        desc=network.name,
+        leave=False,
+        disable=os.environ.get("XREC_QUIET") == "1",
+    )
+    log = network.fit(
+        *data,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[*callbacks, progress],
+        **options,
+    )
+    # Keras keeps a column for each number; a row for each epoch is easier to read
+    epoch = [n + 1 for n in log.epoch]
+    return pd.DataFrame({"epoch": epoch, **log.history}).to_dict("records")
 
 
 def fit_next_item(

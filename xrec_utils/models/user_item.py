@@ -11,12 +11,11 @@ import numpy as np
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.preprocessing import normalize
 
-from xrec_utils.contract import History, item_columns, multi_hot
+from xrec_utils.contract import History, Sums, item_columns, multi_hot
 from xrec_utils.data.splits import Cases
-from xrec_utils.keras_start import keras
-from xrec_utils.models.training import Progress, fit_network
+from xrec_utils.keras_start import keras, layers
+from xrec_utils.models.training import fit_epochs, fit_network
 
-layers = keras.layers
 FOLD_IN = 0.1  # ridge penalty of the regression from histories to user vectors
 
 
@@ -128,20 +127,14 @@ def fit_features(
         patience=patience,
         restore_best_weights=True,
     )
-    log = model.fit(
+    return fit_epochs(
+        model,
         *train,
-        validation_data=validation,
         epochs=epochs,
+        callbacks=[stop, *callbacks],
+        validation_data=validation,
         batch_size=batch,
-        verbose=0,
-        callbacks=[stop, Progress(model.name, epochs), *callbacks],
     )
-    # Keras keeps a column for each number; a row for each epoch is easier to read
-    columns = zip(*log.history.values(), strict=True)
-    return [
-        {"epoch": n, **dict(zip(log.history, row, strict=True))}
-        for n, row in enumerate(columns, start=1)
-    ]
 
 
 def embedding_mlp(
@@ -207,9 +200,9 @@ class UserItemRecommender:
     ) -> None:
         self.name = name
         self.model = model
-        self.n_users = len(histories)
         self.n_items = n_items
         self.known = multi_hot(histories, n_items)
+        self.solved_for = np.empty(0)
         # NeuMF has a second user table
         tables = ("user_embedding", "user_factors")
         self.tables = [layer for layer in model.layers if layer.name in tables]
@@ -226,19 +219,23 @@ class UserItemRecommender:
         # (n_users, d): all tables side by side
         tables = [table.get_weights()[0] for table in self.tables]
         vectors = np.concatenate(tables, axis=1)
-        average = vectors.mean(axis=0)
-        regression = KernelRidge(alpha=FOLD_IN, kernel="cosine")
-        regression.fit(self.known, vectors - average)
-        return normalize(self.known).T @ regression.dual_coef_, average
+        # solved again only when training has changed the tables
+        if not np.array_equal(vectors, self.solved_for):
+            average = vectors.mean(axis=0)
+            regression = KernelRidge(alpha=FOLD_IN, kernel="cosine")
+            regression.fit(self.known, vectors - average)
+            added = normalize(self.known).T @ regression.dual_coef_
+            self.solved_for = vectors
+            self.solution = added, average
+        return self.solution
 
     def fold_in(self, histories: Sequence[History]) -> np.ndarray:
         """Return user vectors (n histories, d), all embeddings side by side."""
         added, average = self.film_vectors()
-        # scikit-learn refuses to normalise no rows
-        if not len(histories):
-            return np.zeros((0, len(average)), dtype=np.float32)
-        directions = normalize(multi_hot(histories, self.n_items))
-        return (directions @ added + average).astype(np.float32)
+        asked = multi_hot(histories, self.n_items)
+        # a row of n ones is √n long; the empty one stays zero
+        lengths = np.sqrt(asked.sum(axis=1, keepdims=True).clip(min=1))
+        return (asked / lengths @ added + average).astype(np.float32)
 
     def score(
         self,
@@ -248,6 +245,17 @@ class UserItemRecommender:
     ) -> np.ndarray:
         """Return logits (n histories, n items or len(items)) of folded-in histories."""
         return self.score_vectors(self.fold_in(histories), items, batch)
+
+    def sums(self, history: History, items: np.ndarray) -> Sums:
+        """What each film adds to the vectors of a folded-in user."""
+        added, average = self.film_vectors()
+
+        def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+            """Scores (m, k) of sums (m, d)."""
+            length = np.sqrt(np.maximum(films, 1))[:, None]
+            return self.score_vectors(average + sums / length, items)
+
+        return Sums(added[history], finish)
 
     def score_vectors(
         self, vectors: np.ndarray, items: np.ndarray | None = None, batch: int = 65536
@@ -352,16 +360,14 @@ class Negatives(keras.utils.PyDataset):
     def _strangers(self) -> np.ndarray:
         """Draw items the user has not rated, by rejection."""
         users = np.tile(self.users, self.negatives).astype(np.int64)
-        items = self.random.integers(self.n_items, size=len(users))
-        wrong = self._is_known(users, items)
+        items = np.zeros(len(users), dtype=np.int64)
+        wrong = np.arange(len(users))
         # only pairs that hit a known one are drawn again
-        while wrong.any():
-            items[wrong] = self.random.integers(self.n_items, size=wrong.sum())
-            wrong[wrong] = self._is_known(users[wrong], items[wrong])
+        while len(wrong):
+            items[wrong] = self.random.integers(self.n_items, size=len(wrong))
+            pairs = users[wrong] * self.n_items + items[wrong]
+            wrong = wrong[np.isin(pairs, self.known)]
         return items.astype(np.int32)
-
-    def _is_known(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        return np.isin(users * self.n_items + items, self.known)
 
     def __len__(self) -> int:
         return -(-len(self.rows[0]) // self.batch)
