@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from xrec_utils import zoo
+from xrec_utils.contract import declares
 from xrec_utils.explain.choose import METHODS, explain, quadrature
 from xrec_utils.explain.methods import NAMES
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.games.game import Game, history_game
 from xrec_utils.models import specs
+from xrec_utils.models.classic import EASE
 
 HISTORY = [name for name in specs.SPECS if name not in specs.FEATURE_MODELS]
 EXACT = {"popularity", "content", "item_knn", "ease", "hybrid", "din"}
@@ -68,6 +70,57 @@ def test_every_method_by_name_finds_the_same(
     truth = brute_force(history_game(zoo.load(name), history, case.item)).values
     assert np.linalg.norm(found.values - truth) <= 0.02 * np.linalg.norm(truth)
     assert found.players == tuple(zoo.split().titles[history])
+
+
+MASKED = ["ease", "item_knn", "content", "hybrid", "user_knn", "dae", "vae"]
+
+
+@pytest.mark.parametrize("name", [*MASKED, "pooled_mlp", "embedding_mlp"])
+def test_groups_as_masks_score_as_their_histories(
+    name: str, case: zoo.RunningCase
+) -> None:
+    model = zoo.load(name)
+    history, items = case.history[-20:], np.array([case.item])
+    masks = np.random.default_rng(0).random((300, 20)) < 0.5
+    masks[:2] = np.array([[False], [True]])
+    one_by_one = model.score([history[mask] for mask in masks], items=items)[:, 0]
+    assert declares(model, "sums")
+    np.testing.assert_allclose(
+        history_game(model, history, case.item)(masks),
+        one_by_one,
+        atol=2e-6 * max(1, np.abs(one_by_one).max()),
+    )
+
+
+class AtMostHalf(EASE):
+    """EASE with a score of its own, which no closed form of EASE fits."""
+
+    def score(self, histories, items=None):
+        return np.minimum(super().score(histories, items), 0.5)
+
+
+def test_a_score_of_its_own_ends_what_the_parent_declared() -> None:
+    rng = np.random.default_rng(0)
+    model = AtMostHalf()
+    model.n_items = 9
+    model.weights = rng.random((9, 9))
+    found = explain(model, np.arange(5), 7)
+    game = Game(
+        tuple("abcde"),
+        "capped sum",
+        lambda masks: np.minimum(masks @ model.weights[:5, 7], 0.5),
+    )
+    np.testing.assert_allclose(found.values, brute_force(game).values, atol=1e-12)
+    with pytest.raises(ValueError, match="closed form cannot explain ease"):
+        explain(model, np.arange(5), 7, method="closed form")
+
+
+def test_a_film_that_stands_twice_is_scored_as_the_model_does() -> None:
+    ease = zoo.load("ease")
+    twice = np.array([5, 9, 5])
+    found = explain(ease, twice, 30)
+    assert found.score == pytest.approx(float(ease.score([twice])[0, 30]), abs=1e-6)
+    assert found.gap == pytest.approx(0, abs=1e-6)
 
 
 def test_a_game_alone_is_explained(case: zoo.RunningCase) -> None:

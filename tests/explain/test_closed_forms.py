@@ -13,7 +13,6 @@ from xrec_utils.explain.closed_forms import (
     linear,
     mean_pool,
     softmax_pool,
-    sqrt_pool,
 )
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.games.game import Game
@@ -47,10 +46,6 @@ def bilinear_game(weights, vectors):
 
 def mean_game(answers, empty):
     return lambda m: ratio(m @ answers, m.sum(axis=1), empty)
-
-
-def sqrt_game(answers):
-    return lambda m: ratio(m @ answers, np.sqrt(m.sum(axis=1)), 0.0)
 
 
 def softmax_game(weights, answers, start, empty):
@@ -90,14 +85,6 @@ def test_mean_pool_is_brute_force():
         found = mean_pool(answers, empty)
         np.testing.assert_allclose(
             found, truth(mean_game(answers, empty), n).values, rtol=0, atol=1e-10
-        )
-
-
-def test_sqrt_pool_is_brute_force():
-    for rng, n in instances(3):
-        answers = rng.normal(size=n)
-        np.testing.assert_allclose(
-            sqrt_pool(answers), truth(sqrt_game(answers), n).values, rtol=0, atol=1e-10
         )
 
 
@@ -168,7 +155,6 @@ FORMS = {
     "linear": lambda a, w: (linear(a), linear_game(a)),
     "bilinear": lambda a, w: (bilinear(a, np.c_[w, a]), bilinear_game(a, np.c_[w, a])),
     "mean": lambda a, w: (mean_pool(a, 2.0), mean_game(a, 2.0)),
-    "sqrt": lambda a, w: (sqrt_pool(a), sqrt_game(a)),
     "softmax": lambda a, w: (
         softmax_pool(np.exp(w), a)[0],
         softmax_game(np.exp(w), a, None, 0.0),
@@ -257,7 +243,6 @@ def test_names_do_not_matter(drawn, order):
             "weights must be a 1-D array of finite numbers",
         ),
         (lambda: mean_pool(np.ones((2, 2))), r"answers must be .* got shape \(2, 2\)"),
-        (lambda: sqrt_pool([np.inf]), "answers must be"),
         (
             lambda: bilinear([1.0], np.ones((2, 3))),
             r"one finite row for each of 1 weights, got \(2, 3\)",
@@ -286,7 +271,6 @@ def test_every_formula_is_short_enough_to_show():
         linear,
         bilinear,
         mean_pool,
-        sqrt_pool,
         softmax_pool,
         closed_forms._integral,
     ):

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from xrec_utils import zoo
-from xrec_utils.explain.choose import explain
-from xrec_utils.explain.many import explain_many, shared_games
+from xrec_utils.explain.choose import explain, explain_many, shared_games
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.games.game import history_game
 from xrec_utils.models import specs
@@ -35,7 +34,7 @@ def test_many_are_as_one_at_a_time(
     model, titles = zoo.load(name), zoo.split().titles
     for item, found in zip(
         items,
-        explain_many(model, history[:films], items, titles, permutations=4),
+        explain_many(model, history[:films], items, titles=titles, permutations=4),
         strict=True,
     ):
         alone = explain(
@@ -118,7 +117,7 @@ def test_the_seconds_are_shared(history: np.ndarray, items: np.ndarray) -> None:
     ("name", "method", "words"),
     [
         ("ease", "quadrature", "cannot explain ease"),
-        ("vae", "fourier", "length one"),
+        ("vae", "fourier", "cannot explain vae"),
         ("ease", "magic", "is unknown"),
     ],
 )

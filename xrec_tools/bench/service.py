@@ -17,7 +17,7 @@ import psutil
 
 from xrec_utils import zoo
 from xrec_utils.contract import top_k
-from xrec_utils.explain.many import explain_many
+from xrec_utils.explain import explain_many
 from xrec_utils.files import DATA, replace_text
 from xrec_utils.service.load import (
     CLIENTS,

@@ -19,7 +19,7 @@ from xrec_utils.explain import (
     permutation_sampling,
     quadrature,
 )
-from xrec_utils.explain.running_sums import marginal_means, sums_of
+from xrec_utils.explain.running_sums import marginal_means
 from xrec_utils.games.game import Game, history_game
 from xrec_utils.judge.comparisons import relative_error
 from xrec_utils.keras_start import keras
@@ -286,12 +286,9 @@ def _fourier(played: Played, budget: int) -> np.ndarray:
 
 
 def _running_sums(played: Played, budget: int) -> np.ndarray:
-    means, _ = marginal_means(
-        sums_of(played.model, played.history, played.item),
-        budget,
-        0,
-    )
-    return means
+    sums = played.model.sums(played.history, np.array([played.item]))
+    means, _ = marginal_means(sums, budget, seed=0)
+    return means[0]
 
 
 def _permutations(played: Played, budget: int) -> np.ndarray:

@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "choose": [
             "explain",
+            "explain_many",
             "quadrature",
         ],
         "closed_forms": [
@@ -62,9 +63,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "lime": [
             "lime_history",
             "lime_tabular",
-        ],
-        "many": [
-            "explain_many",
         ],
         "path": [
             "decision_path",

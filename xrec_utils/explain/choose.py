@@ -17,13 +17,12 @@ for any game take over.
 """
 
 from collections.abc import Callable, Sequence
-from functools import singledispatch
+from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
-from xrec_utils.contract import History, HistoryModel
+from xrec_utils.contract import History, HistoryModel, declares
 from xrec_utils.explain import closed_forms
 from xrec_utils.explain.hidden_units import (
     fourier_shapley,
@@ -32,25 +31,15 @@ from xrec_utils.explain.hidden_units import (
     with_errors,
 )
 from xrec_utils.explain.leverage import leverage_regression
-from xrec_utils.explain.running_sums import marginal_means, sums_of
+from xrec_utils.explain.running_sums import marginal_means
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
 from xrec_utils.games.explanation import Explanation
-from xrec_utils.games.game import Game, history_game
+from xrec_utils.games.game import Game, Masks, history_game, scores_of_groups, sums_of
 from xrec_utils.models.autoencoders import Autoencoder
-from xrec_utils.models.classic import ContentBased, ItemToItem, Popularity
-from xrec_utils.models.target_attention import TargetAttention
 
 FEW = 12  # players up to which all groups are scored
 FIT = 100  # players up to which a regression fits in memory
 CHEAP = 4  # times more orders where an order costs one running sum
-SPOKEN = {
-    "closed form": "exact Shapley (closed form)",
-    "quadrature": "Shapley by quadrature",
-    "fourier": "Shapley by Fourier series",
-    "running sums": "Shapley by running sums",
-}
-# values (n,) and their errors, None for exact ones
-Found = tuple[np.ndarray, np.ndarray | None]
 
 
 def explain(
@@ -58,6 +47,7 @@ def explain(
     history: History | None = None,
     item: int | None = None,
     method: str = "auto",
+    *,
     titles: Sequence[str] | None = None,
     permutations: int = 256,
     seed: int = 0,
@@ -91,6 +81,7 @@ def explain(
     Example:
         A linear model: each film adds its weight.
 
+        >>> from xrec_utils.models.classic import ItemToItem
         >>> model = ItemToItem()
         >>> model.name, model.n_items = "by hand", 3
         >>> model.weights = np.array([[0, 0, 0.5], [0, 0, -0.25], [0, 0, 0]])
@@ -99,92 +90,188 @@ def explain(
         ([0.5, -0.25], 'exact Shapley (closed form)')
     """
     if isinstance(model, Game):
-        return solve(None, model, history, item, method, permutations, seed)
+        case = Case([model], permutations=permutations, seed=seed)
+        return case.solve(method)[0]
     if history is None or item is None:
         raise ValueError(
             "explain needs a model with a history and an item, or a Game alone"
         )
-    game = history_game(model, history, item, titles)
-    return solve(model, game, history, item, method, permutations, seed)
+    return explain_many(
+        model,
+        history,
+        [item],
+        method,
+        titles=titles,
+        permutations=permutations,
+        seed=seed,
+    )[0]
 
 
-def solve(
-    model: HistoryModel | None,
-    game: Game,
-    history: History | None,
-    item: int | None,
+def explain_many(
+    model: HistoryModel,
+    history: History,
+    items: Sequence[int] | np.ndarray,
     method: str = "auto",
+    *,
+    titles: Sequence[str] | None = None,
     permutations: int = 256,
     seed: int = 0,
-) -> Explanation:
-    """`explain` for a game that is at hand already; arguments and errors as there.
+) -> list[Explanation]:
+    """One Explanation per film recommended, as `explain` gives it.
 
-    model is None for any game.
+    Same values, method and error, for little more work than one of them. Closed forms
+    look up one column per film. The values of an autoencoder's hidden units do not
+    depend on the film: they are computed once, and one matrix product hands them on.
+    Sampling methods draw the same groups for every film (their seed is the same), so a
+    group is shown to the model once and all the films are scored together.
+
+    Args:
+        model: any that scores a history.
+        history: (n,) item codes, oldest first.
+        items: (k,) codes of the films explained, all outside the history.
+        method: "auto" or a name, as in `explain`.
+        titles: names by item code; None for 'item 17'.
+        permutations: orders drawn by the sampling methods, as in `explain`.
+        seed: of the sampling methods.
+
+    Returns:
+        k Explanations in the order of `items`, each with values (n,) in the unit of the
+        score. The seconds of each are an equal share of the whole.
+
+    Raises:
+        ValueError: as `explain`.
+
+    Example:
+        A linear model: each film adds its weight.
+
+        >>> from xrec_utils.models.classic import ItemToItem
+        >>> model = ItemToItem()
+        >>> model.name, model.n_items = "by hand", 4
+        >>> model.weights = np.array([[0, 0, 0.5, 1], [0, 0, 2, 0], [0] * 4, [0] * 4])
+        >>> both = explain_many(model, np.array([0, 1]), [2, 3])
+        >>> [explanation.values.tolist() for explanation in both]
+        [[0.5, 2.0], [1.0, 0.0]]
     """
-    if method != "auto" and method not in METHODS:
-        raise ValueError(
-            f"method={method!r} is unknown; choose auto, {', '.join(METHODS)}"
-        )
-    names = METHODS if method == "auto" else [method]
-    start = perf_counter()
-    for name in names:
-        result = METHODS[name](model, game, history, item, permutations, seed)
-        # None: this method cannot explain this model
-        if result is not None:
-            return named(result, game, name, perf_counter() - start)
-    raise ValueError(f"{method} cannot explain {_what(model, game)}: use method='auto'")
-
-
-def _what(model: HistoryModel | None, game: Game) -> str:
-    """The model, or the game's target, and its number of players, in words."""
-    name = model.name if model else game.target
-    return f"{name} with {game.n_players} players"
-
-
-def named(
-    found: Explanation | Found, game: Game, name: str, seconds: float
-) -> Explanation:
-    """An Explanation out of a method's result: values and errors, or one already."""
-    if isinstance(found, Explanation):
-        return found
-    values, error = found
-    base = game.empty()
-    score = game.full()
-    method = SPOKEN[name]
-    return Explanation(
-        game.players, game.target, values, base, score, method, seconds, error
+    games = shared_games(model, history, items, titles)
+    case = Case(
+        games,
+        model,
+        np.asarray(history),
+        np.asarray(items),
+        permutations,
+        seed,
     )
+    return case.solve(method)
 
 
-@singledispatch
-def closed_form(model: Any, history: History, item: int) -> Found | None:
-    """Exact values (n,), or None for a model (or a history) without a closed form."""
-    return None
+@dataclass(frozen=True)
+class Case:
+    """What is explained, and how much may be spent on it.
+
+    games (k,): one per film explained, all with the same players. model, history (n,)
+    and items (k,): what the games are made of; None for any other game.
+    """
+
+    games: list[Game]
+    model: HistoryModel | None = None
+    history: History | None = None
+    items: np.ndarray | None = None
+    permutations: int = 256
+    seed: int = 0
+
+    def solve(self, method: str) -> list[Explanation]:
+        """One Explanation per game, by a method named or the first that fits.
+
+        Raises:
+            ValueError: the method is unknown, or cannot explain this model.
+        """
+        if method != "auto" and method not in METHODS:
+            raise ValueError(
+                f"method={method!r} is unknown; choose auto, {', '.join(METHODS)}"
+            )
+        start = perf_counter()
+        for name in METHODS if method == "auto" else [method]:
+            explanations = METHODS[name](self)
+            # None: this method cannot explain this model
+            if explanations is not None:
+                seconds = (perf_counter() - start) / len(explanations)
+                return [replace(each, seconds=seconds) for each in explanations]
+        what = self.model.name if self.model else self.games[0].target
+        raise ValueError(
+            f"{method} cannot explain {what} with {self.n_players} players: "
+            "use method='auto'"
+        )
+
+    @property
+    def n_players(self) -> int:
+        """The number of films, or of the players of any game."""
+        return self.games[0].n_players
+
+    def pools_by(self, *pooling: str) -> bool:
+        """Whether the model declares that it pools its films in one of these ways."""
+        # a film that stands twice in a history counts once for some models
+        once = self.model and len(np.unique(self.history)) == len(self.history)
+        return bool(
+            once and declares(self.model, "pooling") and self.model.pooling in pooling
+        )
+
+    def explanations(
+        self,
+        method: str,
+        values: Sequence[np.ndarray],
+        errors: Sequence[np.ndarray | None] | None = None,
+    ) -> list[Explanation]:
+        """One Explanation per game, of values (k, n) and their errors (k, n)."""
+        if errors is None:
+            errors = [None] * len(values)
+        return [
+            game.explanation(row, method, error=error)
+            for game, row, error in zip(self.games, values, errors, strict=True)
+        ]
 
 
-@closed_form.register
-def _(model: Popularity, history: History, item: int) -> Found:
-    return np.zeros(len(history)), None
+@dataclass
+class _Scores:
+    """The scores of all the items for every batch of groups.
+
+    Stored because each item's game asks for the same batches again, and every
+    Explanation for the scores of all films and of none.
+    """
+
+    model: HistoryModel
+    history: History
+    items: np.ndarray
+    stored: dict[bytes, np.ndarray] = field(default_factory=dict)
+
+    def column(self, masks: Masks, place: int) -> np.ndarray:
+        """Scores (n,) of items[place] for the groups (n, players)."""
+        key = np.packbits(masks, axis=1).tobytes()
+        if key not in self.stored:
+            self.stored[key] = scores_of_groups(
+                self.model, self.history, masks, self.items
+            )
+        return self.stored[key][:, place]
 
 
-@closed_form.register
-def _(model: ItemToItem, history: History, item: int) -> Found:
-    return closed_forms.linear(model.weights[history, item]), None
+def shared_games(
+    model: HistoryModel,
+    history: History,
+    items: Sequence[int] | np.ndarray,
+    titles: Sequence[str] | None = None,
+) -> list[Game]:
+    """The `history_game` of every item, (k,) games.
 
+    A group that one of them scores is scored for all.
+    """
+    items = np.asarray(items)
+    scores = _Scores(model, np.asarray(history), items)
 
-@closed_form.register
-def _(model: ContentBased, history: History, item: int) -> Found:
-    return closed_forms.mean_pool(model.weights[history, item]), None
+    def value(place: int) -> Callable[[Masks], np.ndarray]:
+        """The value function of items[place]."""
+        return lambda masks: scores.column(masks, place)
 
-
-@closed_form.register
-def _(model: TargetAttention, history: History, item: int) -> Found | None:
-    if len(history) > model.window:
-        return None
-    weights, answers = model.parts(history, item)
-    # the start token's come first
-    start = (weights[0], answers[0])
-    return closed_forms.softmax_pool(weights[1:], answers[1:], start=start)
+    games = [history_game(model, history, item, titles) for item in items.tolist()]
+    return [replace(game, value=value(place)) for place, game in enumerate(games)]
 
 
 def quadrature(
@@ -221,60 +308,85 @@ def quadrature(
     return hidden @ readout
 
 
-# Each method takes the same six arguments and gives None for what it cannot explain.
+# Each method gives one Explanation per game, or None for what it cannot explain.
 
 
-def _closed_form(model, game, history, item, permutations, seed) -> Found | None:
-    return closed_form(model, history, item)
-
-
-def _all_groups(model, game, history, item, permutations, seed) -> Explanation | None:
-    return brute_force(game) if game.n_players <= FEW else None
-
-
-def _quadrature(model, game, history, item, permutations, seed) -> Found | None:
-    if not isinstance(model, Autoencoder):
+def _closed_form(case: Case) -> list[Explanation] | None:
+    method = "exact Shapley (closed form)"
+    if case.pools_by("nothing"):
+        return case.explanations(method, np.zeros((len(case.games), case.n_players)))
+    if case.pools_by("softmax") and len(case.history) <= case.model.window:
+        pools = [_softmax_pool(case, item) for item in case.items]
+        return case.explanations(method, *zip(*pools, strict=True))
+    if not case.pools_by("sum", "mean"):
         return None
-    moved = game.full() - game.empty()
-    values, errors = with_errors(
-        one_hidden(model), history, np.array([item]), np.array([moved])
+    pool = {"sum": closed_forms.linear, "mean": closed_forms.mean_pool}
+    weights = case.model.weights[np.ix_(case.history, case.items)]
+    values = [pool[case.model.pooling](column) for column in weights.T]
+    return case.explanations(method, values)
+
+
+def _softmax_pool(case: Case, item: int) -> tuple[np.ndarray, np.ndarray]:
+    weights, answers = case.model.parts(case.history, item)
+    # the start token's come first
+    return closed_forms.softmax_pool(
+        weights[1:],
+        answers[1:],
+        start=(weights[0], answers[0]),
     )
-    return values[0], errors[0]
 
 
-def _fourier(model, game, history, item, permutations, seed) -> Found | None:
-    if not isinstance(model, Autoencoder):
+def _all_groups(case: Case) -> list[Explanation] | None:
+    if case.n_players > FEW:
         return None
-    net = one_hidden(model)
+    return [brute_force(game) for game in case.games]
+
+
+def _quadrature(case: Case) -> list[Explanation] | None:
+    if not case.pools_by("hidden units"):
+        return None
+    moved = np.array([game.full() - game.empty() for game in case.games])
+    net = one_hidden(case.model)
+    values, errors = with_errors(net, case.history, case.items, moved)
+    return case.explanations("Shapley by quadrature", values, errors)
+
+
+def _fourier(case: Case) -> list[Explanation] | None:
+    if not case.pools_by("hidden units"):
+        return None
+    net = one_hidden(case.model)
     # an input of length one is no sum of waves
     if net.by_length:
         return None
-    hidden = fourier_shapley(net.rows[history], net.bias)
-    readout = net.readout[:, item].astype(float)
-    return hidden @ readout, None
+    hidden = fourier_shapley(net.rows[case.history], net.bias)
+    values = hidden @ net.readout[:, case.items].astype(float)  # (films, items)
+    return case.explanations("Shapley by Fourier series", values.T)
 
 
-def _running_sums(model, game, history, item, permutations, seed) -> Found | None:
-    sums = sums_of(model, history, item)
+def _running_sums(case: Case) -> list[Explanation] | None:
+    sums = case.model and sums_of(case.model, case.history, case.items)
     if sums is None:
         return None
-    return marginal_means(sums, CHEAP * permutations, seed)
+    values, errors = marginal_means(sums, CHEAP * case.permutations, case.seed)
+    return case.explanations("Shapley by running sums", values, errors)
 
 
-def _permutations(model, game, history, item, permutations, seed) -> Explanation:
-    return permutation_sampling(game, permutations, seed)
+def _permutations(case: Case) -> list[Explanation]:
+    return [
+        permutation_sampling(game, case.permutations, case.seed) for game in case.games
+    ]
 
 
-def _leverage(model, game, history, item, permutations, seed) -> Explanation | None:
-    if game.n_players > FIT:
+def _leverage(case: Case) -> list[Explanation] | None:
+    if case.n_players > FIT:
         return None
     # one order costs about as many scores as there are players
-    samples = permutations * game.n_players
-    return leverage_regression(game, samples, seed)
+    samples = case.permutations * case.n_players
+    return [leverage_regression(game, samples, case.seed) for game in case.games]
 
 
 # in the order that auto tries them
-METHODS: dict[str, Callable[..., Explanation | Found | None]] = {
+METHODS: dict[str, Callable[[Case], list[Explanation] | None]] = {
     "closed form": _closed_form,
     "all groups": _all_groups,
     "quadrature": _quadrature,

@@ -104,22 +104,6 @@ def mean_pool(answers: np.ndarray, empty: float = 0.0) -> np.ndarray:
     return (as_first + as_later) / n
 
 
-def sqrt_pool(answers: np.ndarray) -> np.ndarray:
-    """Shapley values of a sum over a root: SVD++ (Koren 2008), FISM.
-
-    v(S) = sum of the answers in S / root of |S|, 0 for nobody; answers (n,) -> (n,).
-    The k-th to arrive adds (a_i + (k-1) abar_{-i}) / root k - root(k-1) abar_{-i} on
-    average over who came before. The roots telescope: phi_i = (R a_i + (root n - R)
-    abar_{-i}) / n with R = 1 + 1/root 2 + ... + 1/root n.
-    """
-    answers = _numbers("answers", answers)
-    n = len(answers)
-    roots = (1 / np.sqrt(np.arange(1, n + 1))).sum()
-    own = roots * answers
-    others = (np.sqrt(n) - roots) * _mean_of_others(answers)
-    return (own + others) / n
-
-
 def softmax_pool(
     weights: np.ndarray,
     answers: np.ndarray,

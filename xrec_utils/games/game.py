@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xrec_utils.contract import HistoryModel, declares
+from xrec_utils.contract import HistoryModel, Sums, declares
 from xrec_utils.games.explanation import Explanation
 
 Masks = np.ndarray  # (n, players) booleans, True = present
@@ -350,9 +350,12 @@ def scores_of_groups(
         >>> scores_of_groups(model, np.array([0, 1]), masks, np.array([2])).tolist()
         [[3.0], [4.0]]
     """
-    answer = _by_sums(model, history, masks, items)
-    if answer is None:
+    sums = sums_of(model, history, items)
+    if sums is None:
         answer = model.score([history[mask] for mask in masks], items=items)
+    else:
+        totals = masks.astype(sums.addends.dtype) @ sums.addends
+        answer = sums.finish(totals, masks.sum(axis=1))
     scores = np.asarray(answer, dtype=np.float64)
     expected = (len(masks), len(items))
     if scores.shape != expected:
@@ -368,16 +371,13 @@ def scores_of_groups(
     return scores
 
 
-def _by_sums(
-    model: HistoryModel, history: np.ndarray, masks: Masks, items: np.ndarray
-) -> np.ndarray | None:
-    """Scores (groups, k) from the model's sums, None for a model without them."""
+def sums_of(model: HistoryModel, history: np.ndarray, items: np.ndarray) -> Sums | None:
+    """The sums that a model declares for a history (n,) and items (k,).
+
+    None for a model without them, or a history that it does not read as a sum.
+    """
     # a film that stands twice in a history counts once for some models
     twice = len(np.unique(history)) < len(history)
     if twice or not declares(model, "sums"):
         return None
-    sums = model.sums(history, items)
-    if sums is None:
-        return None
-    present = masks.astype(sums.addends.dtype)
-    return sums.finish(present @ sums.addends, masks.sum(axis=1))
+    return model.sums(history, items)

@@ -11,18 +11,23 @@ Source: Liang, Krishnan, Hoffman and Jebara 2018, "Variational autoencoders for
 collaborative filtering", doi:10.1145/3178876.3186150.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from xrec_utils.contract import History, multi_hot
+from xrec_utils.contract import History, Sums, multi_hot
 from xrec_utils.data.splits import Cases
 from xrec_utils.keras_start import keras, tf
 from xrec_utils.models.training import fit_network
 
 layers = keras.layers
 ops = keras.ops
+
+
+# layers after which ones and zeros are still a sum over films
+SUMMED = (layers.InputLayer, layers.Dropout, layers.UnitNormalization)
 
 
 class Autoencoder:
@@ -34,6 +39,8 @@ class Autoencoder:
             layer is dense, linear and called "logits".
     """
 
+    pooling = "hidden units"
+
     def __init__(self, name: str, model: keras.Model) -> None:
         self.name = name
         self.model = model
@@ -41,6 +48,10 @@ class Autoencoder:
         # linear: a few items need a few of its columns
         self.decoder = model.get_layer("logits")
         self.code = keras.Model(model.input, self.decoder.input)
+        # the first units, and the layers between the input and them
+        place = [isinstance(layer, layers.Dense) for layer in model.layers].index(True)
+        self.first = model.layers[place]
+        self.before = model.layers[:place]
 
     def score(
         self,
@@ -54,18 +65,8 @@ class Autoencoder:
         """
         if items is None:
             return self._in_batches(self.model, histories, batch)
-        kernel = tf.gather(
-            self.decoder.kernel,
-            items,
-            axis=-1,
-        ).numpy()
-        bias = tf.gather(
-            self.decoder.bias,
-            items,
-            axis=-1,
-        ).numpy()
         code = self._in_batches(self.code, histories, batch)
-        return code @ kernel + bias
+        return self._decoded(code, items)
 
     def _in_batches(
         self, network: keras.Model, histories: Sequence[History], batch: int
@@ -76,6 +77,42 @@ class Autoencoder:
             seen = multi_hot(histories[at : at + batch], self.n_items)
             pieces.append(network(seen, training=False).numpy())
         return np.concatenate(pieces)
+
+    def sums(self, history: History, items: np.ndarray) -> Sums | None:
+        """What each film adds to the first units, and the network behind them.
+
+        None where more than dropout and a division by the length comes before them.
+        """
+        if not all(isinstance(layer, SUMMED) for layer in self.before):
+            return None
+        by_length = any(
+            isinstance(layer, layers.UnitNormalization) for layer in self.before
+        )
+        kernel, *bias = self.first.get_weights()
+
+        def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+            """Scores (m, k) of sums (m, units)."""
+            length = np.maximum(films, 1) ** (0.5 * by_length)
+            state = (sums / length[:, None]).astype(np.float32)
+            units = self.first.activation(sum(bias, state))
+            return self._decoded(self._behind(units), items)
+
+        return Sums(kernel[history], finish)
+
+    @cached_property
+    def _behind(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """What turns the first units (n, h) into what the decoder reads."""
+        if self.first.output is self.decoder.input:
+            return ops.convert_to_tensor
+        return keras.Model(self.first.output, self.decoder.input)
+
+    def _decoded(self, code: tf.Tensor, items: np.ndarray) -> np.ndarray:
+        """Logits (n, k) of `items`, which need only their columns of the decoder."""
+        kernel, bias = (
+            tf.gather(part, items, axis=-1)
+            for part in (self.decoder.kernel, self.decoder.bias)
+        )
+        return (ops.matmul(code, kernel) + bias).numpy()
 
     def score_inputs(self, inputs: tf.Tensor, item: int) -> tf.Tensor:
         """Score one item for inputs (n, n_items): (n,), differentiable.

@@ -19,12 +19,13 @@ import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from xrec_utils.contract import History, item_columns
+from xrec_utils.contract import History, Sums, item_columns
 from xrec_utils.keras_start import keras, tf
 from xrec_utils.models.encoders import (
     _FIRST_YEAR,
     _PERIODS,
     _YEARS,
+    CausalMean,
     ItemTable,
     _TiedLogits,
     attention_encoder,
@@ -154,6 +155,29 @@ class HistoryRecommender:
             return self._last(ids).numpy() @ columns + level
 
         return logits
+
+    def sums(self, history: History, items: np.ndarray) -> Sums | None:
+        """The films' vectors and the network behind their average.
+
+        None for a network that does not average, and for a history longer than the
+        window: there a removed film lets an older one in.
+        """
+        averages = any(isinstance(layer, CausalMean) for layer in self.encoder.layers)
+        if not averages or len(history) > self.window:
+            return None
+        start = self.vectors([self.start])
+        rows = self.table.rows().numpy()[items]
+        bias = self.table.bias.numpy()[items]
+
+        def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+            """Scores (m, k) of sums (m, d)."""
+            mean = ((start + sums) / (1 + films)[:, None]).astype(np.float32)
+            # the encoder reads one place, which is the mean already
+            places = np.ones((len(mean), 1), bool)
+            hidden = self.encoder([mean[:, None], places], training=False)
+            return hidden.numpy()[:, 0] @ rows.T + bias
+
+        return Sums(self.vectors(history), finish)
 
     def vectors(self, history: History) -> np.ndarray:
         """Return the vectors of a history's films, (length, d), without positions."""

@@ -128,6 +128,8 @@ class TargetAttention(HistoryRecommender):
             that fit.
     """
 
+    pooling = "softmax"
+
     def __init__(
         self,
         attributes: np.ndarray,

@@ -19,10 +19,9 @@ from xrec_utils import __version__, zoo
 from xrec_utils.contract import HistoryModel
 from xrec_utils.data.load import load_movielens
 from xrec_utils.explain import decision_path, leave_one_out
-from xrec_utils.explain.choose import METHODS
-from xrec_utils.explain.many import explain_many, shared_games
+from xrec_utils.explain.choose import METHODS, Case, explain_many, shared_games
 from xrec_utils.files import sha256
-from xrec_utils.games import Explanation, history_game
+from xrec_utils.games import Explanation
 from xrec_utils.service import schema
 from xrec_utils.service.films import Films
 from xrec_utils.service.schema import Refusal
@@ -220,10 +219,17 @@ class Service:
         titles = self.films.titles
         method = request.explainer
         if method == "leave-one-out":
-            games = shared_games(model, history, np.array(codes), titles)
+            games = shared_games(model, history, codes, titles)
             return [leave_one_out(game) for game in games]
         try:
-            return explain_many(model, history, codes, titles, method, PERMUTATIONS)
+            return explain_many(
+                model,
+                history,
+                codes,
+                method,
+                titles=titles,
+                permutations=PERMUTATIONS,
+            )
         except ValueError as fault:
             if method == "auto":
                 raise
@@ -341,8 +347,10 @@ def fitting(model: HistoryModel) -> list[str]:
     the first is the best.
     """
     history = np.array([0, 1])
-    game = history_game(model, history, 2)
-    fits = [name for name, way in METHODS.items() if way(model, game, history, 2, 4, 0)]
+    items = np.array([2])
+    games = shared_games(model, history, items)
+    case = Case(games, model, history, items, permutations=4)
+    fits = [name for name, method in METHODS.items() if method(case)]
     return sorted(fits, key=lambda name: name == "all groups")
 
 
