@@ -18,7 +18,7 @@ def leave_one_out(game: Game) -> Explanation:
     up to score - base: see `Explanation.gap`.
 
     Args:
-        game: any game of n players; n + 2 groups are scored.
+        game: any game of n players; n + 3 groups are scored.
 
     Returns:
         Explanation with values (n,) in the unit of the score, without an error.
@@ -34,15 +34,13 @@ def leave_one_out(game: Game) -> Explanation:
         ([0.0, 0.0, 1.0], 4.0)
     """
     start = perf_counter()
-    n = game.n_players
-    everybody = np.ones((1, n), dtype=bool)
-    all_but_one = ~np.eye(n, dtype=bool)
-    scores = game(np.vstack([everybody, all_but_one]))
-    values = scores[0] - scores[1:]
-    base = game.empty()
-    seconds = perf_counter() - start
-    return Explanation(
-        game.players, game.target, values, base, scores[0], "leave-one-out", seconds
+    everybody = np.ones(game.n_players, dtype=bool)
+    # in one call, which the model answers in one batch
+    scores = game(np.vstack([everybody, ~np.diag(everybody)]))
+    return game.explanation(
+        scores[0] - scores[1:],
+        "leave-one-out",
+        perf_counter() - start,
     )
 
 
@@ -65,7 +63,7 @@ def random_order(game: Game, seed: int = 0) -> Explanation:
         [1.0, 2.0, 3.0]
     """
     order = np.random.default_rng(seed).permutation(game.n_players)
-    return _ranking(game, order + 1.0, "random order")
+    return game.explanation(order + 1.0, "random order")
 
 
 def most_recent(game: Game) -> Explanation:
@@ -82,7 +80,10 @@ def most_recent(game: Game) -> Explanation:
         >>> most_recent(game).values.tolist()
         [1.0, 2.0]
     """
-    return _ranking(game, np.arange(game.n_players) + 1.0, "most recent first")
+    return game.explanation(
+        np.arange(game.n_players) + 1.0,
+        "most recent first",
+    )
 
 
 def most_popular(game: Game, history: History, counts: np.ndarray) -> Explanation:
@@ -108,7 +109,11 @@ def most_popular(game: Game, history: History, counts: np.ndarray) -> Explanatio
         [0.0, 4.61]
     """
     _check_codes(game, history)
-    return _ranking(game, np.log1p(counts[history]), "most popular first")
+    # the logarithm orders as the counts do, and a figure shows the rare ones too
+    return game.explanation(
+        np.log1p(counts[history]),
+        "most popular first",
+    )
 
 
 def most_similar(
@@ -122,8 +127,11 @@ def most_similar(
     ValueError unless the history has a code for each player.
     """
     _check_codes(game, history)
-    values = columns[:, item] @ columns[:, history]
-    return _ranking(game, values, "most similar first")
+    # columns of length one: the products are the cosines
+    return game.explanation(
+        columns[:, item] @ columns[:, history],
+        "most similar first",
+    )
 
 
 def unit_columns(histories: Sequence[History], n_items: int) -> np.ndarray:
@@ -132,13 +140,6 @@ def unit_columns(histories: Sequence[History], n_items: int) -> np.ndarray:
     Shape (users, n_items); the column of an item that nobody has stays zero.
     """
     return normalize(multi_hot(histories, n_items), axis=0)
-
-
-def _ranking(game: Game, values: np.ndarray, method: str) -> Explanation:
-    """An explanation that is an order only; it costs the game two scores."""
-    base = game.empty()
-    score = game.full()
-    return Explanation(game.players, game.target, values, base, score, method)
 
 
 def _check_codes(game: Game, history: History) -> None:

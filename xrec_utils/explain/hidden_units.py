@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
+from scipy.special import roots_sh_legendre  # Gauss-Legendre on [0, 1]
 
 from xrec_utils.models.autoencoders import Autoencoder
 
@@ -111,6 +112,7 @@ def hidden_shapley(
         >>> values.shape, bool(np.abs(values - np.tanh(1.0) / 2).max() < 1e-3)
         ((2, 1), True)
     """
+    # float32 is enough: its rounding is far below the error of the rule
     rows = np.asarray(rows, np.float32)
     bias = np.asarray(bias, np.float32)
     n = len(rows)
@@ -118,9 +120,9 @@ def hidden_shapley(
     alone = np.tanh(rows)
     outer = _sizes if by_length else _chances
     for weight, law, before, after in outer(rows, nodes or default_nodes(n)):
-        inner = _corrected_normal(law.skewness, law.kurtosis, inner_nodes(n))
-        for z, share in inner:
-            others = law.mean + law.sd * z
+        mean, sd, skewness, kurtosis = law
+        for z, share in _corrected_normal(skewness, kurtosis, inner_nodes(n)):
+            others = mean + sd * z
             start = np.tanh(bias + before * others)
             if by_length:
                 gain = np.tanh(bias + after * (others + rows)) - start
@@ -128,6 +130,7 @@ def hidden_shapley(
                 # tanh(x + w) - tanh x by the addition theorem: half the work, and no
                 # digits cancel
                 gain = alone * (1 - start * start) / (1 + start * alone)
+            # in place: a product of three would make two more arrays of this size
             gain *= share
             gain *= np.float32(weight)
             values += gain
@@ -175,66 +178,71 @@ def default_nodes(n: int) -> int:
     return int(np.clip(5 + n // 40, 5, 20))
 
 
-class _Law(NamedTuple):
-    """The sum of the other players who are present.
-
-    Each (n, h) float32, one entry per player left out and unit.
-    """
-
-    mean: np.ndarray
-    sd: np.ndarray
-    skewness: np.ndarray
-    kurtosis: np.ndarray  # excess over the normal law's
-
-
 def _law(
     mean: np.ndarray, variance: np.ndarray, third: np.ndarray, fourth: np.ndarray
-) -> _Law:
-    """From the first four cumulants; a sum that does not vary has no shape."""
+) -> np.ndarray:
+    """The law of the sum of the others who are present, from its cumulants (n, h).
+
+    Returns mean, standard deviation, skewness and excess kurtosis: (4, n, h) float32,
+    one entry per player left out and unit.
+    """
     sure = variance < LEAST
     # one where it is zero, for it stands below the line
     sd = np.sqrt(np.where(sure, 1, variance))
-    skewness = np.where(sure, 0, third / sd**3)
-    kurtosis = np.where(sure, 0, fourth / sd**4)
-    parts = (mean, np.where(sure, 0, sd), skewness, kurtosis)
-    return _Law(*(part.astype(np.float32) for part in parts))
+    law = np.array(
+        [
+            mean,
+            sd,
+            third / sd**3,
+            fourth / sd**4,
+        ],
+        dtype=np.float32,
+    )
+    # a sum that does not vary has no shape
+    law[1:, sure] = 0
+    return law
 
 
-def _powers(rows: np.ndarray) -> tuple[np.ndarray, ...]:
+def _powers(rows: np.ndarray) -> np.ndarray:
     """Sums over the rows other than each of their first four powers.
 
-    rows (n, h) -> four of (n, h) float64.
+    rows (n, h) -> (4, n, h) float64.
     """
     once = rows.astype(np.float64)
+    # products: NumPy's ** is slower from the third power on
     twice = once * once
-    powers = (once, twice, twice * once, twice * twice)
-    return tuple(power.sum(axis=0) - power for power in powers)
+    powers = np.array([once, twice, twice * once, twice * twice])
+    return powers.sum(axis=1, keepdims=True) - powers
 
 
 def _chances(
     rows: np.ndarray, nodes: int
-) -> Iterator[tuple[float, _Law, float, float]]:
+) -> Iterator[tuple[float, np.ndarray, float, float]]:
     """Owen's integral by Gauss-Legendre, point by point.
 
-    Yields the weight of q, the law of the sum, and the scales of the sum before and
-    after joining, which are one.
+    Yields the weight of q, the law (4, n, h) of the sum, and the scales of the sum
+    before and after joining, which are one.
     """
     law = _law(*_powers(rows))
-    points, weights = np.polynomial.legendre.leggauss(nodes)
-    # from [-1, 1] to [0, 1]
-    chances = ((points + 1) / 2).tolist()
-    for q, weight in zip(chances, weights / 2, strict=True):
+    for q, weight in zip(*roots_sh_legendre(nodes), strict=True):
         p = q * (1 - q)
         # cumulants of w times a coin of chance q: q w, p w², p (1 - 2q) w³ and
-        # p (1 - 6p) w⁴
-        scales = (q, p**0.5, (1 - 2 * q) / p**0.5, (1 - 6 * p) / p)
-        scaled = [
-            part * np.float32(scale) for part, scale in zip(law, scales, strict=True)
-        ]
-        yield weight, _Law(*scaled), 1.0, 1.0
+        # p (1 - 6p) w⁴; the last two are divided by powers of the deviation √p
+        scales = np.array(
+            [
+                q,
+                p**0.5,
+                (1 - 2 * q) / p**0.5,
+                (1 - 6 * p) / p,
+            ],
+            dtype=np.float32,
+        )
+        yield weight, law * scales[:, None, None], 1.0, 1.0
 
 
-def _sizes(rows: np.ndarray, nodes: int) -> Iterator[tuple[float, _Law, float, float]]:
+def _sizes(
+    rows: np.ndarray, nodes: int
+) -> Iterator[tuple[float, np.ndarray, float, float]]:
     """The same for an input of length one, where groups are taken size by size.
 
     There k films weigh 1/√k each: φ_i = 1/n Σ_k E[g(b + (Σ_S w + w_i)/√(k+1)) - g(b +
@@ -245,8 +253,11 @@ def _sizes(rows: np.ndarray, nodes: int) -> Iterator[tuple[float, _Law, float, f
     # small sizes lie closer together: there the scale changes fast
     spaced = np.linspace(0, 1, min(m + 1, 4 * nodes)) ** 2
     sizes = np.unique(np.rint(m * spaced)).astype(int)
-    degree = min(3, len(sizes) - 1)
-    basis = make_interp_spline(np.sqrt(sizes), np.eye(len(sizes)), k=degree)
+    basis = make_interp_spline(
+        np.sqrt(sizes),
+        np.eye(len(sizes)),
+        k=min(3, len(sizes) - 1),
+    )
     # (sizes,): a size's share of the mean over all sizes
     weights = basis(np.sqrt(np.arange(m + 1))).mean(axis=0)
     moments = _central_moments(rows)
@@ -260,12 +271,14 @@ def _central_moments(rows: np.ndarray) -> tuple[np.ndarray, ...]:
 
     rows (n, h) -> four of (n, h).
     """
-    others = max(len(rows) - 1, 1)
-    a, b, c, d = (power / others for power in _powers(rows))
-    second = b - a**2
-    third = c - 3 * a * b + 2 * a**3
-    fourth = d - 4 * a * c + 6 * a**2 * b - 3 * a**4
-    return a, second, third, fourth
+    # from the moments about zero
+    a, b, c, d = _powers(rows) / max(len(rows) - 1, 1)
+    return (
+        a,
+        b - a**2,
+        c - 3 * a * b + 2 * a**3,
+        d - 4 * a * c + 6 * a**2 * b - 3 * a**4,
+    )
 
 
 def _drawn(
@@ -282,15 +295,15 @@ def _drawn(
     the fourth is left at zero.
     """
     left = k * (m - k)
+    pairs = (m - 1) * (m - 2)
+    # max: where nothing is left to draw from, zero is divided by one, not by zero
     variance = left / max(m - 1, 1) * second
-    pairs = max((m - 1) * (m - 2), 1)
-    skew = left * (m - 2 * k) / pairs * third
-    of_fourth = (m * (m + 1) - 6 * left) * fourth
-    of_second = 3 * m * (k - 1) * (m - k - 1) * second**2
-    triples = max((m - 1) * (m - 2) * (m - 3), 1)
-    tail = left / triples * (of_fourth + of_second) - 3 * variance**2
+    skew = left * (m - 2 * k) / max(pairs, 1) * third
     if m <= 3:
-        tail = 0 * tail
+        return k * mean, variance, skew, np.zeros_like(variance)
+    inner = (m * (m + 1) - 6 * left) * fourth
+    inner += 3 * m * (k - 1) * (m - k - 1) * second**2
+    tail = left / (pairs * (m - 3)) * inner - 3 * variance**2
     return k * mean, variance, skew, tail
 
 
@@ -304,12 +317,14 @@ def _corrected_normal(
     places, weights = np.polynomial.hermite_e.hermegauss(points)
     for z, weight in zip(places, weights / weights.sum(), strict=True):
         # Hermite's polynomials of degree 3, 4 and 6, with the factors of the series
-        third = np.float32(weight * ((z**3 - 3 * z) / 6))
-        fourth = np.float32(weight * ((z**4 - 6 * z**2 + 3) / 24))
-        sixth = np.float32(weight * ((z**6 - 15 * z**4 + 45 * z**2 - 15) / 72))
-        normal = np.float32(weight)
-        skewed = (third + sixth * skewness) * skewness
-        yield np.float32(z), normal + fourth * kurtosis + skewed
+        third = weight * ((z**3 - 3 * z) / 6)
+        fourth = weight * ((z**4 - 6 * z**2 + 3) / 24)
+        sixth = weight * ((z**6 - 15 * z**4 + 45 * z**2 - 15) / 72)
+        skewed = (np.float32(third) + np.float32(sixth) * skewness) * skewness
+        yield (
+            np.float32(z),
+            np.float32(weight) + np.float32(fourth) * kurtosis + skewed,
+        )
 
 
 def fourier_shapley(
@@ -346,27 +361,25 @@ def fourier_shapley(
     omega = k * np.pi / reach
     share = 2 * np.pi / reach / np.sinh(k * np.pi**2 / (2 * reach))
     # exact for a polynomial of degree n - 1
-    rule = np.polynomial.legendre.leggauss(min(chances, len(rows) // 2 + 1))
+    points = min(chances, len(rows) // 2 + 1)
     values = np.empty_like(rows)
-    for unit, (w, b) in enumerate(zip(rows.T, bias, strict=True)):
-        turn = np.exp(1j * np.outer(omega, w))  # (frequencies, n)
+    for unit, b in enumerate(bias):
+        turn = np.exp(1j * np.outer(omega, rows[:, unit]))  # (frequencies, n)
         start = share * np.exp(1j * omega * b)
-        total = _mean_over_groups(turn, start, rule)
+        total = _mean_over_groups(turn, start, points)
         values[:, unit] = (total * (turn - 1)).imag.sum(axis=0)
     return values
 
 
-def _mean_over_groups(
-    turn: np.ndarray, start: np.ndarray, rule: tuple[np.ndarray, np.ndarray]
-) -> np.ndarray:
+def _mean_over_groups(turn: np.ndarray, start: np.ndarray, points: int) -> np.ndarray:
     """The waves of groups without each player, averaged over q: (frequencies, n).
 
     turn: what a player does to each wave. start (frequencies,): the waves of nobody.
     """
-    points, weights = rule
     total = np.zeros_like(turn)
-    for q, weight in zip((points + 1) / 2, weights / 2, strict=True):
+    for q, weight in zip(*roots_sh_legendre(points), strict=True):
         present = 1 - q + q * turn
-        all_players = weight * start * present.prod(axis=1)
-        total += all_players[:, None] / present
+        # the product over the others is that over all, divided by the player's own
+        everybody = weight * start * present.prod(axis=1)
+        total += everybody[:, None] / present
     return total

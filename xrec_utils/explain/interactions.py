@@ -49,14 +49,14 @@ def shapley_interactions(
         [10.0, 0.0, 0.0]
     """
     n = game.n_players
-    least = n * (n + 1)
-    if samples is None:
-        samples = 2048 + 2 * least
     if not 2 <= n <= MOST_PLAYERS:
         raise ValueError(
             f"{n} players: interactions need 2 to {MOST_PLAYERS}; "
             "explain the last films of the history"
         )
+    least = n * (n + 1)
+    if samples is None:
+        samples = 2048 + 2 * least
     if n > EXACT and samples < least:
         raise ValueError(
             f"samples={samples} is too few for {n} players: ask for {least} or more"
@@ -64,23 +64,36 @@ def shapley_interactions(
     # (pairs,) each: positions above the diagonal
     first, second = np.triu_indices(n, 1)
     names = np.array(game.players, dtype=object)
-    values = _pairs(game, samples, seed)[first, second]
-    table = pd.DataFrame(
-        {"first": names[first], "second": names[second], "value": values}
+    return pd.DataFrame(
+        {
+            "first": names[first],
+            "second": names[second],
+            "value": _pairs(game, samples, seed)[first, second],
+        }
+    ).sort_values(
+        "value",
+        key=lambda value: -value.abs(),
+        # equal pairs keep the order of the players
+        kind="stable",
+        ignore_index=True,
     )
-    # stable: equal pairs keep the order of the players
-    by_size = np.argsort(-np.abs(values), kind="stable")
-    return table.iloc[by_size].reset_index(drop=True)
 
 
 def _pairs(game: Game, samples: int, seed: int) -> np.ndarray:
     """The index of every pair, (n, n) symmetric."""
     import shapiq  # takes seconds to import
 
-    if game.n_players <= EXACT:
-        computer = shapiq.ExactComputer(game, game.n_players)
-        return computer(index="SII", order=2).get_n_order_values(2)
-    approximator = shapiq.KernelSHAPIQ(
-        game.n_players, 2, "SII", pairing_trick=True, random_state=seed
-    )
-    return approximator.approximate(samples, game).get_n_order_values(2)
+    n = game.n_players
+    if n <= EXACT:
+        found = shapiq.ExactComputer(game, n)(index="SII", order=2)
+    else:
+        approximator = shapiq.KernelSHAPIQ(
+            n,
+            max_order=2,
+            index="SII",
+            # a group and its complement together: less variance
+            pairing_trick=True,
+            random_state=seed,
+        )
+        found = approximator.approximate(samples, game)
+    return found.get_n_order_values(2)

@@ -73,11 +73,11 @@ def leverage_regression(
             f"samples={samples} is too few for {n} players: "
             f"ask for {4 * n} or more, or leave it out"
         )
-    drawn = draw_pairs(n, samples // 2, np.random.default_rng(seed))
     base = game.empty()
     score = game.full()
+    drawn = draw_pairs(n, samples // 2, np.random.default_rng(seed))
     # (2, m): the groups drawn, then their complements
-    scores = game(np.concatenate([drawn.groups, ~drawn.groups])).reshape(2, -1)
+    scores = game(np.vstack([drawn.groups, ~drawn.groups])).reshape(2, -1)
     x, y = _pair_differences(drawn, scores, base, score)
     values, error = _fit(x, y, drawn)
     # what the fit misses of the whole is shared out evenly
@@ -97,10 +97,11 @@ def _pair_differences(
     Every row of x sums to 0: only how players differ is left to find.
     """
     share = drawn.size / drawn.groups.shape[1]
-    x = drawn.groups - share[:, None]
     halves = (scores[0] - scores[1] + score - base) / 2
-    y = halves - share * (score - base)
-    return x, y
+    return (
+        drawn.groups - share[:, None],
+        halves - share * (score - base),
+    )
 
 
 def draw_pairs(n: int, pairs: int, rng: np.random.Generator) -> Drawn:
@@ -116,17 +117,20 @@ def draw_pairs(n: int, pairs: int, rng: np.random.Generator) -> Drawn:
     # one random start for all sizes: whole numbers that keep the total
     steps = np.floor(np.append(0, quota.cumsum()) + rng.random())
     count = np.diff(steps).astype(int).tolist()
-    groups = [np.empty((0, n), dtype=bool)]
-    missing = []
-    for size, drawn, total in zip(sizes.tolist(), count, most, strict=True):
-        groups.append(_groups(n, size, drawn, total, rng))
-        missing.append(1 - drawn / total)
-    weight = alike * (n - 1) / (sizes * (n - sizes)) / quota
+    groups = [
+        _groups(n, size, drawn, total, rng)
+        for size, drawn, total in zip(sizes.tolist(), count, most, strict=True)
+    ]
     return Drawn(
-        groups=np.concatenate(groups),
+        # first no rows, for one player alone makes no pair
+        groups=np.concatenate([np.empty((0, n), dtype=bool), *groups]),
         size=np.repeat(sizes, count),
-        weight=np.repeat(weight, count),
-        missing=np.repeat(missing, count),
+        weight=np.repeat(alike * (n - 1) / (sizes * (n - sizes)) / quota, count),
+        missing=np.repeat(
+            # Python's numbers: the whole of a size may be beyond NumPy's
+            [1 - drawn / total for drawn, total in zip(count, most, strict=True)],
+            count,
+        ),
     )
 
 
@@ -138,8 +142,11 @@ def _quotas(most: list[int], alike: np.ndarray, pairs: int) -> np.ndarray:
     quota = np.empty(len(most))
     left = float(pairs)
     for i, limit in enumerate(most):
-        even_share = left * alike[i] / alike[i:].sum()
-        quota[i] = min(limit, float(even_share))
+        # a Python float: the limit may be a whole number beyond NumPy's
+        quota[i] = min(
+            limit,
+            float(left * alike[i] / alike[i:].sum()),
+        )
         left -= quota[i]
     return quota
 
