@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from xrec_utils.data.titles import SKIPPED, YEAR, Catalogue, plain, spoken
 from xrec_utils.language.replies import LIST_MARK, QUOTED, SMALL, _clean, _like_a_title
 
+# small words within a title
 JOINS = "(?:of|the|and|in|a|to|for|at|on|with|from)"
+# "The" or "A" amid a sentence, and the capitals that follow: "... in The Boy Who Fell"
 AMID = re.compile(
     r"(?<=[a-z,:] )(?:The|A|An) [A-Z][\w'’-]*"
     rf"(?::? (?:{JOINS} ){{0,2}}[A-Z\d][\w'’-]*)*"
@@ -54,19 +54,25 @@ def cited(text: str, catalogue: Catalogue, history: Sequence[int]) -> Citations:
         Citations(cited=[0], others=[2], invented=['The Fall of Nobody'])
     """
     spans, rest = _marked(text, catalogue)
-    bare = set()
+    named = set()
     # longest first: "Alien" is part of "Alien Nation"
     for code in sorted(history, key=lambda code: -len(catalogue.titles[code])):
         rest, times = _bare_pattern(catalogue.titles[code]).subn(" ", rest)
         if times:
-            bare.add(code)
-    amid = [span.strip() for span in AMID.findall(rest)]
-    matches = catalogue.match(spans + amid, likely=history)
-    mentioned = [code for code in dict.fromkeys(matches.codes.tolist()) if code >= 0]
-    named = bare.union(mentioned)
+            named.add(code)
+    spans += AMID.findall(rest)
+    matches = catalogue.match(spans, likely=history)
+    mentioned = dict.fromkeys(matches.codes.tolist())
+    named.update(mentioned)
     return Citations(
+        # each once
         cited=[int(code) for code in dict.fromkeys(history) if code in named],
-        others=[code for code in mentioned if code not in history],
+        others=[
+            code
+            for code in mentioned
+            # -1 is no film
+            if code >= 0 and code not in history
+        ],
         invented=list(dict.fromkeys(matches.invented)),
     )
 
@@ -77,52 +83,41 @@ def _marked(text: str, catalogue: Catalogue) -> tuple[list[str], str]:
     Marks are lists, quotes, bold type and years, taken out in this order.
     """
     spans: list[str] = []
-    text = _take_listed(text, spans)
-    text = _take_quoted(text, spans)
-    text = _take_dated(text, spans, catalogue)
-    return spans, plain(text)
-
-
-def _take_listed(text: str, spans: list[str]) -> str:
-    """Move titles at the beginning of list entries from the text to the spans."""
     for line in text.splitlines():
         title = _clean(line) if LIST_MARK.match(line) else ""
+        # a title with a year is found by its year, below
         if _like_a_title(title) and not YEAR.search(line):
             spans.append(title)
             rest = LIST_MARK.sub("", line).removeprefix(title)
             text = text.replace(line, rest, 1)
-    return text
-
-
-def _take_quoted(text: str, spans: list[str]) -> str:
-    """Move titles in quotes or bold type from the text to the spans."""
+    # all at once, for the text changes on the way
     for match in list(QUOTED.finditer(text)):
         if _like_a_title(match["title"]):
             spans.append(match["title"] + match["year"])
             text = text.replace(match[0], " ", 1)
-    return text
-
-
-def _take_dated(text: str, spans: list[str], catalogue: Catalogue) -> str:
-    """Move titles before a year in brackets from the text to the spans."""
     while dated := YEAR.search(text):
-        year = dated[0]
         before = text[: dated.start()]
+        # an abbreviation such as "Dr." ends no sentence, so two small letters are asked
         sentence = re.split(r"(?<=[a-z]{2}[.!?])\s+|\n", before)[-1]
-        title = _title_at_end(sentence, year, catalogue)
+        title = _title_at_end(sentence, dated[0], catalogue)
         if title:
-            spans.append(title + year)
-        text = before.removesuffix(title) + " " + text[dated.end() :]
-    return text
+            spans.append(title + dated[0])
+        text = f"{before.removesuffix(title)} {text[dated.end() :]}"
+    return spans, plain(text)
 
 
 def _title_at_end(sentence: str, year: str, catalogue: Catalogue) -> str:
     """The longest end of a sentence that is a film's title, else its capitals."""
-    starts = [word.start() for word in re.finditer(r"(?<!\S)[\"'(]?[A-Z0-9]", sentence)]
-    tries = [sentence[start:] for start in starts[-12:]]  # no title is longer
-    fits = catalogue.match([each + year for each in tries]).codes >= 0
-    if fits.any():
-        return tries[int(np.argmax(fits))]
+    capitals = re.finditer(r"(?<!\S)[\"'(]?[A-Z0-9]", sentence)
+    tries = [
+        sentence[word.start() :]
+        # no title has more words with a capital
+        for word in list(capitals)[-12:]
+    ]
+    codes = catalogue.match([each + year for each in tries]).codes
+    for each, code in zip(tries, codes, strict=True):
+        if code >= 0:
+            return each
     return _capitals(LIST_MARK.sub("", sentence))
 
 
@@ -131,19 +126,14 @@ def _capitals(sentence: str) -> str:
 
     Small words in front of it are left out.
     """
-    words = sentence.split()
-    start = len(words)
-    while start:
-        word = words[start - 1]
+    run: list[str] = []
+    for word in sentence.split():
         if word.lower() not in SMALL and word[0].islower():
-            break
-        start -= 1
-    while start < len(words):
-        word = words[start]
-        if word not in SMALL and word[0].isalnum():
-            break
-        start += 1
-    return " ".join(words[start:])
+            # begin anew: no word of a title
+            run = []
+        elif run or (word not in SMALL and word[0].isalnum()):
+            run.append(word)
+    return " ".join(run)
 
 
 def _bare_pattern(title: str) -> re.Pattern[str]:

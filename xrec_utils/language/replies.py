@@ -17,27 +17,34 @@ typos are forgiven and 0.2% of the other films mistaken (at 75: 96.8% and 0.5%; 
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from xrec_utils.data.titles import ARTICLES, YEAR, Catalogue
 
+# "- ", "12. ", "#3: " before an entry
 LIST_MARK = re.compile(r"^\s*(?:[-*•–+]|\d{1,3}[.)]|#\d{1,3}[.:)]?)\s+")
+# a line that counts within itself: "1) Heat 2) Big"
 INLINE = re.compile(r"^(?:.*?\s)?1([.)])\s.*[\s,;]2\1\s")
+# in quotes or bold type, with a year behind
 QUOTED = re.compile(
     r"(?P<mark>[\"“]|\*{1,3})(?=\S)(?P<title>.+?)(?:(?P=mark)|”)(?!\w)"
     r"(?P<year>(?:\s*\(\d{4}\))?)"
 )
+# what leads to a list: "I recommend", "The next film is:"
 INTRO = re.compile(
     r"^.*?\b(?:(?:recommend|suggest)(?: watching)?"
     r"|(?:is|are|[Ff]ilms?|[Mm]ovies?|list|next|order):)\s+"
 )
+# where a title ends and the reason for it begins
 REASON = re.compile(
     r"\s+[-–—]+\s+|:\s+|,?\s+(?=(?:because|since|as it|which|for its)\b)"
 )
+# a comma between titles, not the one of "Matrix, The"
 COMMA = re.compile(
     r",\s+(?!(?:The|A|An|Les|Le|La|L'|El|Los|Las|Il|Das|Der|Die)\b"
     r"\s*(?:[,.(\[]|$))(?:and\s+)?"
@@ -71,7 +78,8 @@ def films_in(text: str) -> list[str]:
         ['Heat (1995)', 'Matrix, The (1999)']
     """
     entries = list(_titles(_json(text))) or _items(text)
-    return list(filter(None, map(_clean, entries)))
+    cleaned = map(_clean, entries)
+    return [title for title in cleaned if title]
 
 
 def _json(text: str) -> Any:
@@ -85,10 +93,9 @@ def _json(text: str) -> Any:
     rest = text[begin.start() :]
     while rest:
         for closing in ("", "]", "]}", "}]", "}]}"):
-            try:
+            with suppress(ValueError):
+                # "raw", because the model may go on after its list
                 return json.JSONDecoder().raw_decode(rest + closing)[0]
-            except ValueError:
-                continue
         # drop the entry that was cut short, and try again
         rest = rest.rpartition(",")[0]
     return None
@@ -107,11 +114,15 @@ def _titles(value: Any) -> Iterator[str]:
 
 def _titles_of_object(value: dict[str, Any]) -> Iterator[str]:
     """The title of an object that is a film, else those of what it holds."""
-    labels = [label for label in ("title", "film", "movie", "name") if label in value]
-    name = value[labels[0]] if labels else None
+    labels = ("title", "film", "movie", "name")
+    name = next(
+        # the first of these labels that it has
+        (value[label] for label in labels if label in value),
+        None,
+    )
     if isinstance(name, str):
-        dated = value.get("year") and not YEAR.search(name)
-        yield f"{name} ({value['year']})" if dated else name
+        undated = value.get("year") and not YEAR.search(name)
+        yield f"{name} ({value['year']})" if undated else name
         return
     for label, each in value.items():
         # {"1": "Heat"} is a list too; {"note": "Enjoy!"} is not
@@ -119,43 +130,49 @@ def _titles_of_object(value: dict[str, Any]) -> Iterator[str]:
             yield from _titles(each)
 
 
-def _items(text: str) -> Iterator[str]:
+def _items(text: str) -> list[str]:
     """The entries of a list in prose.
 
     Its marked lines if it has any, else what commas and line ends divide.
     """
-    lines = []
-    for whole in text.splitlines():
-        lines += [line for line in _unrolled(whole.strip()) if line]
-    marked = [LIST_MARK.sub("", line) for line in lines if LIST_MARK.match(line)]
-    bare = [INTRO.sub("", line) for line in lines if not line.endswith(":")]
+    lines = [
+        line for whole in text.splitlines() for line in _unrolled(whole.strip()) if line
+    ]
+    marked = list(filter(LIST_MARK.match, lines))
     if marked:
-        yield from marked
-    elif len(bare) > 1:
-        yield from filter(_not_prose, bare)
-    else:
-        for line in bare:
-            yield from _divided(line)
+        return [LIST_MARK.sub("", line) for line in marked]
+    bare = [
+        INTRO.sub("", line)
+        for line in lines
+        # "My list:" is none of its entries
+        if not line.endswith(":")
+    ]
+    if len(bare) == 1:
+        return _divided(bare[0])
+    return list(filter(_not_prose, bare))
 
 
-def _divided(line: str) -> Iterator[str]:
-    """The entries of a list on one line."""
-    dated = re.findall(r".+?[(\[](?:18|19|20)\d\d[)\]]", line)
-    quoted = [match["title"] + match["year"] for match in QUOTED.finditer(line)]
+def _divided(line: str) -> list[str]:
+    """The entries of a list on one line.
+
+    They end with quotes, else with years, else with semicolons or commas.
+    """
+    quoted = list(QUOTED.finditer(line))
     if len(quoted) > 1:
-        yield from quoted
-    elif len(dated) > 1:
-        for each in dated:
-            yield re.sub(r"^\W*(?:\band\s)?\s*", "", each)
-    else:
-        pieces = line.split(";") if ";" in line else COMMA.split(line)
-        yield from filter(_not_prose, pieces)
+        return [match["title"] + match["year"] for match in quoted]
+    dated = re.findall(r".+?[(\[](?:18|19|20)\d\d[)\]]", line)
+    if len(dated) > 1:
+        # without the comma or the "and" before it
+        return [re.sub(r"^\W*(?:\band\s)?\s*", "", each) for each in dated]
+    pieces = line.split(";") if ";" in line else COMMA.split(line)
+    return list(filter(_not_prose, pieces))
 
 
 def _not_prose(entry: str) -> bool:
     """Whether an entry can be a title: dated, quoted, or short with capitals."""
     if YEAR.search(entry) or QUOTED.match(entry):
         return True
+    # what is longer is a sentence
     short = len(entry.split()) <= 12
     return short and _like_a_title(_clean(entry), share=0.5)
 
@@ -178,7 +195,9 @@ def _unrolled(line: str) -> list[str]:
             starts.append(number.start())
             # the bracket of "1)" opens or closes nothing
             begin = number.end()
-    return [line[a:b].rstrip(" \t,;") for a, b in pairwise([*starts, len(line)])]
+    return [
+        line[start:end].rstrip(" \t,;") for start, end in pairwise([*starts, len(line)])
+    ]
 
 
 def _clean(item: str) -> str:
@@ -197,11 +216,12 @@ def _clean(item: str) -> str:
 
 def _without_reason(item: str) -> str:
     """An entry up to the first dash, colon or "because" that no title follows."""
-    pieces = REASON.split(item)
-    ends = [match.start() for match in REASON.finditer(item)] + [len(item)]
-    # a title may hold a colon: go on while the next piece looks like a title too
-    more = list(takewhile(_like_a_title, pieces[1:]))
-    return item[: ends[len(more)]]
+    for reason in REASON.finditer(item):
+        following = REASON.split(item[reason.end() :])[0]
+        # a title may hold a colon: go on while the next piece looks like a title too
+        if not _like_a_title(following):
+            return item[: reason.start()]
+    return item
 
 
 def _like_a_title(text: str, share: float = 1.0) -> bool:
@@ -210,10 +230,15 @@ def _like_a_title(text: str, share: float = 1.0) -> bool:
     Small words are left out.
     """
     every = re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text)
+    # a title may hold no others
     words = [word for word in every if word.lower() not in SMALL] or every
-    # a capital further on makes a title too: "xXx", "eXistenZ"
-    high = sum(not (word[0].islower() and word.islower()) for word in words)
-    return bool(words) and high >= share * len(words)
+    high = [
+        word
+        for word in words
+        # a capital further on makes a title too: "xXx", "eXistenZ"
+        if not (word[0].islower() and word.islower())
+    ]
+    return bool(words) and len(high) >= share * len(words)
 
 
 @dataclass(frozen=True)
@@ -262,19 +287,30 @@ def ranked(
         ([2, 1], 1, ['Nobody'], [0])
     """
     watched = set(seen)
-    allowed = [int(code) for code in dict.fromkeys(candidates) if code not in watched]
+    allowed = [
+        int(code)
+        # each once, in the order given
+        for code in dict.fromkeys(candidates)
+        if code not in watched
+    ]
     if len(allowed) < k:
         raise ValueError(
             f"k={k}, but only {len(allowed)} candidates are not in `seen`: "
             "pass more, or a smaller k"
         )
     matches = catalogue.match(films_in(reply), likely=candidates)
-    written = [code for code in dict.fromkeys(matches.codes.tolist()) if code >= 0]
+    written = [
+        code
+        for code in dict.fromkeys(matches.codes.tolist())
+        # -1 is no film
+        if code >= 0
+    ]
     good = [code for code in written if code in allowed][:k]
-    rest = [code for code in allowed if code not in good][: k - len(good)]
+    # what the model left out follows in the order of the candidates
+    full = dict.fromkeys(good + allowed)
     return Ranking(
-        codes=np.array(good + rest, dtype=np.int64),
-        filled=len(rest),
+        codes=np.array(list(full)[:k], dtype=np.int64),
+        filled=k - len(good),
         invented=matches.invented,
         refused=[code for code in written if code not in allowed],
     )
