@@ -19,9 +19,10 @@ from xrec_utils.plots.style import (
     canvas,
     line_chart,
     listed,
+    named,
     number,
     rows_from_zero,
-    shorten,
+    shortened,
 )
 
 
@@ -64,27 +65,24 @@ def two_answers(
             "two_answers compares two explanations of the same players, "
             "in the same order"
         )
-    players = explanations[0].players
-    values = np.stack([each.values for each in explanations])  # (answers, players)
-    largest = np.abs(values).max(axis=0)
+    values = pd.DataFrame(
+        {name: each.values for name, each in answers.items()},
+        index=explanations[0].players,
+    )
+    largest = values.abs().max(axis=1).to_numpy()
     order = np.argsort(-largest, kind="stable")[:k]
-    spoken = [
-        f"{players[i]} {number(values[0, i])} and {number(values[1, i])}"
-        for i in order[:3]
-    ]
-    names = [shorten(players[i]) for i in order]
+    drawn = values.iloc[order]
+    names = shortened(drawn.index)
     if stars is not None:
         names = [f"{name}  {stars[i]:g}★" for name, i in zip(names, order, strict=True)]
     with canvas(
         title=title,
-        alt=alt
-        or f"{title.rstrip('.')}. Two dots per film, {' and '.join(answers)}: "
-        f"{'; '.join(spoken)}.",
+        alt=alt or f"{title.rstrip('.')}. {_dots_in_words(drawn[:3])}.",
         height=1.8 + 0.3 * len(order),
         xlabel=xlabel,
         ylabel="film of the history",
     ) as axes:
-        _draw_dots(axes, list(answers), values[:, order])
+        _draw_dots(axes, drawn)
         rows_from_zero(axes, names)
         axes.figure.legend(
             loc="outside lower right",
@@ -93,20 +91,27 @@ def two_answers(
         )
 
 
-def _draw_dots(axes: Axes, names: Sequence[str], values: np.ndarray) -> None:
-    """Draw values (2, k) as two dots per line, with a grey line between them."""
-    places = np.arange(values.shape[1])
+def _dots_in_words(values: pd.DataFrame) -> str:
+    """The alternative text of `two_answers`; `values` has the players to name."""
+    spoken = []
+    for player, row in zip(values.index, values.to_numpy(), strict=True):
+        spoken.append(f"{player} {number(row[0])} and {number(row[1])}")
+    return f"Two dots per film, {' and '.join(values)}: {'; '.join(spoken)}"
+
+
+def _draw_dots(axes: Axes, values: pd.DataFrame) -> None:
+    """Draw two columns as two dots per line, with a grey line between them."""
+    places = range(len(values))
     axes.hlines(
         places,
-        values[0],
-        values[1],
+        *values.to_numpy().T,
         color=GREY,
         lw=2,
         zorder=1,
     )
-    for n, name in enumerate(names):
+    for n, name in enumerate(values):
         axes.scatter(
-            values[n],
+            values[name],
             places,
             s=56,
             zorder=2,
@@ -141,7 +146,8 @@ def rank_paths(
     spoken = []
     for name, path in paths.items():
         outside = np.flatnonzero(path > k)
-        spoken.append(f"{name} after {outside[0]}" if len(outside) else f"{name} never")
+        when = f"after {outside[0]}" if len(outside) else "never"
+        spoken.append(f"{name} {when}")
     with canvas(
         title=title,
         alt=alt
@@ -202,7 +208,8 @@ def ranges(
     if published is not None:
         groups = [*groups, *published["group"].unique()]
     # every group has a height of its own within a line; a single one, the middle
-    heights = np.linspace(-0.32, 0.32, len(groups)) * (len(groups) > 1)
+    reach = 0.32 * (len(groups) > 1)
+    heights = np.linspace(-reach, reach, len(groups))
     steps = dict(zip(groups, heights, strict=True))
     with canvas(
         title=title,
@@ -215,7 +222,7 @@ def ranges(
         yticklabels=lines,
         ylim=(len(lines) - 0.5, -0.5),
     ) as axes:
-        places = {line: place for place, line in enumerate(lines)}
+        places = dict(zip(lines, range(len(lines)), strict=True))
         _draw_means(axes, table, places, steps)
         if published is not None:
             _draw_published(axes, published, places, steps)
@@ -271,6 +278,6 @@ def _spoken(table: pd.DataFrame) -> str:
     """Each line's means in words."""
     spoken = []
     for line, rows in table.groupby("line", sort=False):
-        means = [f"{row.group} {number(row.mean)}" for row in rows.itertuples()]
-        spoken.append(f"{line}: {listed(means)}")
+        means = rows.set_index("group")["mean"]
+        spoken.append(f"{line}: {listed(named(means))}")
     return "; ".join(spoken)

@@ -17,11 +17,13 @@ from xrec_utils.plots.style import (
     PALETTE,
     canvas,
     capital,
+    from_to,
     line_chart,
     listed,
     number,
     rows_from_zero,
     shorten,
+    shortened,
 )
 
 
@@ -51,21 +53,12 @@ def coefficient_paths(
         Line chart of 2 coefficients against a falling penalty. First to leave zero:
         price at 1 and hour at 0.1.
     """
-    # the place on each path at which it leaves zero; past the end if it never does
-    start = {
-        name: int(np.argmax(path != 0)) if np.any(path) else len(penalties)
-        for name, path in paths.items()
-    }
-
-    def entry(name: str) -> tuple[int, float]:
-        # of two that enter together, the one that grows larger comes first
-        return start[name], -np.abs(paths[name]).max()
-
-    first = sorted(start, key=entry)[:k]
+    starts = {name: _start(path) for name, path in paths.items()}
+    first = sorted(starts, key=starts.get)[:k]
     ends = []
     for name in first:
         # a coefficient that stays zero is said to enter at the last penalty
-        place = min(start[name], len(penalties) - 1)
+        place = min(starts[name][0], len(penalties) - 1)
         ends.append(f"{name} at {number(penalties[place])}")
     with canvas(
         title=title or f"{capital(first[0])} enters first",
@@ -81,6 +74,17 @@ def coefficient_paths(
         _draw_paths(axes, penalties, paths, first)
         axes.invert_xaxis()
         axes.legend(**BESIDE, title="in order of entry")
+
+
+def _start(path: np.ndarray) -> tuple[int, float]:
+    """The place at which a path leaves zero, past its end if it never does.
+
+    Of two that leave together the one that grows larger comes first: hence the second
+    number, minus the largest |coefficient|.
+    """
+    away = np.flatnonzero(path)
+    place = away[0] if len(away) else len(path)
+    return place, -np.abs(path).max()
 
 
 def _draw_paths(
@@ -133,38 +137,42 @@ def tree(
         Its 2 leaves give 0% and 100%.
     """
     grown = model.tree_
-    questions = {
-        node: f"{names[grown.feature[node]]}\n≤ {number(grown.threshold[node])}?"
-        for node in np.flatnonzero(grown.feature >= 0)  # leaves have no feature
-    }
     likely = grown.value[:, 0, 1]  # (nodes,): share of class 1
-    rows = grown.weighted_n_node_samples / grown.weighted_n_node_samples[0]
     spots = _spots(grown.children_left, grown.children_right)
+    questions = np.flatnonzero(grown.feature >= 0)  # leaves have no feature
     leaves = [node for node in spots if node not in questions]
-    shares = listed([f"{likely[node]:.0%}" for node in leaves])
+    shares = [f"{likely[node]:.0%}" for node in leaves]
     depth = model.get_depth()
     with canvas(
         title=title,
         alt=alt
         or f"{title.rstrip('.')}. Decision tree of {len(questions)} questions, first: "
         f"{names[grown.feature[0]]} at most {number(grown.threshold[0])}? "
-        f"Its {len(leaves)} leaves give {shares}.",
+        f"Its {len(leaves)} leaves give {listed(shares)}.",
         width=max(5.0, 1.25 * len(leaves)),
         height=1.2 * (depth + 1),
         note="left: yes, right: no",
         xlim=(-0.6, len(leaves) - 0.4),
         ylim=(-depth - 0.4, 0.4),
     ) as axes:
-        for node, question in questions.items():
-            for below in (grown.children_left[node], grown.children_right[node]):
-                _branch(axes, spots[node], spots[below])
-            _node(axes, spots[node], question, "white")
+        for node in questions:
+            _branch(axes, spots[node], spots[grown.children_left[node]])
+            _branch(axes, spots[node], spots[grown.children_right[node]])
+            name = names[grown.feature[node]]
+            text = f"{name}\n≤ {number(grown.threshold[node])}?"
+            _node(axes, spots[node], text, "white")
+        rows = grown.weighted_n_node_samples
         for node in leaves:
-            text = f"{likely[node]:.0%} like it\n{rows[node]:.0%} of rows"
-            # 0.6: not the darkest colours, on which black text is hard to read
-            colour = DIVERGING(0.5 + 0.6 * (likely[node] - 0.5))
-            _node(axes, spots[node], text, colour)
+            _leaf(axes, spots[node], likely[node], rows[node] / rows[0])
         axes.axis("off")
+
+
+def _leaf(axes: Axes, spot: tuple[float, int], likely: float, share: float) -> None:
+    """Draw a leaf: how likely class 1 is there, and what share of the rows it holds."""
+    # 0.6: not the darkest colours, on which black text is hard to read
+    strength = 0.5 + 0.6 * (likely - 0.5)
+    text = f"{likely:.0%} like it\n{share:.0%} of rows"
+    _node(axes, spot, text, DIVERGING(strength))
 
 
 def _branch(axes: Axes, start: tuple[float, int], end: tuple[float, int]) -> None:
@@ -200,11 +208,13 @@ def _spots(
     """
     if left[node] < 0:  # a leaf
         return {node: (x, y)}
-    below = _spots(left, right, left[node], y - 1, x)
-    leaves = sum(left[i] < 0 for i in below)
+    no = right[node]
+    yes = left[node]
+    below = _spots(left, right, yes, y - 1, x)
     # what is on the right begins where the leaves on the left end
-    below |= _spots(left, right, right[node], y - 1, x + leaves)
-    middle = (below[left[node]][0] + below[right[node]][0]) / 2
+    leaves = sum(left[i] < 0 for i in below)
+    below |= _spots(left, right, no, y - 1, x + leaves)
+    middle = (below[yes][0] + below[no][0]) / 2
     return {node: (middle, y)} | below
 
 
@@ -227,13 +237,12 @@ def term_functions(
         >>> term_functions(terms, "More is better.")  # doctest: +NORMALIZE_WHITESPACE
         More is better. Step functions of 1 columns. Effects: stars from −1 to 0.5.
     """
-    effects = {name: effect for name, (_, effect) in terms.items()}
-    spoken = [
-        f"{name} from {number(min(effect))} to {number(max(effect))}"
-        for name, effect in effects.items()
-    ]
-    low = min(map(min, effects.values()))
-    high = max(map(max, effects.values()))
+    ends = {}
+    for name, (_, effect) in terms.items():
+        ends[name] = [min(effect), max(effect)]
+    spoken = [f"{name} {from_to(both)}" for name, both in ends.items()]
+    low = np.min(list(ends.values()))
+    high = np.max(list(ends.values()))
     air = 0.1 * (high - low)
     with canvas(
         title=title,
@@ -246,20 +255,25 @@ def term_functions(
         ylim=(low - air, high + air),
     ) as axes:
         panels = np.atleast_1d(axes)
-        for panel, (name, (edges, effect)) in zip(panels, terms.items(), strict=True):
-            panel.stairs(
-                effect,
-                edges,
-                baseline=None,
-                lw=2,
-                color=PALETTE[0],
-            )
-            panel.axhline(0, color=GREY, lw=1)
+        for panel, (name, term) in zip(panels, terms.items(), strict=True):
+            _draw_term(panel, *term)
             panel.set_xlabel(name)
-            panel.xaxis.get_major_locator().set_params(nbins=4)
             # the scale is the same for all: one panel shows it
             panel.tick_params(labelleft=panel is panels[0])
         panels[0].set_ylabel(ylabel)
+
+
+def _draw_term(axes: Axes, edges: np.ndarray, effects: np.ndarray) -> None:
+    """Draw one term as steps from edge to edge, and a line at zero."""
+    axes.stairs(
+        effects,
+        edges,
+        baseline=None,
+        lw=2,
+        color=PALETTE[0],
+    )
+    axes.axhline(0, color=GREY, lw=1)
+    axes.xaxis.get_major_locator().set_params(nbins=4)
 
 
 def grouped_bars(
@@ -284,9 +298,10 @@ def grouped_bars(
         ... # doctest: +NORMALIZE_WHITESPACE
         Price counts more. Horizontal bars of 2 lines. Longest by gain: price and hour.
     """
-    longest = [
-        f"{name}: {listed(list(table[name].nlargest(2).index))}" for name in table
-    ]
+    longest = []
+    for name in table:
+        best = table[name].nlargest(2).index
+        longest.append(f"{name}: {listed(best)}")
     thick = 0.8 / table.shape[1]  # the bars of a line and a gap of 0.2 fill it
     with canvas(
         title=title,
@@ -306,7 +321,7 @@ def grouped_bars(
                 label=name,
                 color=PALETTE[place],
             )
-        rows_from_zero(axes, [shorten(str(name)) for name in table.index])
+        rows_from_zero(axes, shortened(table.index))
         axes.legend()
 
 
@@ -332,10 +347,7 @@ def curves(
         >>> curves([1, 2], {"EASE": [0.1, 0.3]}, "It grows.", "users", "NDCG")
         It grows. Lines of NDCG against users: EASE from 0.1 to 0.3.
     """
-    ends = [
-        f"{name} from {number(line[0])} to {number(line[-1])}"
-        for name, line in lines.items()
-    ]
+    ends = [f"{name} {from_to(line)}" for name, line in lines.items()]
     with canvas(
         title=title,
         alt=alt

@@ -3,7 +3,7 @@
 See `plots`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,12 @@ from xrec_utils.plots.style import (
     GREY,
     SEQUENTIAL,
     canvas,
+    from_to,
     heatmap,
     line_chart,
     listed,
     number,
-    shorten,
+    shortened,
 )
 
 
@@ -47,7 +48,10 @@ def leaderboard(
         ... # doctest: +NORMALIZE_WHITESPACE
         Table of 2 explainers by 1 measures. Best, or level: deletion: Shapley.
     """
-    spoken = [f"{name}: {listed(list(marked.index[marked[name]]))}" for name in means]
+    spoken = []
+    for name in means:
+        best = marked.index[marked[name]]
+        spoken.append(f"{name}: {listed(best)}")
     with canvas(
         title=title,
         alt=alt
@@ -57,7 +61,7 @@ def leaderboard(
         height=1.9 + 0.34 * len(means),
         note="framed: the best, and what intervals cannot tell from it",
         yticks=range(len(means)),
-        yticklabels=[shorten(name) for name in means.index],
+        yticklabels=shortened(means.index),
     ) as axes:
         _shade(axes, means, better)
         for row, column in np.argwhere(means.notna().to_numpy()):
@@ -67,14 +71,19 @@ def leaderboard(
                 value=means.iloc[row, column],
                 best=marked.iloc[row, column],
             )
-        axes.xaxis.tick_top()
-        axes.set_xticks(
-            range(means.shape[1]),
-            [f"{name} {'↑' if better[name] > 0 else '↓'}" for name in means],
-            rotation=35,
-            ha="left",
-            rotation_mode="anchor",
-        )
+        _name_measures(axes, means.columns, better)
+
+
+def _name_measures(axes: Axes, names: Sequence[str], better: Mapping[str, int]) -> None:
+    """Write the measures above their columns, with an arrow to their good side."""
+    axes.xaxis.tick_top()
+    axes.set_xticks(
+        range(len(names)),
+        [f"{name} {'↑' if better[name] > 0 else '↓'}" for name in names],
+        rotation=35,
+        ha="left",
+        rotation_mode="anchor",
+    )
 
 
 def _shade(axes: Axes, means: pd.DataFrame, better: Mapping[str, int]) -> None:
@@ -180,8 +189,7 @@ def deletion_curve(
     means = {name: float(np.mean(curve)) for name, curve in curves.items()}
     lowest = min(means, key=means.__getitem__)
     spoken = [
-        f"{name} from {number(curve[0])} to {number(curve[-1])}, "
-        f"mean {number(means[name])}"
+        f"{name} {from_to(curve)}, mean {number(means[name])}"
         for name, curve in curves.items()
     ]
     with canvas(
@@ -193,9 +201,8 @@ def deletion_curve(
         xlabel=xlabel,
         ylabel=ylabel,
     ) as axes:
-        points = {
-            name: (np.linspace(0, 100, len(curve)), curve)
-            for name, curve in curves.items()
-        }
+        points = {}
+        for name, curve in curves.items():
+            points[name] = (np.linspace(0, 100, len(curve)), curve)
         line_chart(axes, points, marks=10, lw=2)
         axes.legend()

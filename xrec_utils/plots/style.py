@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -176,6 +176,11 @@ def shorten(text: str, width: int = 34) -> str:
     return text[: width - 1].rstrip() + "…"
 
 
+def shortened(names: Iterable[object], width: int = 34) -> list[str]:
+    """Cut each name that is too long at `width` characters."""
+    return [shorten(str(name), width) for name in names]
+
+
 def listed(parts: Sequence[str]) -> str:
     """Join words as 'a, b and c'."""
     if len(parts) <= 1:
@@ -220,6 +225,16 @@ def colour_bar(axes: Axes, drawn: mpl.cm.ScalarMappable, label: str) -> Colorbar
 def number(value: float) -> str:
     """Write a number with three significant digits and a true minus sign."""
     return f"{value:.3g}".replace("-", "−")
+
+
+def named(values: Mapping[str, float] | pd.Series) -> list[str]:
+    """Write each number behind its name: 'hour 0.3'."""
+    return [f"{name} {number(value)}" for name, value in values.items()]
+
+
+def from_to(values: Sequence[float]) -> str:
+    """Say where a line begins and where it ends."""
+    return f"from {number(values[0])} to {number(values[-1])}"
 
 
 def symmetric(values: np.ndarray) -> dict[str, float]:
