@@ -17,8 +17,8 @@ from xrec_utils.plots.style import (
     PALETTE,
     canvas,
     capital,
+    columns_chart,
     from_to,
-    line_chart,
     listed,
     number,
     rows_from_zero,
@@ -356,5 +356,5 @@ def curves(
         xlabel=xlabel,
         ylabel=ylabel,
     ) as axes:
-        line_chart(axes, {name: (x, line) for name, line in lines.items()}, lw=2)
+        columns_chart(axes, pd.DataFrame(lines, index=x), lw=2)
         axes.legend()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import setp
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from scipy.stats import sem
 
 from xrec_utils.plots.learning import weight_heatmap
@@ -20,8 +21,10 @@ from xrec_utils.plots.style import (
     ORANGE,
     VERMILION,
     canvas,
+    columns_chart,
     line_chart,
     listed,
+    named,
     number,
     plain_ticks,
 )
@@ -46,14 +49,15 @@ def reasons_by_model(weights: pd.DataFrame, title: str, k: int = 12) -> None:
         is 1, from Alien to EASE; 75% are positive.
     """
     shares = weights / weights.max()
-    shown = shares.loc[shares.abs().mean(axis=1).nlargest(k).index]
+    size = shares.abs().mean(axis=1)
+    shown = shares.loc[size.nlargest(k).index]
     weight_heatmap(
         shown.to_numpy(),
         title,
         xlabel="model",
         ylabel="film seen",
-        rows=[str(film) for film in shown.index],
-        columns=[str(model) for model in shown.columns],
+        rows=list(map(str, shown.index)),
+        columns=list(map(str, shown.columns)),
         label="share of the model's largest reason",
     )
 
@@ -79,11 +83,12 @@ def two_orders(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
     """
     if table.shape[1] != 2:
         raise ValueError(f"two_orders compares two columns, got {list(table.columns)}")
-    places = table.rank(ascending=False, method="first")  # from 1
+    # (lines, 2), from 1
+    places = table.rank(ascending=False, method="first").to_numpy()
     orders = []
     for column in table:
         best_first = table[column].sort_values(ascending=False).index
-        orders.append(f"by {column}: {listed([str(name) for name in best_first])}")
+        orders.append(f"by {column}: {listed(best_first.astype(str))}")
     with canvas(
         title=title,
         alt=alt or f"{title}. Best first {'; '.join(orders)}.",
@@ -96,19 +101,38 @@ def two_orders(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
         xticks=[0, 1],
         xticklabels=table.columns,
     ) as axes:
-        for name, values in table.iterrows():
-            _draw_move(axes, name, values.to_numpy(), places.loc[name].to_numpy())
+        lines = zip(table.index, table.to_numpy(), places, strict=True)
+        for name, values, ends in lines:
+            _draw_move(axes, name, values, ends)
         axes.grid(False)
 
 
 def _draw_move(axes: Axes, name: str, values: np.ndarray, ends: np.ndarray) -> None:
     """Draw where a line of a table stands on the left and on the right."""
     colour = GREY if ends[0] == ends[1] else VERMILION
-    axes.plot([0, 1], ends, "o-", color=colour, lw=2)
-    left = f"{name}  {values[0]:.3f}"
-    right = f"{values[1]:.3f}  {name}"
-    axes.text(-0.04, ends[0], left, ha="right", va="center", color=colour)
-    axes.text(1.04, ends[1], right, ha="left", va="center", color=colour)
+    axes.plot(
+        [0, 1],
+        ends,
+        "o-",
+        color=colour,
+        lw=2,
+    )
+    axes.text(
+        -0.04,
+        ends[0],
+        f"{name}  {values[0]:.3f}",
+        ha="right",
+        va="center",
+        color=colour,
+    )
+    axes.text(
+        1.04,
+        ends[1],
+        f"{values[1]:.3f}  {name}",
+        ha="left",
+        va="center",
+        color=colour,
+    )
 
 
 def gain_by_rank(
@@ -129,11 +153,13 @@ def gain_by_rank(
         >>> gain_by_rank({"HR@2": np.array([1, 1, 0])}, "Two places count")
         Two places count. A gain above 0.01 reaches: HR@2 to rank 2.
     """
+    curves = {}
     spoken = []
     for name, gain in gains.items():
+        ranks = range(1, len(gain) + 1)
+        curves[name] = (ranks, gain)
         last = np.flatnonzero(np.asarray(gain) > 0.01)[-1]
-        spoken.append(f"{name} to rank {last + 1}")
-    curves = {name: (np.arange(1, len(y) + 1), y) for name, y in gains.items()}
+        spoken.append(f"{name} to rank {ranks[last]}")
     with canvas(
         title=title,
         alt=alt or f"{title}. A gain above 0.01 reaches: {listed(spoken)}.",
@@ -178,20 +204,17 @@ def hour_effects(
     """
     learned = {name: effect - np.mean(effect) for name, effect in learned.items()}
     planted = {name: effect - np.mean(effect) for name, effect in planted.items()}
-    likeness = [
-        f"{name} {number(np.corrcoef(learned[name], effect)[0, 1])}"
-        for name, effect in planted.items()
-        if effect.any()  # with a constant there is no correlation
-    ]
-    tops = listed(
-        [f"{name} at {hours[np.argmax(x)]} o'clock" for name, x in learned.items()]
-    )
+    largest = []
+    for name, effect in learned.items():
+        hour = hours[np.argmax(effect)]
+        largest.append(f"{name} at {hour} o'clock")
+    tops = listed(largest)
     with canvas(
         title=title or f"Largest effect: {tops}",
         alt=alt
         or "A panel per category: planted effect of the hour as steps, learned effect as "
         f"points. The learned effect is largest for {tops}. "
-        f"Correlation with the planted steps: {listed(likeness)}.",
+        f"Correlation with the planted steps: {_likeness(learned, planted)}.",
         width=2.4 * len(learned) + 0.6,
         height=3.6,
         panels=len(learned),
@@ -200,26 +223,45 @@ def hour_effects(
     ) as axes:
         panels = np.atleast_1d(axes)
         for panel, name in zip(panels, learned, strict=True):
-            panel.step(
-                hours,
-                planted[name],
-                where="mid",
-                color=VERMILION,
-                lw=2,
-                label="planted",
-            )
-            panel.plot(
-                hours,
-                learned[name],
-                "o-",
-                color=BLUE,
-                ms=4,
-                lw=1,
-                label="learned",
-            )
+            _draw_hours(panel, hours, learned[name], planted[name])
             panel.set_title(name)
         panels[0].set_ylabel("effect (logits)")
         panels[0].legend()
+
+
+def _likeness(
+    learned: Mapping[str, np.ndarray], planted: Mapping[str, np.ndarray]
+) -> str:
+    """How well the learned effects of each category go with the planted ones."""
+    found = {}
+    for name, effect in planted.items():
+        # with a constant there is no correlation
+        if effect.any():
+            found[name] = np.corrcoef(learned[name], effect)[0, 1]
+    return listed(named(found))
+
+
+def _draw_hours(
+    axes: Axes, hours: Sequence[int], learned: np.ndarray, planted: np.ndarray
+) -> None:
+    """Draw the effects of one category: planted steps, learned points."""
+    axes.step(
+        hours,
+        planted,
+        where="mid",
+        color=VERMILION,
+        lw=2,
+        label="planted",
+    )
+    axes.plot(
+        hours,
+        learned,
+        "o-",
+        color=BLUE,
+        ms=4,
+        lw=1,
+        label="learned",
+    )
 
 
 def _limits(curves: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -251,14 +293,13 @@ def steps_back(
         >>> steps_back({"GRU": np.array([1.0, 0.5])}, "It fades", "effect")
         Line chart of effect against steps back: GRU from 1 at 0 to 0.5 at 1.
     """
-    points = {
-        name: (range(len(y)) if steps is None else steps, y)
-        for name, y in curves.items()
-    }
-    ends = [
-        f"{name} from {number(y[0])} at {x[0]} to {number(y[-1])} at {x[-1]}"
-        for name, (x, y) in points.items()
-    ]
+    points = {}
+    ends = []
+    for name, y in curves.items():
+        x = range(len(y)) if steps is None else steps
+        points[name] = (x, y)
+        start = f"{number(y[0])} at {x[0]}"
+        ends.append(f"{name} from {start} to {number(y[-1])} at {x[-1]}")
     with canvas(
         title=title,
         alt=alt or f"Line chart of {ylabel} against steps back: {listed(ends)}.",
@@ -327,33 +368,42 @@ def reward_by_visit(
         Lines of purchases per visit, from the first visit to the last: greedy 0.5
         to 1.
     """
-    means = {name: each.mean(axis=0) for name, each in rewards.items()}
+    means = pd.DataFrame({name: each.mean(axis=0) for name, each in rewards.items()})
+    means.index += 1  # visits
+    first = means.iloc[0]
+    last = means.iloc[-1]
     # the floor keeps a policy that begins with nothing from dividing by zero
-    gains = {name: mean[-1] / max(mean[0], 1e-9) for name, mean in means.items()}
-    best = max(gains, key=gains.get)
-    ends = [f"{name} {number(m[0])} to {number(m[-1])}" for name, m in means.items()]
-    visits = np.arange(1, len(means[best]) + 1)
+    gains = last / first.clip(lower=1e-9)
+    ends = []
+    for name in means:
+        ends.append(f"{name} {number(first[name])} to {number(last[name])}")
     with canvas(
-        title=title or f"From the first visit to the last, {best} gains most",
+        title=title or f"From the first visit to the last, {gains.idxmax()} gains most",
         alt=alt
         or "Lines of purchases per visit, from the first visit to the last: "
         f"{listed(ends)}.",
         xlabel="visit",
         ylabel="purchases per visit",
-        xticks=visits,
+        xticks=means.index,
     ) as axes:
-        line_chart(axes, {name: (visits, mean) for name, mean in means.items()})
-        for line, (name, mean) in zip(axes.lines, means.items(), strict=True):
-            # the standard error of a mean of n customers, for each visit
-            error = sem(rewards[name])
-            axes.fill_between(
-                visits,
-                mean - 1.96 * error,
-                mean + 1.96 * error,
-                color=line.get_color(),
-                alpha=0.18,
-                lw=0,
-            )
+        columns_chart(axes, means)
+        for line in axes.lines:
+            _draw_band(axes, line, rewards[line.get_label()])
         # 20% of room for the legend on top
         axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
         axes.legend(ncols=4, loc="upper center")
+
+
+def _draw_band(axes: Axes, line: Line2D, rewards: np.ndarray) -> None:
+    """Draw the 95% interval of each mean on a line, in the line's colour."""
+    visits, mean = line.get_data()
+    # the standard error of a mean of n customers, for each visit
+    error = 1.96 * sem(rewards)
+    axes.fill_between(
+        visits,
+        mean - error,
+        mean + error,
+        color=line.get_color(),
+        alpha=0.18,
+        lw=0,
+    )

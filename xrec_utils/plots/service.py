@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from xrec_utils.plots.style import (
     BLACK,
@@ -16,11 +17,12 @@ from xrec_utils.plots.style import (
     POSITIVE,
     YELLOW,
     canvas,
-    line_chart,
+    columns_chart,
     listed,
     name_rows,
+    named,
     number,
-    shorten,
+    shortened,
 )
 
 
@@ -44,11 +46,10 @@ def waterfall(
     values = np.array([base, *parts.values()])
     ends = values.cumsum()
     spoken = [f"{name} {value:+.3f}" for name, value in parts.items()]
-    # the last bar, the score, begins at zero again
     names = ["base: the empty history", *parts, "score"]
+    # the last bar, the score, begins at zero again
     lefts = np.append(ends - values, 0)
     widths = np.append(values, ends[-1])
-    signs = [POSITIVE if value > 0 else NEGATIVE for value in parts.values()]
     with canvas(
         title=title,
         alt=alt
@@ -57,23 +58,29 @@ def waterfall(
         height=1 + 0.42 * len(names),
         xlabel="score",
     ) as axes:
-        axes.barh(
-            range(len(names)),
-            widths,
-            left=lefts,
-            color=[GREY, *signs, BLACK],
-        )
-        for row, (left, width) in enumerate(zip(lefts, widths, strict=True)):
-            axes.annotate(
-                text=f"{width:+.2f}".replace("-", "−"),
-                xy=(max(left, left + width), row),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center",
-            )
-        name_rows(axes, [shorten(name) for name in names])
+        _draw_steps(axes, lefts, widths)
+        name_rows(axes, shortened(names))
         axes.margins(x=0.12)  # room for the numbers beside the bars
         axes.grid(False, axis="y")
+
+
+def _draw_steps(axes: Axes, lefts: np.ndarray, widths: np.ndarray) -> None:
+    """Draw bars between two totals, and behind each its number."""
+    signs = np.where(widths > 0, POSITIVE, NEGATIVE)
+    axes.barh(
+        range(len(widths)),
+        widths,
+        left=lefts,
+        color=[GREY, *signs[1:-1], BLACK],
+    )
+    for row, (left, width) in enumerate(zip(lefts, widths, strict=True)):
+        axes.annotate(
+            text=f"{width:+.2f}".replace("-", "−"),
+            xy=(max(left, left + width), row),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+        )
 
 
 def budget(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
@@ -92,8 +99,7 @@ def budget(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
     """
     spoken = []
     for name, row in table.iterrows():
-        steps = [f"{step} {number(ms)}" for step, ms in row.items()]
-        spoken.append(f"{name}: {', '.join(steps)}")
+        spoken.append(f"{name}: {', '.join(named(row))}")
     # each step begins where the sum of those before it ends
     starts = table.cumsum(axis=1) - table
     with canvas(
@@ -142,11 +148,10 @@ def latency_curves(
     spoken = []
     for label, table in panels.items():
         first, last = table.index[[0, -1]]
-        spoken += [
-            f"{label}, {name}: {number(line[first])} at {first} to "
-            f"{number(line[last])} at {last}"
-            for name, line in table.items()
-        ]
+        for name, line in table.items():
+            start = f"{number(line[first])} at {first}"
+            end = f"{number(line[last])} at {last}"
+            spoken.append(f"{label}, {name}: {start} to {end}")
     with canvas(
         title=title,
         alt=alt or f"Line charts: {listed(spoken)}.",
@@ -155,13 +160,21 @@ def latency_curves(
         panels=len(panels),
         ylim=(0, None),
     ) as drawn:
-        for axes, (label, table) in zip(
-            np.atleast_1d(drawn), panels.items(), strict=True
-        ):
-            line_chart(axes, {name: (table.index, y) for name, y in table.items()})
-            axes.set(xlabel=table.index.name, ylabel=label)
-            axes.set_xscale("log", base=2)
-            axes.set_xticks(table.index, [f"{x:,}" for x in table.index])
-            # a single line needs no legend
-            if table.shape[1] > 1:
-                axes.legend(frameon=False)
+        grid = np.atleast_1d(drawn)
+        for axes, (label, table) in zip(grid, panels.items(), strict=True):
+            _draw_doubling(axes, table)
+            axes.set_ylabel(label)
+
+
+def _draw_doubling(axes: Axes, table: pd.DataFrame) -> None:
+    """Draw a line per column on a scale of doublings, all of whose steps are named."""
+    columns_chart(axes, table)
+    axes.set_xlabel(table.index.name)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(
+        table.index,
+        [f"{x:,}" for x in table.index],
+    )
+    # a single line needs no legend
+    if table.shape[1] > 1:
+        axes.legend(frameon=False)

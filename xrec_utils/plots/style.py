@@ -305,6 +305,14 @@ def line_chart(
         )
 
 
+def columns_chart(axes: Axes, table: pd.DataFrame, **style: Any) -> None:
+    """Draw a line per column of a table against its index; see `line_chart`."""
+    curves = {}
+    for name, values in table.items():
+        curves[name] = (table.index, values)
+    line_chart(axes, curves, **style)
+
+
 def plain_ticks(side: Axis) -> None:
     """Write plain numbers on a log scale: 1,000 instead of 10³, and 0.1."""
     side.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")

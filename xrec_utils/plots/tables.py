@@ -3,7 +3,9 @@
 See `plots`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 import numpy as np
 import pandas as pd
@@ -18,12 +20,13 @@ from xrec_utils.plots.style import (
     heatmap,
     listed,
     name_rows,
+    named,
     number,
     plain_ticks,
     rank_correlation,
     reach,
     rows_from_zero,
-    shorten,
+    shortened,
     trend,
 )
 
@@ -60,15 +63,14 @@ def scatter(
     points = np.array([x, y], dtype=float)  # (2, n)
     rho = rank_correlation(*points)
     strength = f"rank correlation {number(rho)}"
-    # rounded up, so that never more than `most` are drawn
-    drawn = points[:, :: -(-len(x) // most)]
-    few = drawn.shape == points.shape
+    step = ceil(len(x) / most)  # so that never more than `most` are drawn
+    drawn = points[:, ::step]
     with canvas(
         title=title or capital(f"{ylabel} {trend(rho)} with {xlabel} ({strength})"),
         alt=alt
         or f"{_said(title)}Scatter plot of {ylabel} against {xlabel}, {len(x)} points; "
         f"{strength}.",
-        note="" if few else f"{drawn.shape[1]:,} of {len(x):,} points drawn",
+        note=f"{drawn.shape[1]:,} of {len(x):,} points drawn" if step > 1 else "",
         xlabel=xlabel,
         ylabel=ylabel,
     ) as axes:
@@ -112,16 +114,17 @@ def box(
         str(name): pd.Series(values, dtype=float).dropna()
         for name, values in data.items()
     }
-    medians = {name: number(values.median()) for name, values in groups.items()}
-    top = max(groups, key=lambda name: groups[name].median())
-    default = f"{xlabel} is highest for {top} (median {medians[top]})"
+    medians = pd.Series({name: values.median() for name, values in groups.items()})
+    top = medians.idxmax()
+    highest = number(medians[top])
+    default = f"{xlabel} is highest for {top} (median {highest})"
     if len(groups) == 1:
-        default = f"{xlabel}: {medians[top]} in the median"
-    spoken = [f"{name} {median}" for name, median in medians.items()]
+        default = f"{xlabel}: {highest} in the median"
     with canvas(
         title=title or capital(default),
         alt=alt
-        or f"{_said(title)}Box plot of {xlabel} by {ylabel}. Medians: {listed(spoken)}.",
+        or f"{_said(title)}Box plot of {xlabel} by {ylabel}. "
+        f"Medians: {listed(named(medians))}.",
         height=1.6 + 0.36 * len(groups),
         note="whiskers: 5% and 95%",
         xlabel=xlabel,
@@ -146,7 +149,8 @@ def _draw_boxes(axes: Axes, groups: Mapping[str, pd.Series]) -> None:
         medianprops={"color": "black", "linewidth": 2},
     )
     # matplotlib counts boxes from 1
-    axes.set_yticks(range(1, len(groups) + 1), [shorten(name) for name in groups])
+    places = range(1, len(groups) + 1)
+    axes.set_yticks(places, shortened(groups))
     axes.invert_yaxis()
 
 
@@ -172,47 +176,46 @@ def split_rows(
         One is left out. Marks for the events of 1 splits in order. last out: 2 train
         and 1 test.
     """
-    rows = {name: pd.Series(list(parts), dtype=str) for name, parts in splits.items()}
     spoken = []
-    for name, row in rows.items():
-        counts = [f"{n} {part}" for part, n in row.value_counts().items()]
+    for name, parts in splits.items():
+        counts = [f"{n} {part}" for part, n in Counter(parts).most_common()]
         spoken.append(f"{name}: {listed(counts)}")
     with canvas(
         title=title,
         alt=alt
-        or f"{_said(title)}Marks for the events of {len(rows)} splits in order. "
+        or f"{_said(title)}Marks for the events of {len(splits)} splits in order. "
         f"{'; '.join(spoken)}.",
-        height=1.9 + 0.4 * len(rows),
+        height=1.9 + 0.4 * len(splits),
         xlabel=xlabel,
         ylabel=ylabel,
     ) as axes:
-        _draw_parts(axes, list(rows.values()))
-        name_rows(axes, list(rows))
+        _draw_parts(axes, list(splits.values()))
+        name_rows(axes, list(splits))
         axes.grid(False)
 
 
-def _draw_parts(axes: Axes, rows: Sequence[pd.Series]) -> None:
+def _draw_parts(axes: Axes, rows: Sequence[Sequence[str]]) -> None:
     """Draw a mark per event, a colour and a marker per part, and the legend on top."""
+    events = pd.DataFrame(
+        [(x, y, part) for y, row in enumerate(rows) for x, part in enumerate(row, 1)],
+        columns=["x", "y", "part"],
+    )
     # in the order in which the parts come in, not by name
-    kinds = list(dict.fromkeys(part for row in rows for part in row))
-    for kind, colour, marker in zip(kinds, PALETTE, MARKERS, strict=False):
-        spots = [
-            (x, y) for y, row in enumerate(rows) for x in np.flatnonzero(row == kind)
-        ]
-        x, y = np.transpose(spots)
+    parts = events.groupby("part", sort=False)
+    for (part, spots), colour, marker in zip(parts, PALETTE, MARKERS, strict=False):
         axes.scatter(
-            x + 1,  # readers count events from 1
-            y,
+            spots["x"],
+            spots["y"],
             color=colour,
             marker=marker,
             s=55,
             lw=0,
-            label=kind,
+            label=part,
         )
     axes.legend(
         loc="lower center",
         bbox_to_anchor=(0.5, 1),
-        ncols=len(kinds),
+        ncols=parts.ngroups,
         frameon=False,
         handletextpad=0.2,
     )
@@ -237,20 +240,15 @@ def correlation_heatmap(
         and price.
     """
     table = frame.select_dtypes("number").corr(method="spearman")
-    names = [shorten(str(name), 24) for name in table]
-    grid = table.to_numpy()
-    # each pair once, without the ones on the diagonal
-    pairs = np.abs(np.triu(np.nan_to_num(grid), k=1))
-    i, j = np.unravel_index(np.argmax(pairs), pairs.shape)
-    strongest = f"{table.index[i]} and {table.columns[j]}"
-    together = "go together" if grid[i, j] >= 0 else "go opposite ways"
-    rho = number(grid[i, j])
-    few = len(names) <= 9
+    names = shortened(table, 24)
+    pair, rho = _strongest(table)
+    together = "go together" if rho >= 0 else "go opposite ways"
+    strength = f"rank correlation {number(rho)}"
     with canvas(
-        title=title or capital(f"{strongest} {together} most (rank correlation {rho})"),
+        title=title or capital(f"{pair} {together} most ({strength})"),
         alt=alt
         or f"{_said(title)}Heatmap of rank correlations between {len(names)} columns. "
-        f"The strongest is {rho}, between {strongest}.",
+        f"The strongest is {number(rho)}, between {pair}.",
         height=2.6 + 0.3 * len(names),
         xlabel="column",
         ylabel="column",
@@ -259,14 +257,15 @@ def correlation_heatmap(
     ) as axes:
         heatmap(
             axes,
-            grid,
+            table,
             "rank correlation",
             cmap=DIVERGING,
             vmin=-1,
             vmax=1,
         )
+        few = len(names) <= 9
         if few:
-            _write_numbers(axes, grid)
+            _write_numbers(axes, table.to_numpy())
         axes.set_xticks(
             range(len(names)),
             names,
@@ -274,6 +273,16 @@ def correlation_heatmap(
             rotation=40 if few else 75,
             ha="right",
         )
+
+
+def _strongest(table: pd.DataFrame) -> tuple[str, float]:
+    """The two columns with the largest |correlation| in words, and that correlation."""
+    grid = np.nan_to_num(table)
+    # each pair once, without the ones on the diagonal
+    pairs = np.abs(np.triu(grid, k=1))
+    i, j = np.unravel_index(pairs.argmax(), pairs.shape)
+    pair = f"{table.index[i]} and {table.columns[j]}"
+    return pair, grid[i, j]
 
 
 def _write_numbers(axes: Axes, grid: np.ndarray) -> None:
@@ -321,11 +330,10 @@ def metric_table_bar(
             f"The table has no column {', '.join(sorted(missing))}; "
             "it needs mean, low and high."
         )
-    best = str(table["mean"].idxmax())
-    rows = [
-        f"{name} {mean:.3f} ({low:.3f} to {high:.3f})"
-        for name, mean, low, high in _intervals(table)
-    ]
+    best = table["mean"].idxmax()
+    rows = []
+    for name, mean, low, high in _intervals(table):
+        rows.append(f"{name} {mean:.3f} ({low:.3f} to {high:.3f})")
     with canvas(
         title=title or capital(f"{best} has the highest {label}"),
         alt=alt
@@ -364,7 +372,7 @@ def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
 
 def _frame_intervals(axes: Axes, table: pd.DataFrame) -> None:
     """Name the lines, the first on top, and leave room for the numbers."""
-    rows_from_zero(axes, [shorten(str(name)) for name in table.index])
+    rows_from_zero(axes, shortened(table.index))
     left = min(0, table["low"].min())
     right = max(0, table["high"].max())
     width = np.ptp([left, right])
