@@ -45,6 +45,7 @@ def set_seed(seed: int = 0) -> None:
 # which module each name of this face comes from: it is loaded when first asked for
 _HOME = {
     "multi_hot": "contract",
+    "recommend": "contract",
     "top_k": "contract",
     "DATA": "files",
     "DataError": "files",

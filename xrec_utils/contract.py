@@ -224,6 +224,34 @@ def top_k(
     return columns[ranked]
 
 
+def recommend(
+    model: HistoryModel, history: History, k: int = 10, seen: History | None = None
+) -> np.ndarray:
+    """Return the k films that a model recommends to one user, best first.
+
+    Args:
+        model: any that scores a history.
+        history: (n,) item codes, oldest first.
+        k: length of the list.
+        seen: codes that are not recommended; None for those of the history.
+
+    Returns:
+        Item codes, (k,); ties are broken as in `top_k`.
+
+    Raises:
+        ValueError: as `top_k`.
+
+    Example:
+        >>> from xrec_utils.models.classic import ItemToItem
+        >>> model = ItemToItem()
+        >>> model.weights = np.array([[9, 2, 3], [0, 0, 1], [0, 0, 0]])
+        >>> recommend(model, np.array([0]), k=2).tolist()
+        [2, 1]
+    """
+    unwanted = history if seen is None else seen
+    return top_k(model.score([history]), k, [unwanted])[0]
+
+
 def masked(scores: np.ndarray, seen: Ids | None) -> np.ndarray:
     """Copy (n, items) scores as floats, minus infinity at the items each row has seen.
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils import set_seed
-from xrec_utils.contract import top_k
+from xrec_utils.contract import recommend
 from xrec_utils.data import (
     feature_table,
     k_core,
@@ -83,13 +83,12 @@ def running_case() -> RunningCase:
     known = pd.concat([split().train, split().validation])
     rows = known[known["user"] == RUNNING_USER].sort_values("place")
     history = rows["item"].to_numpy()
-    scores = load("attention").score([history])
     return RunningCase(
         user=RUNNING_USER,
         history=history,
         stars=rows["value"].to_numpy(),
         # the first choice that the history does not hold
-        item=int(top_k(scores, 1, [history])[0, 0]),
+        item=int(recommend(load("attention"), history, k=1)[0]),
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from xrec_utils.contract import HistoryModel, top_k
+from xrec_utils.contract import HistoryModel, recommend
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
 from xrec_utils.games.game import Game, history_game
 
@@ -122,11 +122,7 @@ def recommendation_games(
         )
     for user in np.random.default_rng(seed).choice(users, pairs, replace=False):
         recent = histories[user][-length:]
-        item = top_k(
-            model.score([recent]),
-            1,
-            [histories[user]],
-        )[0, 0]
+        [item] = recommend(model, recent, k=1, seen=histories[user])
         yield history_game(model, recent, int(item))
 
 

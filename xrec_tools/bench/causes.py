@@ -19,7 +19,7 @@ from tqdm import tqdm
 from xrec_tools.bench.explanations import make_parts
 from xrec_tools.bench.store import Store
 from xrec_utils import zoo
-from xrec_utils.contract import HistoryModel, top_k
+from xrec_utils.contract import HistoryModel, recommend
 from xrec_utils.data.load import load_movielens
 from xrec_utils.data.splits import Split, leave_last_out
 from xrec_utils.explain import leave_one_out, minimal_linear
@@ -129,13 +129,7 @@ def _retrained(
 
 def first(model: HistoryModel, history: np.ndarray) -> int:
     """The film that the model recommends first."""
-    return int(
-        top_k(
-            model.score([history]),
-            1,
-            [history],
-        )[0, 0]
-    )
+    return int(recommend(model, history, k=1)[0])
 
 
 def in_order(model: HistoryModel, history: np.ndarray, item: int) -> Counterfactual:

@@ -36,6 +36,7 @@ from xrec_tools.bench.explanations import write_explanations
 from xrec_tools.bench.questions import COLUMNS, MODELS, ON_SHOP, ROWS, tests
 from xrec_tools.bench.store import Store
 from xrec_utils import zoo
+from xrec_utils.contract import top_k
 from xrec_utils.explain.baselines import most_recent, unit_columns
 from xrec_utils.explain.choose import explain
 from xrec_utils.games import Explanation, Game, history_game
@@ -88,17 +89,15 @@ def questions(model: Any, split: Any, users: int) -> list[Asked]:
     background = [history for history in train if len(history) >= 20][:50]
     tested = split.cases("test").histories
     histories = [history for history in tested if 20 <= len(history) <= 50][:users]
-    # (users, films): one row per user
-    scores = model.score(histories)
+    # (users,): each user's own first recommendation
+    items = top_k(model.score(histories), k=1, seen=histories)[:, 0]
     asked = []
-    for row, history in zip(scores, histories, strict=True):
-        # what was watched is not recommended again
-        row[history] = -np.inf
+    for history, item in zip(histories, items, strict=True):
         asked.append(
             Asked(
                 model,
                 history,
-                int(row.argmax()),
+                int(item),
                 counts,
                 columns,
                 background,

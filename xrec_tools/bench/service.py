@@ -16,7 +16,7 @@ import pandas as pd
 import psutil
 
 from xrec_utils import zoo
-from xrec_utils.contract import top_k
+from xrec_utils.contract import recommend
 from xrec_utils.explain import explain_many
 from xrec_utils.files import DATA, replace_text
 from xrec_utils.service.load import (
@@ -39,11 +39,7 @@ def stated_error(cases: Sequence[np.ndarray]) -> dict[str, float]:
     """
     model, apart, stated = zoo.load("dae"), [], []
     for history in cases:
-        items = top_k(
-            model.score([history]),
-            K,
-            [history],
-        )[0]
+        items = recommend(model, history, K)
         truth = explain_many(model, history, items, method="fourier")
         for found, true in zip(explain_many(model, history, items), truth, strict=True):
             size = np.linalg.norm(true.values)

@@ -9,6 +9,7 @@ import numpy as np
 import shap
 
 from xrec_utils import zoo
+from xrec_utils.contract import recommend
 from xrec_utils.data import leave_last_out, load_movielens
 from xrec_utils.explain import (
     brute_force,
@@ -146,10 +147,7 @@ def play(name: str, n: int, users: int | None = None) -> list[Played]:
 
 
 def _played(name: str, model: Any, history: np.ndarray) -> Played:
-    scores = model.score([history])[0].copy()
-    # what was watched is not recommended again
-    scores[history] = -np.inf
-    item = int(scores.argmax())
+    item = int(recommend(model, history, k=1)[0])
     game = history_game(model, history, item, batch=2048)
     truth, error = _truth(
         name,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from xrec_utils.contract import top_k
+from xrec_utils.contract import recommend
 from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.explain.covers import minimal_linear
 from xrec_utils.models.classic import EASE
@@ -32,7 +32,7 @@ def fewest_of_ten(
 def another_foil(
     answer: object, model: EASE, history: np.ndarray, item: int, film: int
 ) -> bool | str:
-    if answer not in top_k(model.score([history]), 10, [history])[0]:
+    if answer not in recommend(model, history):
         return "that film is not among EASE's top ten for this history; give its code, not its title"
     return bool(model.weights[film, item] < model.weights[film, answer])
 
