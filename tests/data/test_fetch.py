@@ -20,7 +20,8 @@ from editions_by_hand import RATINGS, csv_layout, joined, lines, tab_layout, zip
 from xrec_utils import downloads
 from xrec_utils.data import fetch
 from xrec_utils.data.editions import read_edition
-from xrec_utils.data.load import content_sha256, load_movielens
+from xrec_utils.data.fetch import content_sha256
+from xrec_utils.data.load import load_movielens
 from xrec_utils.files import DataError, sha256
 from xrec_utils.language import weights
 
@@ -70,7 +71,7 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = content_sha256(
         read_edition(zip_of(tmp_path / "known.zip", tab_layout())).ratings
     )
-    monkeypatch.setitem(fetch.EDITIONS, NAME, fetch.Edition(digest))
+    monkeypatch.setitem(fetch.EDITIONS, NAME, digest)
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ from editions_by_hand import (
     tab_layout,
     zip_of,
 )
-from xrec_utils.data.load import content_sha256, load_movielens
+from xrec_utils.data.fetch import content_sha256
+from xrec_utils.data.load import load_movielens
 from xrec_utils.data.textfile import Layout, TextFile, _first_bad_number
 
 EXPECTED = pd.DataFrame(RATINGS, columns=["user", "item", "value", "time"])

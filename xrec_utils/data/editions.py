@@ -11,7 +11,6 @@ tabs, the others bars.
 """
 
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,13 +26,11 @@ from xrec_utils.data.textfile import (
     demand,
     read_numbers,
 )
+from xrec_utils.data.titles import YEAR
 from xrec_utils.files import DataError
 
 STARS = (0.5, 5.0)
-# as in (1995), (1995) (V), (1975-1979), (2007-)
-YEAR = r"\s*\((\d{4})(?:\s*[-–]\s*(?:\d{4})?\s*)?\)\s*(?:\(V\)\s*)?$"
 GENRES_100K = (
-    "unknown",
     "Action",
     "Adventure",
     "Animation",
@@ -53,12 +50,51 @@ GENRES_100K = (
     "War",
     "Western",
 )
+# the files with ratings, films, users and tags; the first tells which edition it is
+EDITIONS = (
+    ("ratings.csv", "movies.csv", "users.csv", "tags.csv"),
+    ("ratings.dat", "movies.dat", "users.dat", "tags.dat"),
+    ("u.data", "u.item", "u.user", "u.tag"),
+)
+# what separates the fields of a file, then its columns: all it has in order, or, in a
+# file with commas, those that are read out of the many its first line may name
+FILES = {
+    "ratings.csv": (",", "userId", "movieId", "rating", "timestamp"),
+    "movies.csv": (",", "movieId", "title", "genres"),
+    "links.csv": (",", "movieId", "imdbId", "tmdbId"),
+    "users.csv": (",", "userId", "age", "gender", "occupation", "zip"),
+    "tags.csv": (",", "userId", "movieId", "tag", "timestamp"),
+    "ratings.dat": ("::", "UserID", "MovieID", "Rating", "Timestamp"),
+    "movies.dat": ("::", "item", "title", "genres"),
+    "users.dat": ("::", "user", "gender", "age", "occupation", "zip"),
+    "tags.dat": ("::", "user", "item", "tag", "time"),
+    "u.data": ("\t", "user id", "item id", "rating", "timestamp"),
+    "u.item": (
+        "|",
+        "item",
+        "title",
+        "released",
+        "video",
+        "imdb url",
+        "unknown",
+        *GENRES_100K,
+    ),
+    "u.user": ("|", "user", "age", "gender", "occupation", "zip"),
+}
+OURS = {
+    "userId": "user",
+    "movieId": "item",
+    "timestamp": "time",
+    "imdbId": "imdb",
+    "tmdbId": "tmdb",
+}
 # columns of ratings, and those of the other tables that hold whole numbers
 NUMBERS = {"user": "int32", "item": "int32", "value": "float32", "time": "int64"}
 WHOLE = {
     "user": "int32",
     "item": "int32",
     "time": "int64",
+    # the nullable ones may be empty
     "age": "Int64",
     "imdb": "Int64",
     "tmdb": "Int64",
@@ -77,8 +113,8 @@ class Tables:
 
     ratings: pd.DataFrame
     items: pd.DataFrame
-    users: pd.DataFrame | None = None
-    tags: pd.DataFrame | None = None
+    users: pd.DataFrame | None
+    tags: pd.DataFrame | None
 
 
 def read_edition(path: Path) -> Tables:
@@ -89,12 +125,18 @@ def read_edition(path: Path) -> Tables:
             in it has a fault.
     """
     files = _files(path)
-    for ratings_file, read in READERS.items():
-        if ratings_file in files:
-            return read(files)
+    for ratings, items, users, tags in EDITIONS:
+        if ratings in files:
+            return Tables(
+                ratings=_ratings(files, ratings),
+                items=_items(files, items),
+                users=_table(files, users) if users in files else None,
+                tags=_table(files, tags) if tags in files else None,
+            )
     present = ", ".join(sorted(files)[:8]) or "nothing"
+    known = ", ".join(ratings for ratings, *_ in EDITIONS)
     raise DataError(
-        f"{path}: none of {', '.join(READERS)} is in it (found: {present}). "
+        f"{path}: none of {known} is in it (found: {present}). "
         "Give the folder or zip of a MovieLens edition; "
         "for a table of your own use load_interactions"
     )
@@ -112,17 +154,17 @@ def clean_items(items: pd.DataFrame) -> pd.DataFrame:
         item, title, year (Int64), genres and the other columns.
     """
     title = items["title"].fillna("").astype(str)
-    year = pd.to_numeric(title.str.extract(YEAR, expand=False))
-    plain = title.str.replace(YEAR, "", regex=True).str.strip()
-    by_id = "film " + items["item"].astype(str)
+    # only at the end; "(V)" marks a film that was made for video
+    year_at_end = YEAR.pattern + r"\s*(?:\(V\)\s*)?$"
+    year = pd.to_numeric(title.str.extract(year_at_end, expand=False))
+    plain = title.str.replace(year_at_end, "", regex=True).str.strip()
     genres = items["genres"].fillna("").astype(str)
-    clean = items[["item"]].assign(
-        title=plain.where(plain != "", by_id),
-        year=year.astype("Int64"),
+    clean = items.assign(
+        title=plain.where(plain != "", "film " + items["item"].astype(str)),
         genres=genres.replace("(no genres listed)", ""),
     )
-    rest = [column for column in items if column not in ("item", "title", "genres")]
-    return clean.join(items[rest])
+    clean.insert(clean.columns.get_loc("genres"), "year", year.astype("Int64"))
+    return clean
 
 
 def _files(path: Path) -> dict[str, TextFile]:
@@ -131,10 +173,13 @@ def _files(path: Path) -> dict[str, TextFile]:
     That is the name without folder and compression suffix.
     """
     if path.is_dir():
-        # reversed, so that of two equal names the file nearer to the top stays
-        inside = [*path.iterdir(), *path.glob("*/*")]
-        inside = [file for file in inside if file.is_file()]
-        return {_plain(file.name): TextFile(file) for file in reversed(inside)}
+        # of two equal names the later stays: the file nearer to the top
+        inside = [*path.glob("*/*"), *path.iterdir()]
+        return {
+            file.stem if file.suffix in OPENERS else file.name: TextFile(file)
+            for file in inside
+            if file.is_file()
+        }
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -144,158 +189,75 @@ def _files(path: Path) -> dict[str, TextFile]:
             "the folder or zip of a MovieLens edition "
             "(for a table of your own use load_interactions)"
         ) from fault
-    # a Mac adds a shadow of every file to the archives it makes
-    members = [name for name in names if not name.startswith("__MACOSX")]
-    return {PurePosixPath(name).name: TextFile(path, name) for name in members}
+    return {
+        PurePosixPath(name).name: TextFile(path, name)
+        for name in names
+        # a Mac adds a shadow of every file to the archives it makes
+        if not name.startswith("__MACOSX")
+    }
 
 
-def _plain(name: str) -> str:
-    """The name of a file without its compression suffix."""
-    suffix = Path(name).suffix
-    return name.removesuffix(suffix) if suffix in OPENERS else name
-
-
-def _read_csv(files: dict[str, TextFile]) -> Tables:
-    """The editions with commas."""
-    names = ("userId", "movieId", "rating", "timestamp")
-    ratings = _ratings(Layout(files["ratings.csv"]), names)
-    columns = {"movieId": "item", "title": "title", "genres": "genres"}
-    items = _csv(files, "movies.csv", columns)
-    if "links.csv" in files:
-        columns = {"movieId": "item", "imdbId": "imdb", "tmdbId": "tmdb"}
-        links = _csv(files, "links.csv", columns)
-        items = items.merge(links, on="item", how="left", validate="many_to_one")
-    users = tags = None
-    if "users.csv" in files:
-        attributes = {name: name for name in ("age", "gender", "occupation", "zip")}
-        users = _csv(files, "users.csv", {"userId": "user", **attributes})
-    if "tags.csv" in files:
-        columns = {"userId": "user", "movieId": "item", "tag": "tag"}
-        tags = _csv(files, "tags.csv", {**columns, "timestamp": "time"})
-    return Tables(ratings, items, users, tags)
-
-
-def _read_dat(files: dict[str, TextFile]) -> Tables:
-    """The editions with `::`."""
-    names = ("UserID", "MovieID", "Rating", "Timestamp")
-    ratings = _ratings(Layout(files["ratings.dat"], "::", names), names)
-    items = _lines(files, "movies.dat", "::", ("item", "title", "genres"))
-    users = tags = None
-    if "users.dat" in files:
-        columns = ("user", "gender", "age", "occupation", "zip")
-        users = _lines(files, "users.dat", "::", columns)
-    if "tags.dat" in files:
-        tags = _lines(files, "tags.dat", "::", ("user", "item", "tag", "time"))
-    return Tables(ratings, items, users, tags)
-
-
-def _read_100k(files: dict[str, TextFile]) -> Tables:
-    """The first edition, with tabs and bars."""
-    names = ("user id", "item id", "rating", "timestamp")
-    ratings = _ratings(Layout(files["u.data"], "\t", names), names)
-    flags = [f"flag {genre}" for genre in GENRES_100K]
-    columns = ("item", "title", "released", "video", "imdb url", *flags)
-    raw = _lines(files, "u.item", "|", columns)
-    # (films, 18): the flag "unknown" is no genre
-    held = raw[flags[1:]].to_numpy() == "1"
-    genres = ["|".join(np.array(GENRES_100K[1:])[row]) for row in held]
-    items = raw[["item", "title"]].assign(genres=genres)
-    users = None
-    if "u.user" in files:
-        columns = ("user", "age", "gender", "occupation", "zip")
-        users = _lines(files, "u.user", "|", columns)
-    return Tables(ratings, items, users)
-
-
-# the file that tells a layout, and what reads it
-READERS: dict[str, Callable[[dict[str, TextFile]], Tables]] = {
-    "ratings.csv": _read_csv,
-    "ratings.dat": _read_dat,
-    "u.data": _read_100k,
-}
-
-
-def _ratings(layout: Layout, names: tuple[str, ...]) -> pd.DataFrame:
+def _ratings(files: dict[str, TextFile], name: str) -> pd.DataFrame:
     """Ratings as columns user, item, value, time, checked."""
-    columns = dict(zip(NUMBERS, names, strict=True))
-    dtypes = dict(zip(names, NUMBERS.values(), strict=True))
-    events = read_numbers(layout, dtypes)
+    layout = _layout(files, name)
+    _, *theirs = FILES[name]
+    events = read_numbers(layout, dict(zip(theirs, NUMBERS.values(), strict=True)))
     events.columns = list(NUMBERS)
+    columns = dict(zip(NUMBERS, theirs, strict=True))
     check_events(events, layout, columns, STARS)
-    cure = "delete one of the two lines"
-    check_unique(events, ["user", "item"], layout, columns, cure)
+    # packed into one number and sorted: of 25 million pairs this takes a second,
+    # `duplicated` takes ten
+    pairs = (events["user"].to_numpy(np.int64) << 32) + events["item"].to_numpy()
+    pairs.sort()
+    if (pairs[1:] == pairs[:-1]).any():
+        cure = "delete one of the two lines"
+        check_unique(events, ["user", "item"], layout, columns, cure)
     return events
 
 
-def _csv(
-    files: dict[str, TextFile], name: str, columns: dict[str, str]
-) -> pd.DataFrame:
-    """A small table with a header line; `columns` maps its names to ours."""
-    layout = Layout(_present(files, name))
-    layout.require(list(columns))
-    with layout.file.open() as stream:
-        table = pd.read_csv(
-            stream,
-            usecols=list(columns),
-            dtype=str,
-            keep_default_na=False,
-            index_col=False,
-            encoding=layout.file.encoding(),
-        )
-    return _typed(table[list(columns)], layout, columns)
+def _items(files: dict[str, TextFile], name: str) -> pd.DataFrame:
+    """Films as columns item, title, genres and, where there are links, imdb, tmdb."""
+    items = _table(files, name)
+    if name == "u.item":
+        # (films, 18); the flag "unknown" is no genre
+        flags = items[list(GENRES_100K)] == "1"
+        genres = flags.dot(flags.columns + "|").str.removesuffix("|")
+        return items[["item", "title"]].assign(genres=genres)
+    if "links.csv" in files:
+        links = _table(files, "links.csv")
+        return items.merge(links, on="item", how="left", validate="many_to_one")
+    return items
 
 
-def _lines(
-    files: dict[str, TextFile], name: str, sep: str, columns: tuple[str, ...]
-) -> pd.DataFrame:
-    """A small table without a header line.
-
-    A separator within a title or tag is taken as part of it.
-    """
-    layout = Layout(_present(files, name), sep, columns)
-    free = [place for place, name in enumerate(columns) if name in ("title", "tag")]
-    text = free[0] if free else 0
-    rows = []
-    for line, fields in layout.rows():
-        surplus = len(fields) - len(columns)
-        if surplus < 0:
-            raise DataError(
-                f"{layout.file.name}, line {line}: {len(fields)} fields instead of "
-                f"{len(columns)} ({', '.join(columns)}); get the file again"
+def _table(files: dict[str, TextFile], name: str) -> pd.DataFrame:
+    """A table that is small: text, but for the columns named in WHOLE."""
+    layout = _layout(files, name)
+    _, *columns = FILES[name]
+    layout.require(columns)
+    table = layout.table()[columns]
+    for theirs in columns:
+        dtype = WHOLE.get(OURS.get(theirs, theirs))
+        if dtype is not None:
+            text = table[theirs]
+            number = pd.to_numeric(text, errors="coerce")
+            may_be_empty = dtype == "Int64"
+            demand(
+                (number % 1 == 0) | ((text == "") & may_be_empty),
+                layout,
+                theirs,
+                "is not a whole number; correct or delete the line",
             )
-        after = text + surplus + 1
-        whole = sep.join(fields[text:after])
-        rows.append([*fields[:text], whole, *fields[after:]])
-    table = pd.DataFrame(rows, columns=list(columns), dtype=str)
-    return _typed(table, layout, {name: name for name in columns})
+            table[theirs] = number.astype(dtype)
+    return table.rename(columns=OURS)
 
 
-def _typed(
-    table: pd.DataFrame, layout: Layout, columns: dict[str, str]
-) -> pd.DataFrame:
-    """Rename the columns and turn those named in WHOLE into whole numbers.
-
-    Only the nullable ones may be empty.
-    """
-    typed = {}
-    for theirs, ours in columns.items():
-        typed[ours] = table[theirs]
-        if ours in WHOLE:
-            number = pd.to_numeric(table[theirs], errors="coerce")
-            may_be_empty = WHOLE[ours] == "Int64"
-            empty = (table[theirs] == "") & may_be_empty
-            problem = "is not a whole number; correct or delete the line"
-            demand((number % 1 == 0) | empty, layout, theirs, problem)
-            typed[ours] = number.astype(WHOLE[ours])
-    return pd.DataFrame(typed)
-
-
-def _present(files: dict[str, TextFile], name: str) -> TextFile:
-    """The file of that name, or DataError."""
+def _layout(files: dict[str, TextFile], name: str) -> Layout:
+    """How the file of that name is written, or DataError if it is not there."""
     if name not in files:
         place = next(iter(files.values())).path
         raise DataError(
             f"{place}: {name} is missing; it belongs beside the ratings, "
             "so get the whole edition again"
         )
-    return files[name]
+    sep, *columns = FILES[name]
+    return Layout(files[name], sep, None if sep == "," else tuple(columns))

@@ -1,7 +1,6 @@
 """Loading and checking ratings: the shipped set, any MovieLens edition, your own."""
 
 import difflib
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +87,7 @@ def load_movielens(path_or_name: str | os.PathLike[str] = BUNDLED) -> Dataset:
     if path.exists():
         return _dataset(path.name.removesuffix(".zip"), read_edition(path))
     if name in fetch.EDITIONS:
-
-        def check(place: Path) -> None:
-            """Refuse what is not this edition."""
-            check_content(name, read_edition(place))
-
-        return _dataset(name, read_edition(fetch.fetch(name, check)))
+        return _dataset(name, fetch.fetch(name))
     raise _not_found(path_or_name)
 
 
@@ -166,61 +160,38 @@ def load_interactions(
     return _own_dataset(path.name.split(".")[0], events)
 
 
-def check_content(name: str, tables: Tables) -> None:
-    """Raise DataError unless the ratings are exactly those of a known edition.
-
-    Their order and their file do not matter.
-    """
-    expected = fetch.EDITIONS[name].content_sha256
-    digest = content_sha256(tables.ratings)
-    if digest != expected:
-        raise DataError(
-            f"{name}: {len(tables.ratings):,} ratings with sha256 {digest}, "
-            f"not the edition's {expected}"
-        )
-
-
-def content_sha256(ratings: pd.DataFrame) -> str:
-    """SHA-256 of the ratings, whatever the order and the file.
-
-    It is that of the rows (user, item, 2 x stars, time) as little-endian int64, sorted
-    by user and item.
-    """
-    ordered = ratings.sort_values(["user", "item"])
-    # stars come in halves; doubled they are whole numbers
-    half_stars = np.rint(ordered["value"] * 2)
-    columns = [ordered["user"], ordered["item"], half_stars, ordered["time"]]
-    rows = np.ascontiguousarray(np.column_stack(columns), dtype="<i8")
-    return hashlib.sha256(rows.tobytes()).hexdigest()
-
-
 def _dataset(name: str, tables: Tables) -> Dataset:
     """Clean the items and give every rated item and every user a row."""
     events = tables.ratings
-    items = clean_items(_with_all(tables.items, "item", events["item"]))
     users = tables.users
     if users is None:
-        users = pd.DataFrame({"user": np.unique(events["user"])})
-    users = _with_all(users, "user", events["user"])
-    return Dataset(name, events, items, users, tables.tags)
+        users = events[["user"]].drop_duplicates()
+    return Dataset(
+        name,
+        interactions=events,
+        items=clean_items(_with_all(tables.items, "item", events["item"])),
+        users=_with_all(users, "user", events["user"]),
+        tags=tables.tags,
+    )
 
 
 def _with_all(table: pd.DataFrame, key: str, ids: pd.Series) -> pd.DataFrame:
-    """Add a row for each id the table lacks and sort by id."""
-    missing = np.setdiff1d(ids.unique(), table[key])
-    if len(missing):
-        added = pd.DataFrame({key: missing.astype(table[key].dtype)})
-        table = pd.concat([table, added])
-    return table.sort_values(key, ignore_index=True)
+    """The table sorted by id, with an empty row for each id it lacks."""
+    every = pd.DataFrame({key: np.union1d(table[key], ids)})
+    return every.merge(table, on=key, how="left")
 
 
 def _own_dataset(name: str, events: pd.DataFrame) -> Dataset:
     """Events with items and users of which nothing but the id is known."""
     ids = np.unique(events["item"].to_numpy())
-    items = pd.DataFrame({"item": ids})
-    items["title"] = pd.Series(ids).astype(str)
-    items["year"] = pd.array([pd.NA] * len(ids), dtype="Int64")
-    items["genres"] = ""
+    items = pd.DataFrame(
+        {
+            "item": ids,
+            "title": pd.Series(ids).astype(str),
+            "year": pd.array([pd.NA] * len(ids), dtype="Int64"),
+            "genres": "",
+        }
+    )
     users = pd.DataFrame({"user": np.unique(events["user"].to_numpy())})
     return Dataset(name, events, items, users)
 
@@ -228,16 +199,18 @@ def _own_dataset(name: str, events: pd.DataFrame) -> Dataset:
 def _read_own(layout: Layout, columns: dict[str, str]) -> pd.DataFrame:
     """The named columns under our names, the ids as the text they are."""
     layout.require(list(columns.values()))
-    # ids are read as text: "007" is not 7
-    as_text = ("user", "item", "behaviour")
-    text = {theirs: str for ours, theirs in columns.items() if ours in as_text}
     try:
         with layout.file.open() as stream:
             # all columns: with `usecols` pandas would pass over a surplus field
             table = pd.read_csv(
                 stream,
                 sep=layout.sep,
-                dtype=text,
+                # ids are read as text: "007" is not 7
+                dtype={
+                    theirs: str
+                    for ours, theirs in columns.items()
+                    if ours in ("user", "item", "behaviour")
+                },
                 keep_default_na=False,
                 low_memory=False,
                 encoding=layout.file.encoding(),
@@ -256,11 +229,10 @@ def _typed_events(
 ) -> pd.DataFrame:
     """Columns user, item, value, time (, behaviour) of their final types."""
     # a single number fills its column
-    typed: dict[str, object] = {"value": np.float32(1), "time": np.int64(0)}
+    typed = {"user": None, "item": None, "value": np.float32(1), "time": np.int64(0)}
     for key in ("user", "item"):
-        given = table[key] != ""
         problem = "is no id; fill it in or delete the line"
-        demand(given, layout, columns[key], problem)
+        demand(table[key] != "", layout, columns[key], problem)
         typed[key] = _ids(table[key])
     if "value" in table:
         typed["value"] = _values(table["value"], layout, columns["value"])
@@ -268,29 +240,23 @@ def _typed_events(
         typed["time"] = _times(table["time"], layout, columns["time"])
     if "behaviour" in table:
         typed["behaviour"] = table["behaviour"].astype(str)
-    order = ["user", "item", "value", "time", "behaviour"]
-    in_order = {key: typed[key] for key in order if key in typed}
-    return pd.DataFrame(in_order, index=table.index)
+    return pd.DataFrame(typed, index=table.index)
 
 
-def _ids(column: pd.Series) -> np.ndarray:
+def _ids(column: pd.Series) -> pd.Series:
     """Ids as int64 if all are whole numbers as one writes them, else as text."""
-    codes, names = pd.factorize(column.to_numpy(dtype=object))
-    dtype = np.int64 if all(map(_is_whole, names)) else object
-    return names.astype(dtype)[codes]
-
-
-def _is_whole(name: str) -> bool:
-    """Whether the text is a whole number that comes back as the same text."""
-    # 18 digits always fit int64; isdecimal alone takes other scripts' digits, too
-    is_number = name.isdecimal() and name.isascii() and len(name) < 19
-    return is_number and str(int(name)) == name
+    names = pd.Series(column.unique(), dtype=str)
+    # 18 digits always fit int64
+    if names.str.fullmatch("0|[1-9][0-9]{0,17}").all():
+        return column.astype(np.int64)
+    return column
 
 
 def _values(column: pd.Series, layout: Layout, name: str) -> pd.Series:
     """Values as float32."""
     number = pd.to_numeric(column, errors="coerce")
-    demand(number.notna(), layout, name, "is not a number; correct or delete the line")
+    problem = "is not a number; correct or delete the line"
+    demand(np.isfinite(number), layout, name, problem)
     return number.astype(np.float32)
 
 
@@ -305,8 +271,8 @@ def _times(column: pd.Series, layout: Layout, name: str) -> pd.Series:
     moment = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
     problem = "is neither seconds since 1970 nor an ISO date such as "
     demand(moment.notna(), layout, name, problem + "2016-10-16T09:30:00")
-    utc = moment.dt.tz_localize(None)
-    return utc.astype("datetime64[s]").astype(np.int64)
+    # pandas gives whole seconds only without a time zone
+    return moment.dt.tz_localize(None).astype("datetime64[s]").astype(np.int64)
 
 
 def _without_duplicates(

@@ -1,19 +1,18 @@
-"""Reading tables of numbers fast, and saying exactly where one is wrong.
+"""Reading tables of text, and saying exactly where one is wrong.
 
-A good file is read once by pandas' C parser. Only when that fails, or a check finds a
-fault, is the file read a second time, slowly, to name the line and the column.
+Ratings are numbers and many: a good file is read once, by pandas' C parser. Only when
+that fails, or a check finds a fault, is the file read a second time, slowly, to name the
+line and the column.
 """
 
 import bz2
-import codecs
 import csv
 import gzip
 import lzma
-import math
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -27,8 +26,12 @@ from xrec_utils.files import DataError
 
 EARLIEST = 631_152_000  # 1990-01-01 00:00:00 UTC: no recommender log is older
 OPENERS = {".bz2": bz2.open, ".gz": gzip.open, ".xz": lzma.open}
-# read wide, then narrowed: pandas before 3 wraps too large numbers without a word
-WIDE = {"int32": "int64"}
+# the types that numbers are read as, and the largest of each
+LARGEST = {
+    "int32": np.iinfo("int32").max,
+    "int64": np.iinfo("int64").max,
+    "float32": np.finfo("float32").max,
+}
 DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
 
 
@@ -59,6 +62,7 @@ class TextFile:
                 ):
                     yield stream
         except PermissionError:
+            # an OSError, too, but the file is not damaged
             raise
         except DAMAGE as fault:
             raise DataError(
@@ -67,13 +71,11 @@ class TextFile:
 
     def encoding(self) -> str:
         """UTF-8 if every byte fits it, else Latin-1 as in the older editions."""
-        # in blocks: a file of 25 million ratings need not be in memory as a whole
-        decoder = codecs.getincrementaldecoder("utf-8")()
         try:
             with self.open() as stream:
-                for block in iter(lambda: stream.read(1 << 20), b""):
-                    decoder.decode(block)
-                decoder.decode(b"", final=True)
+                # line by line: a large file need not be in memory as a whole
+                for line in stream:
+                    line.decode("utf-8")
         except UnicodeDecodeError:
             return "latin-1"
         return "utf-8-sig"
@@ -102,6 +104,11 @@ class Layout:
     sep: str = ","
     names: tuple[str, ...] | None = None
 
+    @property
+    def quoting(self) -> int:
+        """Quotation marks mean something only in files with a header line."""
+        return csv.QUOTE_NONE if self.names else csv.QUOTE_MINIMAL
+
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line number and fields of every row that is neither blank nor the header."""
         header_lines = 0 if self.names else 1
@@ -112,37 +119,31 @@ class Layout:
         if self.names:
             return list(self.names)
         _, first = next(self._filled_lines())
-        return list(first)
+        return first
 
-    def _filled_lines(self) -> Iterator[tuple[int, list[str]]]:
-        """Line number and fields of every line that is not blank."""
-        # Python's csv reader takes separators of one character only
-        split = self._split_lines() if self.sep == "::" else self._csv_lines()
-        for number, row in split:
-            if len(row) > 1 or any(field.strip() for field in row):
-                yield number, row
+    def table(self) -> pd.DataFrame:
+        """Every field as text, for tables that are small.
 
-    def _split_lines(self) -> Iterator[tuple[int, list[str]]]:
-        """Lines separated by "::", without any quotation."""
-        for number, line in enumerate(self.file.lines(), 1):
-            yield number, line.rstrip("\r\n").split("::")
+        A separator too many is taken as part of the title or tag.
 
-    def _csv_lines(self) -> Iterator[tuple[int, list[str]]]:
-        """Rows of a csv file, each with the number of its last line."""
-        reader = csv.reader(self.file.lines(), delimiter=self.sep, quoting=self.quoting)
-        try:
-            for row in reader:
-                yield reader.line_num, row
-        except csv.Error as fault:
-            raise DataError(
-                f"{self.file.name}, line {reader.line_num}: {fault}; "
-                "look for a quotation mark that is never closed"
-            ) from fault
-
-    @property
-    def quoting(self) -> int:
-        """Quotation marks mean something only in files with a header line."""
-        return csv.QUOTE_NONE if self.names else csv.QUOTE_MINIMAL
+        Raises:
+            DataError: a row has fewer fields than there are columns.
+        """
+        names = self.columns()
+        free = [place for place, name in enumerate(names) if name in ("title", "tag")]
+        text = free[0] if free else 0
+        rows = []
+        for line, fields in self.rows():
+            surplus = len(fields) - len(names)
+            if surplus < 0:
+                raise DataError(
+                    f"{self.file.name}, line {line}: {len(fields)} fields instead of "
+                    f"{len(names)} ({', '.join(names)}); get the file again"
+                )
+            after = text + surplus + 1
+            fields[text:after] = [self.sep.join(fields[text:after])]
+            rows.append(fields)
+        return pd.DataFrame(rows, columns=names, dtype=str)
 
     def require(self, columns: list[str]) -> None:
         """Raise DataError unless the file has these columns.
@@ -152,11 +153,10 @@ class Layout:
         if next(self._filled_lines(), None) is None:
             raise DataError(f"{self.file.name}: the file is empty; get it again")
         present = self.columns()
-        missing = [column for column in columns if column not in present]
+        missing = [repr(column) for column in columns if column not in present]
         if missing:
-            names = ", ".join(map(repr, missing))
             raise DataError(
-                f"{self.file.name}, line 1: no column {names} "
+                f"{self.file.name}, line 1: no column {', '.join(missing)} "
                 f"among {present}; {self._hint(present[0])}"
             )
         line, fields = next(self.rows(), (0, []))
@@ -165,13 +165,6 @@ class Layout:
                 f"{self.file.name}, line {line}: {len(fields)} fields below "
                 f"{len(present)} column names; name every column in the first line"
             )
-
-    def _hint(self, first: str) -> str:
-        """What to do about a missing column, judged by the first column's name."""
-        for sep in ";\t|,":
-            if sep != self.sep and sep in first:
-                return f"it looks separated by {sep!r}: pass sep={sep!r}"
-        return "name or rename the column"
 
     def fault(self, column: str, row: int, problem: str) -> DataError:
         """A DataError for a row (0 = first below the header) and column."""
@@ -182,24 +175,49 @@ class Layout:
             f"{self.file.name}, line {line}, column {column!r}: {value!r} {problem}"
         )
 
+    def _filled_lines(self) -> Iterator[tuple[int, list[str]]]:
+        """Fields of every line that is not blank, with the number of its last line."""
+        lines = self.file.lines()
+        sep = self.sep
+        if sep == "::":
+            # the csv reader takes one character only: a control character no title has
+            sep = "\x1f"
+            lines = (line.replace("::", sep) for line in lines)
+        reader = csv.reader(lines, delimiter=sep, quoting=self.quoting)
+        try:
+            for row in reader:
+                if len(row) > 1 or any(field.strip() for field in row):
+                    yield reader.line_num, row
+        except csv.Error as fault:
+            raise DataError(
+                f"{self.file.name}, line {reader.line_num}: {fault}; "
+                "look for a quotation mark that is never closed"
+            ) from fault
+
+    def _hint(self, first: str) -> str:
+        """What to do about a missing column, judged by the first column's name."""
+        for sep in ";\t|,":
+            if sep != self.sep and sep in first:
+                return f"it looks separated by {sep!r}: pass sep={sep!r}"
+        return "name or rename the column"
+
 
 def read_numbers(layout: Layout, dtypes: dict[str, str]) -> pd.DataFrame:
     """Read the named columns of a text file as numbers, at the C parser's speed.
 
     Args:
         layout: the file and how it is written.
-        dtypes: name of the column -> NumPy type.
+        dtypes: name of the column -> a type of `LARGEST`.
 
     Raises:
-        DataError: a column is missing, a field is not a number, the file is empty or
-            damaged.
+        DataError: a column is missing, a field is not a finite number of its type, the
+            file is empty or damaged.
     """
     layout.require(list(dtypes))
     columns = layout.columns()
     # to the C parser "::" is ":" twice, with nothing in between
     step = len(layout.sep)
     place = {name: columns.index(name) * step for name in dtypes}
-    wide = {place[name]: WIDE.get(dtype, dtype) for name, dtype in dtypes.items()}
     try:
         with layout.file.open() as stream:
             table = pd.read_csv(
@@ -210,32 +228,27 @@ def read_numbers(layout: Layout, dtypes: dict[str, str]) -> pd.DataFrame:
                 names=range((len(columns) - 1) * step + 1),
                 usecols=list(place.values()),
                 engine="c",
-                dtype=wide,
+                # wide, as pandas before 3 wraps too large numbers without a word
+                dtype={
+                    place[name]: dtype.replace("int32", "int64")
+                    for name, dtype in dtypes.items()
+                },
                 encoding="latin-1",
                 quoting=layout.quoting,
             )
         narrow = {}
         for name, dtype in dtypes.items():
             # popped, so that wide and narrow columns are not all in memory at once
-            narrow[name] = _narrow(table.pop(place[name]), dtype)
+            column = table.pop(place[name])
+            if not column.between(-LARGEST[dtype], LARGEST[dtype]).all():
+                raise OverflowError(f"a number is not finite or too large for {dtype}")
+            narrow[name] = column.astype(dtype)
         return pd.DataFrame(narrow)
     except DataError:
+        # a ValueError, too, but it names the damage
         raise
     except (ValueError, OverflowError) as fault:
         raise _first_bad_number(layout, dtypes, fault) from fault
-
-
-def _narrow(column: pd.Series, dtype: str) -> pd.Series:
-    """The column in its final type.
-
-    Raises:
-        OverflowError: a number does not fit.
-    """
-    if dtype in WIDE:
-        bounds = np.iinfo(dtype)
-        if not column.between(bounds.min, bounds.max).all():
-            raise OverflowError(f"a number is too large for {dtype}")
-    return column.astype(dtype)
 
 
 def _first_bad_number(
@@ -243,12 +256,11 @@ def _first_bad_number(
 ) -> DataError:
     """The error of the first field that is not a number, found line by line."""
     columns = layout.columns()
-    place = {name: columns.index(name) for name in dtypes}
-    check = {name: _number_check(np.dtype(dtype)) for name, dtype in dtypes.items()}
     for line, fields in layout.rows():
+        found = dict(zip(columns, fields, strict=False))
         for name, dtype in dtypes.items():
-            value = fields[place[name]] if place[name] < len(fields) else ""
-            if not check[name](value):
+            value = found.get(name, "")
+            if not _is_number(value, dtype):
                 kind = "a number" if "float" in dtype else "a whole number"
                 return DataError(
                     f"{layout.file.name}, line {line}, column {name!r}: "
@@ -257,22 +269,14 @@ def _first_bad_number(
     return DataError(f"{layout.file.name}: {fault}; get the file again")
 
 
-def _number_check(dtype: np.dtype) -> Callable[[str], bool]:
-    """A quick test of one field; Python alone would take 9_00 for a number."""
-    bound = None if dtype.kind == "f" else int(np.iinfo(dtype).max)
-
-    def is_number(value: str) -> bool:
-        """Whether the text is a number that fits the type."""
-        if "_" in value:
-            return False
-        try:
-            if bound is None:
-                return math.isfinite(float(value))
-            return abs(int(value)) <= bound
-        except ValueError:
-            return False
-
-    return is_number
+def _is_number(text: str, dtype: str) -> bool:
+    """Whether a field is a finite number that fits the type."""
+    try:
+        number = float(text) if "float" in dtype else int(text)
+    except ValueError:
+        return False
+    # Python alone would take 9_00 for a number
+    return "_" not in text and abs(number) <= LARGEST[dtype]
 
 
 def check_events(
@@ -290,8 +294,7 @@ def check_events(
         limits: smallest and largest value.
 
     Raises:
-        DataError: no row at all, a value outside `limits` or not finite, an impossible
-            time.
+        DataError: no row at all, a value outside `limits`, an impossible time.
     """
     if events.empty:
         raise DataError(
@@ -299,14 +302,36 @@ def check_events(
         )
     if "value" in columns:
         low, high = limits
-        name = columns["value"]
-        value = events["value"]
-        problem = "is not a number; correct or delete the line"
-        demand(np.isfinite(value), layout, name, problem)
-        problem = f"is not within {low:g} to {high:g}; correct or delete the line"
-        demand(value.between(low, high), layout, name, problem)
+        demand(
+            events["value"].between(low, high),
+            layout,
+            columns["value"],
+            f"is not within {low:g} to {high:g}; correct or delete the line",
+        )
     if "time" in columns:
         _check_times(events["time"], layout, columns["time"])
+
+
+def _check_times(times: pd.Series, layout: Layout, column: str) -> None:
+    """Raise DataError for times that cannot be those of ratings."""
+    tomorrow = int(time.time()) + 86_400
+    unit = "times are seconds since 1970, UTC"
+    demand(
+        # first, as milliseconds also lie in the future
+        ~times.between(EARLIEST * 1000, tomorrow * 1000),
+        layout,
+        column,
+        "looks like milliseconds; divide the column by 1000",
+    )
+    demand(times >= 0, layout, column, f"is negative; {unit}")
+    demand(times >= EARLIEST, layout, column, f"lies before 1990; {unit}")
+    demand(times <= tomorrow, layout, column, f"lies in the future; {unit}")
+
+
+def demand(good: pd.Series, layout: Layout, column: str, problem: str) -> None:
+    """Raise the fault of the first row that is not good."""
+    if not good.all():
+        raise layout.fault(column, int(np.argmin(good)), problem)
 
 
 def check_unique(
@@ -317,46 +342,17 @@ def check_unique(
     cure: str,
 ) -> None:
     """Raise DataError if two events agree in all the keys."""
-    if not _has_twins(events, keys):
+    repeated = events.duplicated(keys)
+    if not repeated.any():
         return
-    repeated = events.duplicated(keys).to_numpy()
-    second = int(np.flatnonzero(repeated)[0])
-    same = np.ones(len(events), dtype=bool)
-    for key in keys:
-        same &= (events[key] == events[key].iloc[second]).to_numpy()
-    first = int(np.flatnonzero(same)[0])
-    first_line, _ = next(islice(layout.rows(), first, None))
-    named = [key for key in keys if key in columns]
-    what = ", ".join(f"{columns[key]} {events[key].iloc[second]}" for key in named)
-    problem = f"repeats line {first_line}: {what} is there twice; {cure}"
-    raise layout.fault(columns["user"], second, problem)
-
-
-def _has_twins(events: pd.DataFrame, keys: list[str]) -> bool:
-    """Whether two rows agree in all the keys."""
-    small = all(events[key].dtype == np.int32 for key in keys)
-    if keys != ["user", "item"] or not small:
-        return bool(events.duplicated(keys).any())
-    # packed into one number and sorted, which saves memory at 25 million
-    pairs = (events["user"].to_numpy(np.int64) << 32) + events["item"].to_numpy()
-    pairs.sort()
-    return bool((pairs[1:] == pairs[:-1]).any())
-
-
-def _check_times(times: pd.Series, layout: Layout, column: str) -> None:
-    """Raise DataError for times that cannot be those of ratings."""
-    tomorrow = int(time.time()) + 86_400
-    unit = "times are seconds since 1970, UTC"
-    milliseconds = times.between(EARLIEST * 1000, tomorrow * 1000)
-    problem = "looks like milliseconds; divide the column by 1000"
-    demand(~milliseconds, layout, column, problem)
-    demand(times >= 0, layout, column, f"is negative; {unit}")
-    demand(times >= EARLIEST, layout, column, f"lies before 1990; {unit}")
-    demand(times <= tomorrow, layout, column, f"lies in the future; {unit}")
-
-
-def demand(good: pd.Series, layout: Layout, column: str, problem: str) -> None:
-    """Raise the fault of the first row that is not good."""
-    if not good.all():
-        bad = np.flatnonzero(~good.to_numpy())
-        raise layout.fault(column, int(bad[0]), problem)
+    second = int(np.argmax(repeated))
+    same = (events[keys] == events[keys].iloc[second]).all(axis=1)
+    first_line, _ = next(islice(layout.rows(), int(np.argmax(same)), None))
+    twice = ", ".join(
+        f"{columns[key]} {events[key].iloc[second]}" for key in keys if key in columns
+    )
+    raise layout.fault(
+        columns["user"],
+        second,
+        f"repeats line {first_line}: {twice} is there twice; {cure}",
+    )

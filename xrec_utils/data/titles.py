@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from rapidfuzz import fuzz, process
 
-LAST_YEAR = re.compile(r"\s*\((\d{4})(-\d{0,4})?\)\s*$")
-ALIAS = re.compile(r"\s+\([^()]*\)")  # another title of the same film, in brackets
+# in brackets: the year, or another title of the same film
+ALIAS = re.compile(r"\s+\([^()]*\)")
 MOVED = re.compile(
     r"^(?P<title>.+), (?P<article>The|A|An|Les|Le|La|L'|El|Los|Las|Il|Das|Der|Die)$"
 )
@@ -27,8 +27,7 @@ def spoken(title: str) -> str:
         >>> spoken("Matrix, The (1999)")
         'The Matrix'
     """
-    undated = LAST_YEAR.sub("", title)
-    name = ALIAS.sub("", undated).strip() or title
+    name = ALIAS.sub("", title).strip() or title
     moved = MOVED.match(name)
     if not moved:
         return name
