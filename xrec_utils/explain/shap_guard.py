@@ -1,19 +1,12 @@
 """What surrounds a call of the shap library: failures explained, TensorFlow left as it was."""
 
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
 from xrec_utils.keras_start import keras, tf
-
-_KNOWN_WARNING = (
-    "Your TensorFlow version is newer than 2.4.0 and so graph support has been removed "
-    "in eager mode and some static graphs may not be supported. See PR #1483 for "
-    "discussion."
-)
 
 
 class ExplainerError(RuntimeError):
@@ -24,6 +17,7 @@ class ExplainerError(RuntimeError):
     Example:
         Deep SHAP has to see the layers: a plain function has none.
 
+        >>> from xrec_utils.explain import shap_values
         >>> rows = np.zeros((1, 2))
         >>> try:
         ...     shap_values(lambda rows: rows[:, 0], rows, rows, method="deep")
@@ -31,9 +25,6 @@ class ExplainerError(RuntimeError):
         ...     print(str(error).partition(". ")[2])
         Use method='permutation', which only needs predictions.
     """
-
-
-# -- what keeps the process clean
 
 
 @contextmanager
@@ -49,6 +40,7 @@ def untouched_tensorflow() -> Iterator[None]:
     from tensorflow.python.framework import ops as tf_ops
 
     registry = tf_ops._gradient_registry._registry
+    # entry by entry: shap writes into the dictionaries themselves
     entries = {name: dict(entry) for name, entry in registry.items()}
     record = tf_execute.record_gradient
     try:
@@ -60,27 +52,12 @@ def untouched_tensorflow() -> Iterator[None]:
 
 
 @contextmanager
-def _without_known_warning() -> Iterator[None]:
-    """Drop shap's remark about TensorFlow 2.4, sent for every version since then.
-
-    Every other warning is passed on. shap sends it unconditionally when a DeepExplainer
-    is built, so nothing the caller does can prevent it.
-    """
-    with warnings.catch_warnings(record=True, action="always") as caught:
-        yield
-    for warning in caught:
-        if str(warning.message) != _KNOWN_WARNING:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-
-
-@contextmanager
-def _numpy_seed(seed: int) -> Iterator[None]:
+def numpy_seed(seed: int) -> Iterator[None]:
     """Seed NumPy's global generator, and put its state back afterwards.
 
     shap draws from it.
     """
+    # the old generator, for shap knows no other
     state = np.random.get_state()
     np.random.seed(seed)
     try:
@@ -89,29 +66,26 @@ def _numpy_seed(seed: int) -> Iterator[None]:
         np.random.set_state(state)
 
 
-def _explained_failure(model: keras.Model, error: Exception) -> ExplainerError:
+def explained_failure(model: keras.Model, error: Exception) -> ExplainerError:
     """Turn what shap and TensorFlow raise into a cause and a method that works.
 
     One sentence on each.
     """
-    way_out = "Use method='gradient' or method='permutation'."
+    # what shap and TensorFlow say of the two failures that a user can do something about
     operation = re.search(r"no entry for: shap_(\w+)", str(error))
+    gap = re.search(r"Max\. diff: ([\d.eE+-]+)", str(error))
     if operation:
         where = _layer_with(model, operation[1])
-        return ExplainerError(
-            f"Deep SHAP has no rule for the operation {operation[1]}{where}. {way_out}"
+        cause = f"Deep SHAP has no rule for the operation {operation[1]}{where}"
+    elif gap:
+        cause = (
+            f"Deep SHAP's values miss the model's output by up to {float(gap[1]):.3g}: "
+            "it has no rule for one of the activations, silu (swish) for instance, "
+            "and does not notice"
         )
-    gap = re.search(r"Max\. diff: ([\d.eE+-]+)", str(error))
-    if gap:
-        miss = float(gap[1])
-        return ExplainerError(
-            f"Deep SHAP's values miss the model's output by up to {miss:.3g}: it has "
-            "no rule for one of the activations, silu (swish) for instance, and does "
-            f"not notice. {way_out}"
-        )
-    return ExplainerError(
-        f"Deep SHAP failed with {type(error).__name__}: {error}. {way_out}"
-    )
+    else:
+        cause = f"Deep SHAP failed with {type(error).__name__}: {error}"
+    return ExplainerError(f"{cause}. Use method='gradient' or method='permutation'.")
 
 
 def _layer_with(model: keras.Model, operation: str) -> str:
@@ -135,6 +109,7 @@ def _scope_of(model: keras.Model, operation: str) -> list[str]:
     traced = tf.function(model).get_concrete_function(rows, training=False)
     for step in traced.graph.get_operations():
         if step.type == operation:
+            # the last part is the operation's own name
             return step.name.split("/")[:-1]
     return []
 

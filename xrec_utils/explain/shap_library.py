@@ -8,8 +8,9 @@ four an absent column is one that takes its values from the background rows.
 """
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,27 +18,17 @@ import shap
 
 from xrec_utils.explain.shap_guard import (
     ExplainerError,
-    _explained_failure,
-    _numpy_seed,
-    _without_known_warning,
+    explained_failure,
+    numpy_seed,
     untouched_tensorflow,
 )
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.keras_start import keras
 
 Predict = Callable[[np.ndarray], np.ndarray]
-_BATCH = 16_384  # rows that a model predicts at once
-
-
-class _Found(NamedTuple):
-    """Raw result for n rows.
-
-    values (n, ...), the base value, and standard errors like values or None.
-    """
-
-    values: np.ndarray
-    base: float
-    error: np.ndarray | None
+# values (n, p, ...) of n rows, the base value, standard errors (n, p) or None
+Found = tuple[np.ndarray, float, np.ndarray | None]
+BATCH = 16_384  # rows that a model predicts at once
 
 
 def shap_values(
@@ -98,24 +89,31 @@ def shap_values(
     rows = np.asarray(rows)
     background = np.asarray(background)
     names = _checked_names(rows, background, names)
-    if method not in _METHODS:
-        known = ", ".join(sorted(_METHODS))
+    if method not in METHODS:
+        known = ", ".join(sorted(METHODS))
         raise ValueError(f"method {method!r} is unknown; choose one of {known}.")
     started = time.perf_counter()
-    predict = _predictor(model_or_predict, output)
-    with _numpy_seed(seed):
-        raw = _METHODS[method](
+    predict = partial(_predictions, model_or_predict, output)
+    with numpy_seed(seed):
+        values, base, errors = METHODS[method](
             model_or_predict, predict, rows, background, output, budget
         )
-    values, errors = _per_player(raw, len(rows))
-    scores = predict(rows)
+    # the credit of a position is the sum over the numbers that stand for it
+    values = values.reshape(*rows.shape[:2], -1).sum(axis=2, dtype=np.float64)
+    scores = predict(rows).tolist()
     seconds = (time.perf_counter() - started) / len(rows)
-    method = f"SHAP {method}"
     return [
         Explanation(
-            names, target, value, raw.base, float(score), method, seconds, error
+            names,
+            target,
+            values[row],
+            base,
+            score,
+            method=f"SHAP {method}",
+            seconds=seconds,
+            error=None if errors is None else errors[row],
         )
-        for value, score, error in zip(values, scores, errors, strict=True)
+        for row, score in enumerate(scores)
     ]
 
 
@@ -149,57 +147,80 @@ def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
         )
     # (explanations, players)
     values = np.array([explanation.values for explanation in explanations])
-    importance = np.abs(values).mean(axis=0)
-    table = pd.DataFrame({"player": players, "importance": importance})
-    return table.sort_values(
-        "importance", ascending=False, kind="stable", ignore_index=True
+    return pd.DataFrame(
+        {
+            "player": players,
+            "importance": np.abs(values).mean(axis=0),
+        }
+    ).sort_values(
+        "importance",
+        ascending=False,
+        kind="stable",
+        ignore_index=True,
     )
 
 
 # -- the four methods: all take the same six arguments
 
 
-def _deep(model, predict, rows, background, output, budget) -> _Found:
-    inputs, column = _graph(model, output, "deep")
-    with untouched_tensorflow(), _without_known_warning():
-        reference = background.astype(np.float32)
+def _deep(model, predict, rows, background, output, budget) -> Found:
+    graph = _graph(model, output, "deep")
+    with untouched_tensorflow(), warnings.catch_warnings():
+        # shap says this of every version since, whatever its caller does
+        warnings.filterwarnings(
+            "ignore",
+            message="Your TensorFlow version is newer than 2.4.0",
+        )
         try:
-            explainer = shap.DeepExplainer((inputs, column), reference)
+            explainer = shap.DeepExplainer(graph, background.astype(np.float32))
             values = explainer.shap_values(rows.astype(np.float32))
         except Exception as error:
-            raise _explained_failure(model, error) from error
-    return _Found(values[..., 0], float(explainer.expected_value[0]), None)
+            raise explained_failure(model, error) from error
+    return values[..., 0], float(explainer.expected_value[0]), None
 
 
-def _gradient(model, predict, rows, background, output, budget) -> _Found:
-    inputs, column = _graph(model, output, "gradient")
+def _gradient(model, predict, rows, background, output, budget) -> Found:
     draws = budget or 1000
-    explainer = shap.GradientExplainer((inputs, column), background.astype(np.float32))
-    seed = int(np.random.randint(2**31 - 1))
+    explainer = shap.GradientExplainer(
+        _graph(model, output, "gradient"),
+        background.astype(np.float32),
+    )
     values, variances = explainer.shap_values(
-        rows.astype(np.float32), nsamples=draws, rseed=seed, return_variances=True
+        rows.astype(np.float32),
+        nsamples=draws,
+        rseed=int(np.random.randint(2**31 - 1)),
+        return_variances=True,
     )
     # shap divides each variance by sqrt(draws); the variance of a mean has draws below
     # the line
-    error = np.sqrt(np.asarray(variances[0]) / np.sqrt(draws))
-    base = float(predict(background).mean())
-    return _Found(values[..., 0], base, error)
+    squares = np.asarray(variances[0], dtype=np.float64) / np.sqrt(draws)
+    # the numbers of a position as if independent
+    squares = squares.reshape(*rows.shape[:2], -1).sum(axis=2)
+    return values[..., 0], float(predict(background).mean()), np.sqrt(squares)
 
 
-def _permutation(model, predict, rows, background, output, budget) -> _Found:
+def _permutation(model, predict, rows, background, output, budget) -> Found:
     permutations = budget or 10
-    masker = shap.maskers.Independent(background, max_samples=len(background))
-    seed = int(np.random.randint(2**31 - 1))
-    explainer = shap.PermutationExplainer(predict, masker, seed=seed)
-    # each permutation is walked forwards and backwards
-    evaluations = permutations * (2 * rows.shape[1] + 1)
-    result = explainer(rows, max_evals=evaluations, error_bounds=True, silent=True)
-    error = np.asarray(result.error_std) / np.sqrt(2 * permutations)
-    base = float(np.mean(result.base_values))
-    return _Found(result.values, base, error)
+    explainer = shap.PermutationExplainer(
+        predict,
+        shap.maskers.Independent(background, max_samples=len(background)),
+        seed=int(np.random.randint(2**31 - 1)),
+    )
+    result = explainer(
+        rows,
+        # each permutation is walked forwards and backwards
+        max_evals=permutations * (2 * rows.shape[1] + 1),
+        error_bounds=True,
+        silent=True,
+    )
+    return (
+        result.values,
+        float(np.mean(result.base_values)),
+        np.asarray(result.error_std) / np.sqrt(2 * permutations),
+    )
 
 
-def _kernel(model, predict, rows, background, output, budget) -> _Found:
+def _kernel(model, predict, rows, background, output, budget) -> Found:
     if len(background) > 100:
         raise ValueError(
             f"background has {len(background)} rows; kernel SHAP asks the model for "
@@ -207,15 +228,17 @@ def _kernel(model, predict, rows, background, output, budget) -> _Found:
             "instance background[:100]."
         )
     explainer = shap.KernelExplainer(predict, background)
-    # l1_reg would keep ten columns and call the rest zero; every column gets its value
-    # here
     values = explainer.shap_values(
-        rows, nsamples=budget or "auto", l1_reg=False, silent=True
+        rows,
+        nsamples=budget or "auto",
+        # it would keep ten columns and call the rest zero; here all get their value
+        l1_reg=False,
+        silent=True,
     )
-    return _Found(values, float(explainer.expected_value), None)
+    return values, float(explainer.expected_value), None
 
 
-_METHODS: dict[str, Callable[..., _Found]] = {
+METHODS: dict[str, Callable[..., Found]] = {
     "deep": _deep,
     "gradient": _gradient,
     "permutation": _permutation,
@@ -232,9 +255,9 @@ def _graph(model, output: int, method: str) -> tuple[list, keras.KerasTensor]:
     Or say why Deep and Gradient cannot read it.
     """
     way_out = "Use method='permutation', which only needs predictions"
+    # a model that is neither functional nor sequential names no inputs
     inputs = getattr(model, "inputs", None)
-    outputs = getattr(model, "outputs", None)
-    if not isinstance(model, keras.Model) or not inputs or not outputs:
+    if not isinstance(model, keras.Model) or not inputs:
         raise ExplainerError(
             f"method {method!r} needs a functional or sequential Keras model, "
             f"not {type(model).__name__}. {way_out}."
@@ -250,54 +273,31 @@ def _graph(model, output: int, method: str) -> tuple[list, keras.KerasTensor]:
             "gradient. Split the model after its embedding layer and explain the "
             f"embedded vectors. {way_out}."
         )
-    n_columns = outputs[0].shape[-1]
-    if n_columns == 1:
-        return inputs, outputs[0]
-    column = range(n_columns)[output]  # from the end if negative
-    return inputs, outputs[0][:, column : column + 1]
+    columns = model.outputs[0]
+    if columns.shape[-1] == 1:
+        return inputs, columns
+    column = range(columns.shape[-1])[output]  # from the end if negative
+    return inputs, columns[:, column : column + 1]
 
 
-def _predictor(model, output: int) -> Predict:
-    """Make (n, d) -> (n,) float64 out of a Keras model or a function.
+def _predictions(model, output: int, rows: np.ndarray) -> np.ndarray:
+    """What a Keras model or a function says of rows (n, d): (n,) float64.
 
     Without the slow `model.predict`.
     """
-
-    def predict(rows: np.ndarray) -> np.ndarray:
-        """Predictions (n,) of rows (n, d)."""
-        parts = []
-        for start in range(0, len(rows), _BATCH):
-            parts.append(_answers(model, rows[start : start + _BATCH]))
-        answers = np.concatenate(parts).astype(np.float64)
-        return answers if answers.ndim == 1 else answers[:, output]
-
-    return predict
+    starts = range(0, len(rows), BATCH)
+    parts = [_answers(model, rows[at : at + BATCH]) for at in starts]
+    answers = np.concatenate(parts).astype(np.float64)
+    return answers if answers.ndim == 1 else answers[:, output]
 
 
 def _answers(model, rows: np.ndarray) -> np.ndarray:
     """What a model or a function says to a batch of rows, of any shape."""
     if not isinstance(model, keras.Model):
         return np.asarray(model(rows))
-    # a model that is neither functional nor sequential names no inputs
     inputs = getattr(model, "inputs", None)
     dtype = inputs[0].dtype if inputs else "float32"
     return np.asarray(model(rows.astype(dtype), training=False))
-
-
-def _per_player(
-    found: _Found, n: int
-) -> tuple[np.ndarray, Sequence[np.ndarray | None]]:
-    """Sum values (n, p, ...) over the trailing axes.
-
-    Errors are combined as if independent.
-    """
-    values = np.asarray(found.values, dtype=np.float64)
-    axes = tuple(range(2, values.ndim))
-    totals = values.sum(axis=axes)
-    if found.error is None:
-        return totals, [None] * n
-    squares = np.asarray(found.error, dtype=np.float64) ** 2
-    return totals, np.sqrt(squares.sum(axis=axes))
 
 
 def _checked_names(
@@ -313,7 +313,7 @@ def _checked_names(
         )
     columns = rows.shape[1]
     if names is None:
-        return tuple(f"x{i}" for i in range(columns))
+        names = [f"x{i}" for i in range(columns)]
     if len(names) != columns:
         raise ValueError(f"There are {len(names)} names for {columns} columns.")
     return tuple(names)
