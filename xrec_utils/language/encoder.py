@@ -6,6 +6,7 @@ cosine. Needs what `make llm` installs.
 """
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 
@@ -36,7 +37,9 @@ class SentenceEncoder:
         # waiting threads leave the cores free
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._network = onnx.InferenceSession(
-            model_file("minilm"), options, providers=["CPUExecutionProvider"]
+            model_file("minilm"),
+            options,
+            providers=["CPUExecutionProvider"],
         )
         self._tokenizer = tokenizers.Tokenizer.from_file(
             str(model_file("minilm-tokenizer"))
@@ -49,13 +52,24 @@ class SentenceEncoder:
 
         Those of like length are encoded together, `batch` at once.
         """
-        tokens = [each.ids for each in self._tokenizer.encode_batch(list(texts))]
-        vectors = np.zeros((len(tokens), 384), dtype=np.float32)
+        tokens = [
+            encoded.ids
+            # a list, for the tokeniser takes no other sequence
+            for encoded in self._tokenizer.encode_batch(list(texts))
+        ]
+        vectors = np.zeros(
+            (len(tokens), 384),
+            dtype=np.float32,
+        )
         # (texts,): shortest first, so that a batch needs little padding
-        order = np.argsort([len(each) for each in tokens], kind="stable")
+        order = np.argsort(
+            list(map(len, tokens)),
+            kind="stable",
+        )
         for start in range(0, len(order), batch):
             rows = order[start : start + batch]
-            vectors[rows] = self._pooled([tokens[row] for row in rows])
+            together = [tokens[row] for row in rows]
+            vectors[rows] = self._pooled(together)
         return vectors
 
     def score(self, history: Sequence[str], candidates: Sequence[str]) -> np.ndarray:
@@ -64,29 +78,34 @@ class SentenceEncoder:
         0 without any history.
         """
         vectors = self.encode([*history, *candidates])
-        past = vectors[: len(history)]
-        offered = vectors[len(history) :]
-        if not len(past):
+        # (2 parts) of (texts, 384)
+        past, offered = np.split(vectors, [len(history)])
+        if not history:
             return np.zeros(len(offered), dtype=np.float32)
         return offered @ past.mean(axis=0)
 
     def _pooled(self, tokens: list[list[int]]) -> np.ndarray:
         """Mean over each text's own tokens, at length 1: (b, 384) for b texts."""
-        longest = max(map(len, tokens))
-        ids = np.zeros((len(tokens), longest), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, each in enumerate(tokens):
-            ids[row, : len(each)] = each
-            mask[row, : len(each)] = 1
+        # (b, longest): 0 fills the shorter ones up
+        columns = zip_longest(*tokens, fillvalue=0)
+        ids = np.array(list(columns)).T
+        lengths = np.array([[len(each)] for each in tokens])
+        mask = np.arange(ids.shape[1]) < lengths
         # (b, longest, 384)
         (hidden,) = self._network.run(
             ["last_hidden_state"],
             {
                 "input_ids": ids,
-                "attention_mask": mask,
+                "attention_mask": mask.astype(np.int64),
+                # one sentence each, number 0
                 "token_type_ids": np.zeros_like(ids),
             },
         )
-        total = (hidden * mask[:, :, None]).sum(axis=1)
-        mean = total / mask.sum(axis=1, keepdims=True)
+        mean = np.mean(
+            hidden,
+            axis=1,
+            where=mask[:, :, None],
+            dtype=np.float64,
+        )
+        # length 1, so that a dot product is a cosine
         return mean / np.linalg.norm(mean, axis=1, keepdims=True)

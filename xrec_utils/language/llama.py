@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from xrec_utils.keras_start import keras, tf
+from xrec_utils.language.writer import package
 
 ops = keras.ops
 FAR = -1e9  # added to the attention score of a token that may not be seen
@@ -42,6 +43,18 @@ class Size:
 
 
 SMOLLM2 = Size()
+# our name of a layer: the name of its weights in a GGUF file
+NAMES = {
+    "query": "attn_q",
+    "key": "attn_k",
+    "value": "attn_v",
+    "out": "attn_output",
+    "gate": "ffn_gate",
+    "up": "ffn_up",
+    "down": "ffn_down",
+    "attention_norm": "attn_norm",
+    "hidden_norm": "ffn_norm",
+}
 
 
 def rotate(x: Any, positions: Any, wavelength: float) -> Any:
@@ -53,7 +66,9 @@ def rotate(x: Any, positions: Any, wavelength: float) -> Any:
     positions: (n, t).
     """
     half = x.shape[-1] // 2
-    speed = wavelength ** (-np.arange(half, dtype=np.float32) / half)
+    pair = np.arange(half, dtype=np.float32)
+    speed = wavelength ** (-pair / half)
+    # (n, t, 1, d / 2): the same for all heads
     angle = ops.cast(positions, "float32")[:, :, None, None] * speed
     even = x[..., 0::2]
     odd = x[..., 1::2]
@@ -62,7 +77,10 @@ def rotate(x: Any, positions: Any, wavelength: float) -> Any:
         even * ops.sin(angle) + odd * ops.cos(angle),
     ]
     # (n, t, heads, d / 2, 2) back to (n, t, heads, d)
-    return ops.reshape(ops.stack(turned, axis=-1), ops.shape(x))
+    return ops.reshape(
+        ops.stack(turned, axis=-1),
+        ops.shape(x),
+    )
 
 
 class Block(keras.layers.Layer):
@@ -87,19 +105,10 @@ class Block(keras.layers.Layer):
 
     def build(self, shape: Any) -> None:
         """Make all weights; `shape` is Keras' and not needed."""
-        width = (None, None, self.size.width)
-        for layer in (
-            self.attention_norm,
-            self.hidden_norm,
-            self.query,
-            self.key,
-            self.value,
-            self.out,
-            self.gate,
-            self.up,
-        ):
-            layer.build(width)
-        self.down.build((None, None, self.size.hidden))
+        for name in NAMES:
+            # all read vectors of the width, but for the last of the gated layer
+            width = self.size.hidden if name == "down" else self.size.width
+            getattr(self, name).build((None, None, width))
         self.built = True
 
     def call(self, x: Any, positions: Any, mask: Any) -> tuple[Any, Any]:
@@ -107,9 +116,15 @@ class Block(keras.layers.Layer):
 
         positions (n, t); mask (n, t, t) with 1 = sees.
         """
-        mixed, weights = self.attend(self.attention_norm(x), positions, mask)
+        mixed, weights = self.attend(
+            self.attention_norm(x),
+            positions,
+            mask,
+        )
+        # each half of the block adds to what came in
         x = x + mixed
         inside = self.hidden_norm(x)
+        # near 0 the gate holds back what goes up
         gated = ops.silu(self.gate(inside)) * self.up(inside)
         return x + self.down(gated), weights
 
@@ -121,20 +136,34 @@ class Block(keras.layers.Layer):
         n, t = ops.shape(x)[:2]
         size = self.size
         in_heads = (n, t, -1, size.head)
-        query = ops.reshape(self.query(x), in_heads)
-        key = ops.reshape(self.key(x), in_heads)
+        # values are not turned: where a token stands matters to its weight only
         value = ops.reshape(self.value(x), in_heads)
-        key = rotate(key, positions, size.wavelength)
-        query = rotate(query, positions, size.wavelength)
+        key = rotate(
+            ops.reshape(self.key(x), in_heads),
+            positions,
+            size.wavelength,
+        )
+        query = rotate(
+            ops.reshape(self.query(x), in_heads),
+            positions,
+            size.wavelength,
+        )
         # (n, t, groups, heads of the group, head): a group shares its key and value
-        grouped = (n, t, size.groups, size.heads // size.groups, size.head)
-        query = ops.reshape(query, grouped)
-        scores = ops.einsum("ntgrd,nsgd->ngrts", query, key) / size.head**0.5
-        unseen = FAR * (1.0 - mask[:, None, None])
-        weights = ops.softmax(scores + unseen, axis=-1)
+        query = ops.reshape(
+            query,
+            (n, t, size.groups, size.heads // size.groups, size.head),
+        )
+        scores = ops.einsum("ntgrd,nsgd->ngrts", query, key)
+        # a large negative number is a weight of 0 after the softmax
+        weights = ops.softmax(
+            scores / size.head**0.5 + FAR * (1.0 - mask[:, None, None]),
+            axis=-1,
+        )
         mixed = ops.einsum("ngrts,nsgd->ntgrd", weights, value)
-        mixed = self.out(ops.reshape(mixed, (n, t, size.width)))
-        return mixed, ops.reshape(weights, (n, size.heads, t, t))
+        return (
+            self.out(ops.reshape(mixed, (n, t, size.width))),
+            ops.reshape(weights, (n, size.heads, t, t)),
+        )
 
 
 def _norm(size: Size, name: str) -> keras.layers.Layer:
@@ -161,7 +190,11 @@ class Llama(keras.Model):
         self.words = keras.layers.Embedding(
             size.vocabulary, size.width, embeddings_initializer="zeros", name="words"
         )
-        self.blocks = [Block(size, name=f"block_{n}") for n in range(size.blocks)]
+        self.blocks = [
+            # the names must differ for Keras to store the weights
+            Block(size, name=f"block_{n}")
+            for n in range(size.blocks)
+        ]
         self.norm = _norm(size, "norm")
 
     def build(self, shape: Any = None) -> None:
@@ -201,35 +234,18 @@ class Llama(keras.Model):
         return ops.matmul(hidden, ops.transpose(self.words.embeddings))
 
 
-# our name of a layer: the name of its weights in a GGUF file
-NAMES = {
-    "query": "attn_q",
-    "key": "attn_k",
-    "value": "attn_v",
-    "out": "attn_output",
-    "gate": "ffn_gate",
-    "up": "ffn_up",
-    "down": "ffn_down",
-    "attention_norm": "attn_norm",
-    "hidden_norm": "ffn_norm",
-}
-
-
 def tensors(path: Path) -> dict[str, Any]:
     """The tensors of a GGUF file by name, still packed.
 
     `unpack` makes a float32 array (out, in) of one. Needs the package gguf.
     """
-    from gguf import GGUFReader
-
-    return {tensor.name: tensor for tensor in GGUFReader(path).tensors}
+    reader = package("gguf").GGUFReader(path)
+    return {tensor.name: tensor for tensor in reader.tensors}
 
 
 def unpack(tensor: Any) -> np.ndarray:
     """Dequantise one tensor of a GGUF file to float32."""
-    from gguf import dequantize
-
-    return dequantize(tensor.data, tensor.tensor_type)
+    return package("gguf").dequantize(tensor.data, tensor.tensor_type)
 
 
 def load_llama(path: Path, size: Size = SMOLLM2) -> Llama:
@@ -246,12 +262,9 @@ def load_llama(path: Path, size: Size = SMOLLM2) -> Llama:
     for n, block in enumerate(model.blocks):
         for ours, theirs in NAMES.items():
             layer = getattr(block, ours)
+            # GGUF holds (out, in), Keras (in, out); each layer has one array
             weight = unpack(packed[f"blk.{n}.{theirs}.weight"])
-            if weight.ndim == 1:
-                layer.scale.assign(weight)
-            else:
-                # GGUF holds (out, in), Keras (in, out)
-                layer.kernel.assign(weight.T)
+            layer.weights[0].assign(weight.T)
     model.trainable = False
     return model
 
@@ -261,35 +274,30 @@ def load_tokenizer(path: Path) -> Any:
 
     Digits one by one, then byte pairs. Needs the packages gguf and tokenizers.
     """
-    from gguf import GGUFReader
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-
-    fields = GGUFReader(path).fields
+    library = package("tokenizers")
+    fields = package("gguf").GGUFReader(path).fields
     words = fields["tokenizer.ggml.tokens"].contents()
+    merges = fields["tokenizer.ggml.merges"].contents()
     kinds = fields["tokenizer.ggml.token_type"].contents()
-    pairs = models.BPE(
+    pairs = library.models.BPE(
         vocab={word: n for n, word in enumerate(words)},
-        merges=[
-            tuple(pair.split(" "))
-            for pair in fields["tokenizer.ggml.merges"].contents()
-        ],
+        merges=[tuple(merge.split(" ")) for merge in merges],
     )
-    tokenizer = Tokenizer(pairs)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+    tokenizer = library.Tokenizer(pairs)
+    tokenizer.pre_tokenizer = library.pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
+            library.pre_tokenizers.Digits(individual_digits=True),
+            library.pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )
-    tokenizer.decoder = decoders.ByteLevel()
-    control = 3  # GGUF's number for tokens that are not text
-    tokenizer.add_special_tokens(
-        [
-            AddedToken(word, special=True)
-            for word, kind in zip(words, kinds, strict=True)
-            if kind == control
-        ]
-    )
+    tokenizer.decoder = library.decoders.ByteLevel()
+    control = [
+        library.AddedToken(word, special=True)
+        for word, kind in zip(words, kinds, strict=True)
+        # GGUF's number for tokens that are not text
+        if kind == 3
+    ]
+    tokenizer.add_special_tokens(control)
     return tokenizer
 
 
@@ -306,6 +314,7 @@ def compiled(model: Llama) -> Any:
 
     @tf.function(input_signature=(ids, ids, square, ids))
     def log_probabilities(tokens: Any, positions: Any, mask: Any, rows: Any) -> Any:
+        """Of the words that may follow each of `rows`."""
         hidden = model(model.embed(tokens), positions, mask)
         # the matrix of words is the largest step: only for the rows asked about
         followed = tf.gather_nd(hidden, rows)

@@ -17,7 +17,8 @@ Count = Callable[[str], int]
 
 def numbered(films: Sequence[str]) -> str:
     """One film a line, counted from 1."""
-    return "\n".join(f"{n}. {film}" for n, film in enumerate(films, 1))
+    lines = [f"{n}. {film}" for n, film in enumerate(films, 1)]
+    return "\n".join(lines)
 
 
 def sequential(history: Sequence[str]) -> str:
@@ -31,8 +32,7 @@ def recency_focused(history: Sequence[str]) -> str:
     """The same, and the last film named again."""
     if not history:
         return sequential(history)
-    note = f"Note that the film I watched last is {history[-1]}."
-    return f"{sequential(history)}\n{note}"
+    return f"{sequential(history)}\nNote that the film I watched last is {history[-1]}."
 
 
 def in_context(history: Sequence[str]) -> str:
@@ -92,8 +92,11 @@ def message(
     # an array has no truth of its own: ask for its length
     if len(candidates) == 0:
         return f"{told}\nWhich film should I watch next?"
-    choice = f"These are the films I can watch next:\n{numbered(candidates)}"
-    return f"{told}\n{choice}\nWhich of these films should I watch next?"
+    return (
+        f"{told}\n"
+        f"These are the films I can watch next:\n{numbered(candidates)}\n"
+        "Which of these films should I watch next?"
+    )
 
 
 def chat(said: str, answer: str = ANSWER, system: str = SYSTEM) -> str:
@@ -111,9 +114,12 @@ def chat(said: str, answer: str = ANSWER, system: str = SYSTEM) -> str:
         >>> chat("Hello!", answer="Well,", system="Be kind.").splitlines()[-2:]
         ['<|im_start|>assistant', 'Well,']
     """
-    turns = (("system", system), ("user", said))
-    before = "".join(f"<|im_start|>{who}\n{words}<|im_end|>\n" for who, words in turns)
-    return f"{before}<|im_start|>assistant\n{answer}"
+    return (
+        f"<|im_start|>system\n{system}<|im_end|>\n"
+        f"<|im_start|>user\n{said}<|im_end|>\n"
+        # open: the model goes on from here
+        f"<|im_start|>assistant\n{answer}"
+    )
 
 
 def within(
@@ -150,7 +156,8 @@ def within(
         (False, True)
     """
     for start in range(len(history) + 1):
-        text = chat(message(history[start:], candidates, design))
+        said = message(history[start:], candidates, design)
+        text = chat(said)
         if count(text) <= budget:
             return text
     raise ValueError(
@@ -164,4 +171,6 @@ def fingerprint(texts: Sequence[str]) -> str:
 
     Ties a stored answer to the words that led to it.
     """
-    return sha256("\x00".join(texts).encode("utf-8")).hexdigest()
+    # a mark that no text holds, so that ["ab"] is not ["a", "b"]
+    joined = "\x00".join(texts)
+    return sha256(joined.encode("utf-8")).hexdigest()
