@@ -328,7 +328,25 @@ ALPHA = 0.8  # chosen by `tune`, as is the rate
 
 
 def shipped(shop: Shop, attributes: np.ndarray) -> NetworkPolicy:
-    """The policy trained for shop 0."""
+    """The policy trained for shop 0, from its shipped weights.
+
+    Args:
+        shop: the shop it decides in.
+        attributes: (n_items, d) of the items, as `item_attributes` gives them.
+
+    Returns:
+        A policy that takes the action with the highest logit.
+
+    Raises:
+        ValueError: the weights are of another number of items or attributes.
+
+    Example:
+        >>> from xrec_utils.shop.bandits import item_attributes
+        >>> shop = Shop(0)
+        >>> attributes = item_attributes(shop, np.full(shop.n_items, 0.05))
+        >>> shipped(shop, attributes).greedy
+        True
+    """
     teacher = LinUCB(shop, attributes, alpha=0.0)
     network = policy_network(attributes)
     with np.load(WEIGHTS) as stored:
