@@ -200,27 +200,21 @@ def gradient_weighted(
     row = last_row(model, history, item).astype(np.float32)
     # the model's own attention, and none but to the start token: score and base
     weights = tf.constant(
-        np.stack(
-            [
-                row,
-                row * (np.arange(row.shape[1]) == 0),
-            ]
-        )
+        np.stack([row, row * (np.arange(row.shape[1]) == 0)]),
     )
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(weights)
         scores = model.score_of_attention(history, item)(weights)
     # (heads, L): the slopes at the model's own attention
-    slopes = tape.gradient(scores, weights).numpy()[0]
+    slopes = tape.gradient(scores, weights)[0].numpy()
     credit = (row * slopes).sum(axis=0, dtype=np.float64)
-    score, base = scores.numpy().tolist()
     return Explanation(
         players=game.players,
         target=game.target,
         # place 0 is the start token, which is no film
         values=unseen_as_zero(credit[1:], game.n_players),
-        base=base,
-        score=score,
+        base=float(scores[1]),
+        score=float(scores[0]),
         method="attention times gradient",
         seconds=time.perf_counter() - started,
     )

@@ -74,7 +74,11 @@ class AttentionTrial:
         self.item = item
         history_game(model, self.history, item)  # for its checks
         self.row = last_row(model, self.history, item)
-        self.shares = self.row[:, 1:].mean(axis=0, dtype=np.float64)
+        # of the films alone, so that they add up to one without the start token
+        self.shares = self.row[:, 1:].mean(
+            axis=0,
+            dtype=np.float64,
+        )
         self.shares /= self.shares.sum()
         self._score = model.score_of_attention(self.history, item)
         self.score = float(self.scores(self.row[None])[0])
@@ -113,12 +117,7 @@ class AttentionTrial:
         )
         # (n, heads, films): what is left of one goes to the films
         films = (1 - start) * np.asarray(shares)[:, None]
-        return self.scores(
-            np.concatenate(
-                [start, films],
-                axis=2,
-            )
-        )
+        return self.scores(np.concatenate([start, films], axis=2))
 
     def permuted(self, draws: int = 100, seed: int = 0) -> dict[str, float]:
         """Shuffle the weights among the films, alike in all heads.
@@ -129,29 +128,25 @@ class AttentionTrial:
         outside the history keep theirs.
         """
         rng = np.random.default_rng(seed)
-        films = len(self.shares)
-        orders = np.array([rng.permutation(films) for _ in range(draws)])
-        weights = np.repeat(
-            self.row[None],
-            draws,
-            axis=0,
+        orders = np.array(
+            [rng.permutation(len(self.shares)) for _ in range(draws)],
         )
+        weights = np.repeat(self.row[None], draws, axis=0)
         # (heads, draws, films): the start token stays where it is
         shuffled = self.row[:, 1:][:, orders]
         weights[:, :, 1:] = shuffled.swapaxes(0, 1)
         scores = self.scores(weights)
-        places = self._places(np.append(self.score, scores))
+        others = np.delete(
+            self.model.score([self.history])[0],
+            np.append(self.history, self.item),
+        )
+        # (draws + 1,): how many stand above the item, first with its own score
+        places = (others > np.append(self.score, scores)[:, None]).sum(axis=1)
         return {
             "max_attention": float(self.shares.max()),
             "median_change": float(np.median(np.abs(scores - self.score))),
             "median_places": float(np.median(np.abs(places[1:] - places[0]))),
         }
-
-    def _places(self, scores: np.ndarray) -> np.ndarray:
-        """How many films outside the history stand above the item at each score."""
-        every = self.model.score([self.history])[0]
-        others = np.delete(every, np.append(self.history, self.item))
-        return (others > scores[:, None]).sum(axis=1)
 
     def adversarial(self, eps: float) -> Adversary:
         """Find the most different shares that change the score by at most eps.
@@ -179,11 +174,7 @@ class AttentionTrial:
         )
         changes = self.with_shares(shares) - self.score
         # scipy gives the distance, which is the root of the divergence
-        distance = jensenshannon(
-            shares,
-            self.shares[None],
-            axis=1,
-        )
+        distance = jensenshannon(shares, self.shares[None], axis=1)
         divergence = np.where(
             np.abs(changes) <= eps,
             distance**2,
@@ -191,11 +182,7 @@ class AttentionTrial:
         )
         best = divergence.argmax()
         if divergence[best] < 0:
-            return Adversary(
-                self.shares,
-                divergence=0.0,
-                change=0.0,
-            )
+            return Adversary(self.shares, divergence=0.0, change=0.0)
         return Adversary(
             shares[best],
             float(divergence[best]),
@@ -215,16 +202,9 @@ class AttentionTrial:
             return upper
         for _ in range(_HALVINGS):
             middle = (upper + lower) / 2
-            over = self.with_shares(middle) - self.score > bound
-            upper = np.where(
-                over[:, None],
-                middle,
-                upper,
-            )
-            lower = np.where(
-                over[:, None],
-                lower,
-                middle,
-            )
+            changes = self.with_shares(middle) - self.score
+            over = changes[:, None] > bound
+            upper = np.where(over, middle, upper)
+            lower = np.where(over, lower, middle)
         # the end on the allowed side: nearer to no change than the bound is
         return upper if bound < 0 else lower

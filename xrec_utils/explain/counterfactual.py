@@ -152,14 +152,13 @@ class Question:
             kept,
             np.append(nearest, self.item),
         )
-        behind = scores[:, -1:] - scores[:, :-1]
-        # least behind first: the k-th stands at k - 1
-        ascending = np.partition(
-            behind,
+        leads = scores[:, :-1] - scores[:, -1:]
+        # largest first: the k-th stands at k - 1
+        return -np.partition(
+            -leads,
             self.k - 1,
             axis=1,
-        )
-        return -ascending[:, self.k - 1]
+        )[:, self.k - 1]
 
     def search(self, width: int, most: int) -> np.ndarray:
         """Remove up to `most` films, one per level.
@@ -173,10 +172,7 @@ class Question:
         for removed in range(1, most + 1):
             # every history of the level without every one of its films
             wider = level[:, None] & ~np.eye(films, dtype=bool)
-            wider = np.unique(
-                wider.reshape(-1, films),
-                axis=0,
-            )
+            wider = np.unique(wider.reshape(-1, films), axis=0)
             # a film that was gone already leaves its history as it was
             wider = wider[wider.sum(axis=1) == films - removed]
             margins = self.margins(wider, level[0])
@@ -251,10 +247,7 @@ def greedy(
     question = Question(model, history, item, k)
     films = len(history)
     if order is None:
-        return question.answer(
-            question.search(1, films),
-            method="greedy",
-        )
+        return question.answer(question.search(1, films), "greedy")
     if sorted(order) != list(range(films)):
         raise ValueError(
             f"order must hold each position of the history once, 0 to {films - 1}"
@@ -350,10 +343,7 @@ def holds_after_retraining(
         ((1,), True)
     """
     forgetful = Retrained(influence, user, history)
-    shortened = np.delete(
-        history,
-        list(found.films),
-    )
+    shortened = np.delete(history, list(found.films))
     scores = forgetful.score([shortened])[0]
     # films of the history compete with nobody, those removed neither
     ahead = np.delete(scores, history) > scores[item]

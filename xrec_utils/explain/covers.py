@@ -128,11 +128,7 @@ class Cover:
                 # k competitors have passed already
                 self.best = removed
                 continue
-            chosen = self._most_helpful(
-                free,
-                lead,
-                hopeful=total < self.size,
-            )
+            chosen = self._most_helpful(free, lead, hopeful=total < self.size)
             still_free = free & ~chosen
             stack += [
                 (still_free, removed),
@@ -152,10 +148,7 @@ class Cover:
         )
         # (films + 1, competitors): row m is the lead after the m best removals
         after = np.vstack(
-            [
-                lead,
-                lead + np.cumsum(falling, axis=0),
-            ]
+            [lead, lead + np.cumsum(falling, axis=0)],
         )
         passed = after > 0
         return np.where(
@@ -177,9 +170,5 @@ class Cover:
         # no division by zero for who is level with the item
         lacking = np.maximum(-lead[behind], 1e-9)
         shares = (self.gains[:, behind] / lacking).clip(0, 1)
-        helps = np.where(
-            free,
-            shares.sum(axis=1),
-            -1,
-        )
+        helps = np.where(free, shares.sum(axis=1), -1)
         return np.arange(len(free)) == helps.argmax()

@@ -47,15 +47,11 @@ class Reading:
         """What the model reads of any history: (n_items,) or (L, d)."""
         if self.in_rows:
             return multi_hot([other], self.model.n_items)[0]
-        length = len(self.history)
         if not len(other):
             return np.zeros_like(self.model.vectors(self.history))
         # cut or repeated to as many films as the history has: the two are subtracted
         return self.model.vectors(
-            np.resize(
-                other[-length:],
-                length,
-            )
+            np.resize(other[-len(self.history) :], len(self.history)),
         )
 
     def score(self, points: tf.Tensor) -> tf.Tensor:
@@ -89,16 +85,9 @@ class Reading:
                 scores.append(self.score(inputs))
             # of the sum of the scores: no point has a part in another one's score
             slopes.append(
-                tape.gradient(
-                    scores[-1],
-                    inputs,
-                    unconnected_gradients="zero",
-                )
+                tape.gradient(scores[-1], inputs, unconnected_gradients="zero"),
             )
-        return (
-            np.concatenate(scores),
-            np.concatenate(slopes).astype(np.float64),
-        )
+        return np.concatenate(scores), np.concatenate(slopes).astype(np.float64)
 
 
 def integrated_gradients(
@@ -244,13 +233,21 @@ def expected_gradients(
     game = history_game(model, history, item, titles)
     reading = Reading(model, history, item)
     rng = np.random.default_rng(seed)
-    chosen = rng.integers(len(background), size=samples)
     # (samples, ...): one baseline each, and the line from it to the history
-    origins = np.stack([reading.numbers(background[at]) for at in chosen])
+    origins = np.stack(
+        [
+            reading.numbers(background[at])
+            for at in rng.integers(len(background), size=samples)
+        ]
+    )
     line = reading.numbers(history) - origins
     # one share of the line for all numbers of a sample
-    shares = rng.random((samples, *[1] * (line.ndim - 1)))
-    _, slopes = reading.gradients(origins + shares * line)
+    shares = rng.random(
+        (samples, *[1] * (line.ndim - 1)),
+    )
+    _, slopes = reading.gradients(
+        origins + shares * line,
+    )
     credit = slopes * line
     films = reading.by_film(credit)  # (samples, films read)
     base = reading.score(tf.constant(origins)).numpy().mean()
@@ -259,7 +256,6 @@ def expected_gradients(
     score = reading.score(
         tf.constant((origins + line)[:1]),
     )
-    error = films.std(axis=0, ddof=1) / np.sqrt(samples)
     return Explanation(
         players=game.players,
         target=game.target,
@@ -268,7 +264,10 @@ def expected_gradients(
         score=float(score[0]),
         method=f"expected gradients ({samples} samples)",
         seconds=time.perf_counter() - started,
-        error=unseen_as_zero(error, game.n_players),
+        error=unseen_as_zero(
+            films.std(axis=0, ddof=1) / np.sqrt(samples),
+            game.n_players,
+        ),
     )
 
 
@@ -278,10 +277,7 @@ def unseen_as_zero(values: np.ndarray, length: int) -> np.ndarray:
     These are the ones that a model with a window never reads.
     """
     return np.concatenate(
-        [
-            np.zeros(length - len(values)),
-            values,
-        ]
+        [np.zeros(length - len(values)), values],
     )
 
 

@@ -57,9 +57,10 @@ def ease_scores(inverse: np.ndarray, history: History) -> np.ndarray:
 
     s = h - P h / diag(P).
     """
-    films = np.asarray(history, dtype=np.int64)
-    given = multi_hot([films], len(inverse))[0]
-    return given - inverse[films].sum(axis=0) / np.diag(inverse)
+    given = multi_hot([history], len(inverse))[0]
+    # P h: the rows of P are its columns, too
+    answer = inverse[np.asarray(history, int)].sum(axis=0)
+    return given - answer / np.diag(inverse)
 
 
 class EaseInfluence:
@@ -104,19 +105,16 @@ class EaseInfluence:
         self.histories = histories
         self.inverse = inverse_gram(model, histories)
         self.diagonal = np.diag(self.inverse).copy()
-        if not self._distance_from(model.weights) <= 1e-5:
+        # I - P / diag(P) less the weights, in place: these matrices are large
+        difference = self.inverse / self.diagonal
+        difference += model.weights
+        difference[np.diag_indices(self.n_items)] -= 1
+        # negated, so that NaN does not pass
+        if not np.abs(difference, out=difference).max() <= 1e-5:
             raise ValueError(
                 f"histories are not those that {model.name} was fitted on: "
                 "its weights come out otherwise"
             )
-
-    def _distance_from(self, weights: np.ndarray) -> float:
-        """The largest |difference| between these weights and I - P / diag(P)."""
-        difference = self.inverse / self.diagonal
-        # in place: these matrices are large
-        difference += weights
-        difference[np.diag_indices(self.n_items)] -= 1
-        return np.abs(difference, out=difference).max()
 
     def retrained_scores(
         self, user: int, forgotten: Sequence[np.ndarray], histories: Sequence[History]
@@ -138,10 +136,17 @@ class EaseInfluence:
                 )
         left, right = self._update(row, forgotten)
         given = multi_hot(histories, self.n_items).astype(np.float64)
-        # (m, n_items): P'h = P h - Vᵀ(K⁻¹V) h
-        before = [self._sum_of_rows(history) for history in histories]
+        # (m, 2): V h
         projected = (left @ given[:, :, None])[:, :, 0]
-        answers = np.array(before) - np.einsum("ms,msn->mn", projected, right)
+        # (m, n_items): P'h = P h - (K⁻¹V)ᵀ V h
+        answers = np.array(
+            [self._sum_of_rows(history) for history in histories],
+        ) - np.einsum(
+            "ms,msn->mn",
+            projected,
+            right,
+        )
+        # (m, n_items): the diagonal of P', without the rest of it
         diagonal = self.diagonal - (left * right).sum(axis=1)
         return given - answers / diagonal
 
@@ -156,14 +161,22 @@ class EaseInfluence:
 
         For each deletion P' = P - Vᵀ(K⁻¹V).
         """
-        whole = self.inverse[row].sum(axis=0)
-        rest = np.array([whole - self._sum_of_rows(films) for films in forgotten])
-        sides = np.stack([np.broadcast_to(whole, rest.shape), rest], axis=1)
-        # U: the user's row before and after
-        before = multi_hot([row], self.n_items)
+        # Uᵀ, (m, 2, n_items): the user's row before and after
         remaining = [np.setdiff1d(row, films) for films in forgotten]
-        after = multi_hot(remaining, self.n_items)
-        ends = np.stack(np.broadcast_arrays(before, after), axis=1)
+        ends = np.stack(
+            np.broadcast_arrays(
+                multi_hot([row], self.n_items),
+                multi_hot(remaining, self.n_items),
+            ),
+            axis=1,
+        )
+        whole = self._sum_of_rows(row)
+        # less the few rows forgotten: cheaper than adding up those that remain
+        rest = np.array([whole - self._sum_of_rows(films) for films in forgotten])
+        sides = np.stack(
+            [np.broadcast_to(whole, rest.shape), rest],
+            axis=1,
+        )
         # K, (m, 2, 2)
         small = np.diag([-1.0, 1.0]) + sides @ ends.transpose(0, 2, 1)
         return sides, np.linalg.solve(small, sides)
@@ -189,27 +202,28 @@ class EaseInfluence:
         start = perf_counter()
         target = history_game(self.model, history, item, titles).target
         row = np.asarray(self.histories[user])
+        history = np.asarray(history)
         # nothing, everything, then one film at a time
         forgotten = [row[:0], row, *row[:, None]]
-        given = [np.asarray(history)]
+        given = [history]
         if both:
-            given = [_without(given[0], films) for films in forgotten]
-        score, base, *after = self.retrained_scores(user, forgotten, given)[:, item]
-        place = "training and history" if both else "training"
+            given = [history[~np.isin(history, films)] for films in forgotten]
+        score, base, *after = self.retrained_scores(
+            user,
+            forgotten,
+            given,
+        )[:, item]
         return Explanation(
             players=tuple(map(namer(titles), row)),
             target=target,
             values=score - np.array(after),
             base=base,
             score=score,
-            method=f"influence on {place}",
+            method=(
+                "influence on training and history" if both else "influence on training"
+            ),
             seconds=perf_counter() - start,
         )
-
-
-def _without(history: np.ndarray, films: np.ndarray) -> np.ndarray:
-    """The history (n,) less these films, in its order."""
-    return history[~np.isin(history, films)]
 
 
 class Retrained:
@@ -244,8 +258,10 @@ class Retrained:
         self.n_items = influence.n_items
         self.influence = influence
         self.user = user
-        trained = influence.histories[user]
-        self.known = np.intersect1d(history, trained).astype(np.int64)
+        self.known = np.intersect1d(
+            history,
+            influence.histories[user],
+        ).astype(np.int64)
 
     def score(
         self,
@@ -258,9 +274,12 @@ class Retrained:
         `batch` trainings at once.
         """
         parts = []
-        for at in range(0, max(len(histories), 1), batch):
+        for at in range(0, len(histories), batch):
             part = histories[at : at + batch]
-            forgotten = [np.setdiff1d(self.known, history) for history in part]
-            scores = self.influence.retrained_scores(self.user, forgotten, part)
+            scores = self.influence.retrained_scores(
+                self.user,
+                [np.setdiff1d(self.known, history) for history in part],
+                part,
+            )
             parts.append(item_columns(scores, items))
         return np.concatenate(parts)

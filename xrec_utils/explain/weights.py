@@ -100,12 +100,7 @@ def activations(
         model.inputs,
         _first_output(model.get_layer(layer)),
     )
-    return np.asarray(
-        up_to_layer(
-            _rows(model, x),
-            training=False,
-        )
-    )
+    return np.asarray(up_to_layer(_rows(model, x), training=False))
 
 
 def top_activations(
@@ -145,11 +140,7 @@ def top_activations(
             "it must be (labels, neurons)."
         )
     # (k, neurons): positions of the rows
-    best = np.argsort(
-        -values,
-        axis=0,
-        kind="stable",
-    )[:k]
+    best = np.argsort(-values, axis=0, kind="stable")[:k]
     rank, neuron = np.indices(best.shape)
     table = pd.DataFrame(
         {
@@ -159,10 +150,7 @@ def top_activations(
             "activation": values[best, neuron].ravel(),
         }
     )
-    return table.sort_values(
-        ["neuron", "rank"],
-        ignore_index=True,
-    )
+    return table.sort_values(["neuron", "rank"], ignore_index=True)
 
 
 def neuron_path(
@@ -201,17 +189,10 @@ def neuron_path(
         model.inputs,
         [*model.inputs, *map(_first_output, layers)],
     )
-    outputs = inside(
-        _one_row(model, x),
-        training=False,
-    )
+    outputs = inside(_one_row(model, x), training=False)
     return [
         (part.name, np.asarray(output)[0])
-        for part, output in zip(
-            [*model.inputs, *layers],
-            outputs,
-            strict=True,
-        )
+        for part, output in zip([*model.inputs, *layers], outputs, strict=True)
     ]
 
 
@@ -249,10 +230,8 @@ def weighted_sum(
             "only a Dense layer is one weighted sum."
         )
     up_to_layer = keras.Model(model.inputs, dense.input)
-    inputs = up_to_layer(
-        _one_row(model, x),
-        training=False,
-    )[0]
+    # (inputs,): what the layer reads of the row
+    inputs = up_to_layer(_one_row(model, x), training=False)[0]
     table = pd.DataFrame(
         {
             "source": [*map(str, range(len(inputs))), "bias"],
@@ -281,15 +260,8 @@ def _rows(model: keras.Model, x: np.ndarray | Sequence[np.ndarray]) -> list[np.n
             "pass a list with one each."
         )
     return [
-        np.asarray(
-            part,
-            dtype=tensor.dtype,
-        )
-        for part, tensor in zip(
-            parts,
-            model.inputs,
-            strict=True,
-        )
+        np.asarray(part, dtype=tensor.dtype)
+        for part, tensor in zip(parts, model.inputs, strict=True)
     ]
 
 
@@ -298,12 +270,9 @@ def _one_row(
 ) -> list[np.ndarray]:
     """Give each input its one row with the batch axis that Keras wants in front."""
     rows = [
+        # tensor.shape counts the batch axis
         row[None] if row.ndim < len(tensor.shape) else row
-        for row, tensor in zip(
-            _rows(model, x),
-            model.inputs,
-            strict=True,
-        )
+        for row, tensor in zip(_rows(model, x), model.inputs, strict=True)
     ]
     if any(len(row) != 1 for row in rows):
         raise ValueError(
