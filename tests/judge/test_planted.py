@@ -130,21 +130,6 @@ def test_each_trap_bites():
             assert (case.truth > 0).sum() == 1
 
 
-def test_decoys_have_no_effect_but_look_the_part():
-    owned = codes("printer", "lamp", "novel")
-    correlated, popular = planted.decoys(SHOP, owned, code("ink"))
-    assert correlated.tolist() == [
-        False,
-        True,
-        False,
-    ]  # the lamp is liked by the office that buys ink
-    limit = np.sort(SHOP.exposure)[-len(SHOP.exposure) // 4]
-    assert popular.tolist() == [False, *(SHOP.exposure[owned[1:]] >= limit)]
-    assert all(
-        (case.truth[case.correlated | case.popular] == 0).all() for case in CASES
-    )
-
-
 def said(*values: float) -> Explanation:
     return Explanation(
         tuple("abcdef"[: len(values)]), "score", np.array(values), 0.0, 1.0, "by hand"

@@ -6,13 +6,13 @@ himself and what separates people cancels. The answers in data/study are SIMULAT
 of Tintarev & Masthoff 2012 (doi:10.1007/s10618-011-0233-1); the wording is ours.
 """
 
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import nct, t, ttest_rel
+from scipy.stats import nct, t, ttest_1samp
 
 from xrec_utils.files import DATA
 from xrec_utils.judge.comparisons import holm
@@ -65,8 +65,14 @@ def orders(kinds: tuple[str, ...] = KINDS) -> list[tuple[str, ...]]:
     if n < 2:
         raise ValueError(f"a within-subject plan compares two or more kinds, got {n}")
     # 0, 1, -1, 2, -2, ...: neighbours lie at all distances, each once
-    zigzag = [(place + 1) // 2 if place % 2 else -place // 2 for place in range(n)]
-    rows = [tuple(kinds[(start + step) % n] for step in zigzag) for start in range(n)]
+    zigzag = [0]
+    for step in range(1, n):
+        zigzag += [step, -step]
+    # every start shifts the zigzag by one, so each kind comes to each place
+    rows = []
+    for start in range(n):
+        row = [kinds[(start + step) % n] for step in zigzag[:n]]
+        rows.append(tuple(row))
     if n % 2:
         # an odd number balances who follows whom only with all orders reversed too
         rows += [row[::-1] for row in rows]
@@ -87,6 +93,8 @@ def plan(people: int, kinds: tuple[str, ...] = KINDS, seed: int = 0) -> pd.DataF
     Raises:
         ValueError: `people` is not such a multiple.
 
+    Source: Williams 1949, doi:10.1071/CH9490149.
+
     Example:
         >>> plan(2, kinds=("A", "B"))["place"].tolist()
         [1, 2, 1, 2]
@@ -99,13 +107,16 @@ def plan(people: int, kinds: tuple[str, ...] = KINDS, seed: int = 0) -> pd.DataF
             f"people={people} must be a multiple of the {len(every)} orders, "
             "or the plan is not balanced"
         )
-    rng = np.random.default_rng(seed)
-    dealt = rng.permutation(np.arange(people) % len(every))
-    rows = []
-    for person, number in enumerate(dealt):
-        for place, kind in enumerate(every[number], start=1):
-            rows.append((person, place, kind))
-    return pd.DataFrame(rows, columns=["person", "place", "kind"])
+    dealt = np.random.default_rng(seed).permutation(
+        np.arange(people) % len(every),
+    )
+    return pd.DataFrame(
+        {
+            "person": np.repeat(np.arange(people), len(kinds)),
+            "place": np.tile(np.arange(len(kinds)) + 1, people),
+            "kind": [kind for number in dealt for kind in every[number]],
+        }
+    )
 
 
 # ------------------------------------------------------------------- how many
@@ -143,9 +154,12 @@ def power(effect: float, people: int, alpha: float = 0.05) -> float:
     limit = t.ppf(1 - alpha / 2, freedom)
     shift = effect * np.sqrt(people)
     # the lower side by symmetry: cdf(-limit) turns NaN far out
-    upper = nct.sf(limit, freedom, shift)
-    lower = nct.sf(limit, freedom, -shift)
-    return float(upper + lower)
+    both_sides = nct.sf(
+        limit,
+        freedom,
+        [shift, -shift],
+    )
+    return float(both_sides.sum())
 
 
 def people_needed(effect: float, wanted: float = 0.8, alpha: float = 0.05) -> int:
@@ -202,18 +216,23 @@ def simulate(
     """
     table = plan(people, seed=seed)
     random = np.random.default_rng([seed, 1])
-    kind = table["kind"].map(KINDS.index).to_numpy()
-    # (rows,) per aim: what the row's kind adds
-    planted = {aim: np.array((0.0, *effects[aim]))[kind] for aim in AIMS}
+    # rows kinds, columns aims: what a kind adds; the first one adds nothing
+    of_kinds = pd.DataFrame(effects, index=KINDS[1:]).reindex(KINDS, fill_value=0.0)
+    planted = of_kinds.loc[table["kind"]].reset_index(drop=True)
+    # the stored answers hang on the order of the draws
     level = random.normal(0, 1, people)[table["person"]]
     for code, statement in QUESTIONNAIRE.items():
-        noise = random.normal(size=len(table))
-        felt = _on_scale(4 + level + planted[statement.aim] + noise, 7)
+        felt = _on_scale(
+            4 + level + planted[statement.aim] + random.normal(size=len(table)),
+            points=7,
+        )
         table[code] = 8 - felt if statement.turned else felt
     given = random.integers(1, 6, len(table))
-    spread = 1.2 - planted["effectiveness"]
-    miss = random.normal(size=len(table)) * spread
-    return table.assign(expected=_on_scale(given + miss, 5), given=given)
+    miss = random.normal(size=len(table)) * (1.2 - planted["effectiveness"])
+    return table.assign(
+        expected=_on_scale(given + miss, points=5),
+        given=given,
+    )
 
 
 def _on_scale(felt: np.ndarray, points: int) -> np.ndarray:
@@ -242,10 +261,11 @@ def load_answers(path: Path = STUDY) -> pd.DataFrame:
     """
     answers = pd.read_csv(path, comment="#")
     needed = {"person", "place", "kind", *QUESTIONNAIRE, "expected", "given"}
-    missing = needed - set(answers)
+    missing = sorted(needed - set(answers))
     if missing:
-        listed = ", ".join(sorted(missing))
-        raise ValueError(f"{Path(path).name} lacks {listed}: see data/study/README.md")
+        raise ValueError(
+            f"{Path(path).name} lacks {', '.join(missing)}: see data/study/README.md"
+        )
     return answers
 
 
@@ -270,12 +290,22 @@ def aims(answers: pd.DataFrame) -> pd.DataFrame:
         >>> marks.columns.get_level_values(0).unique().tolist()
         ['trust', 'understanding', 'persuasiveness', 'effectiveness']
     """
-    miss = (answers["expected"] - answers["given"]).abs()
-    marks = pd.DataFrame({"effectiveness": -miss})
+    turned_back = _turned_back(answers)
+    marks = pd.DataFrame(
+        {"effectiveness": -(answers["expected"] - answers["given"]).abs()},
+    )
     for aim in AIMS[:-1]:
-        marks[aim] = _mean_of_statements(answers, aim)
-    by_person = marks[list(AIMS)].groupby([answers["person"], answers["kind"]])
+        codes = [code for code, asked in QUESTIONNAIRE.items() if asked.aim == aim]
+        # without one of the answers there is no mark
+        marks[aim] = turned_back[codes].mean(
+            axis="columns",
+            skipna=False,
+        )
+    by_person = marks[list(AIMS)].groupby(
+        [answers["person"], answers["kind"]],
+    )
     table = by_person.mean().unstack()
+    # who did not meet a kind has no mark there
     if table.isna().any(axis=None):
         raise ValueError(
             "somebody did not meet every kind: leave that person out, and say so"
@@ -283,14 +313,14 @@ def aims(answers: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _mean_of_statements(answers: pd.DataFrame, aim: str) -> np.ndarray:
-    """(rows,) on 1..7, turned statements turned back."""
-    columns = []
-    for code, statement in QUESTIONNAIRE.items():
-        if statement.aim == aim:
-            said = answers[code]
-            columns.append(8 - said if statement.turned else said)
-    return np.mean(columns, axis=0)
+def _turned_back(answers: pd.DataFrame) -> pd.DataFrame:
+    """The statements' answers, more always speaking for the explanation."""
+    return pd.DataFrame(
+        {
+            code: 8 - answers[code] if statement.turned else answers[code]
+            for code, statement in QUESTIONNAIRE.items()
+        }
+    )
 
 
 def compare(marks: pd.DataFrame) -> pd.DataFrame:
@@ -313,29 +343,30 @@ def compare(marks: pd.DataFrame) -> pd.DataFrame:
         12
     """
     rows = []
-    for aim in AIMS:
-        for one, other in combinations(reversed(KINDS), 2):
-            compared = _compared(marks[aim, one], marks[aim, other], aim)
-            rows.append((aim, one, other, *compared))
-    columns = ["aim", "one", "other", "mean", "low", "high", "effect", "p"]
-    table = pd.DataFrame(rows, columns=columns)
+    for aim, (one, other) in product(AIMS, combinations(reversed(KINDS), 2)):
+        difference = _difference(marks, aim, one, other)
+        test = ttest_1samp(difference, 0)
+        rows.append(
+            {
+                "aim": aim,
+                "one": one,
+                "other": other,
+                "mean": difference.mean(),
+                **test.confidence_interval()._asdict(),
+                "effect": difference.mean() / difference.std(),
+                "p": test.pvalue,
+            }
+        )
+    table = pd.DataFrame(rows)
     return table.assign(p_holm=holm(table["p"].to_numpy()))
 
 
-def _compared(
-    one: pd.Series, other: pd.Series, aim: str
-) -> tuple[float, float, float, float, float]:
-    """mean, low, high, effect and p of the differences of two kinds."""
-    difference = one - other
-    mean = difference.mean()
-    deviation = difference.std()
-    if deviation == 0:
-        _, kind = one.name
-        _, against = other.name
+def _difference(marks: pd.DataFrame, aim: str, one: str, other: str) -> pd.Series:
+    """Each person's mark of one kind less that of the other, not the same for all."""
+    difference = marks[aim, one] - marks[aim, other]
+    if difference.std() == 0:
         raise ValueError(
-            f"{aim}: {kind} and {against} differ by the same for everybody; "
+            f"{aim}: {one} and {other} differ by the same for everybody; "
             "look at the raw answers"
         )
-    test = ttest_rel(one, other)
-    low, high = test.confidence_interval()
-    return mean, low, high, mean / deviation, test.pvalue
+    return difference

@@ -15,7 +15,7 @@ from scipy.stats import kendalltau, permutation_test
 
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
-from xrec_utils.metrics.intervals import paired_interval
+from xrec_utils.metrics.intervals import mean_interval
 
 # ------------------------------------------- two explanations of the same players
 
@@ -45,6 +45,9 @@ def agreement(one: Explanation, other: Explanation, k: int = 10) -> Agreement:
     Raises:
         ValueError: the players differ.
 
+    Source: Kendall 1945, doi:10.1093/biomet/33.3.239, for tau; Jaccard 1912,
+    doi:10.1111/j.1469-8137.1912.tb05611.x, for the overlap.
+
     Example:
         >>> one = Explanation(("a", "b", "c"), "score", [3, 2, 1], 0, 6, "one")
         >>> other = Explanation(("a", "b", "c"), "score", [3, 1, 2], 0, 6, "other")
@@ -56,8 +59,10 @@ def agreement(one: Explanation, other: Explanation, k: int = 10) -> Agreement:
         raise ValueError(
             "both explanations must be of the same players in the same order"
         )
-    tau = kendall(one.values, other.values)
-    return Agreement(tau, jaccard(one, other, k))
+    return Agreement(
+        tau=kendall(one.values, other.values),
+        jaccard=jaccard(one, other, k),
+    )
 
 
 def kendall(values: np.ndarray, others: np.ndarray) -> float:
@@ -70,6 +75,9 @@ def kendall(values: np.ndarray, others: np.ndarray) -> float:
     Returns:
         In [-1, 1]; 0 when one of the two is constant, because it orders nothing.
 
+    Raises:
+        ValueError: the lengths differ.
+
     Source: Kendall 1945, doi:10.1093/biomet/33.3.239.
 
     Example:
@@ -78,6 +86,7 @@ def kendall(values: np.ndarray, others: np.ndarray) -> float:
         >>> round(kendall(np.array([1, 2, 3]), np.array([1, 3, 2])), 3)
         0.333
     """
+    # scipy says NaN here, and one such user would spoil a mean over users
     if np.ptp(values) == 0 or np.ptp(others) == 0:
         return 0.0
     return float(kendalltau(values, others).statistic)
@@ -103,6 +112,9 @@ def relative_error(values: np.ndarray, truth: np.ndarray) -> float:
     Returns:
         The error, no unit, lower is better; answering zero gets 1. Without any truth to
         find (all zeros) it is 0 for zeros and infinite for anything else.
+
+    Raises:
+        ValueError: the lengths differ.
 
     Example:
         >>> relative_error([3.0, 3.0], np.array([3.0, 4.0]))
@@ -140,8 +152,8 @@ def stability(explanations: Sequence[Explanation], k: int = 10) -> Agreement:
             f"got {len(explanations)}"
         )
     pairs = [agreement(one, other, k) for one, other in combinations(explanations, 2)]
-    tau, overlap = np.mean(pairs, axis=0).tolist()
-    return Agreement(tau, overlap)
+    # (pairs, 2) -> (2,): a mean for tau and one for jaccard
+    return Agreement(*np.mean(pairs, axis=0).tolist())
 
 
 def randomised_weights(trained: Explanation, redrawn: Explanation) -> float:
@@ -225,14 +237,19 @@ def sensitivity(
             f"history has {len(history)} films: "
             "sensitivity needs one to delete and one to watch"
         )
-    rng = np.random.default_rng(seed)
-    deleted = rng.permutation(len(history))[:edits]
     whole = explain(history).values
-    moved = []
-    for film in deleted:
-        without = explain(np.delete(history, film)).values
-        moved.append(relative_error(without, np.delete(whole, film)))
-    return Sensitivity(float(np.mean(moved)), float(np.max(moved)))
+    moved = [
+        relative_error(
+            explain(np.delete(history, film)).values,
+            # the film that is gone has no value to compare
+            np.delete(whole, film),
+        )
+        for film in np.random.default_rng(seed).permutation(len(history))[:edits]
+    ]
+    return Sensitivity(
+        mean=float(np.mean(moved)),
+        largest=float(np.max(moved)),
+    )
 
 
 def removal_agreement(
@@ -296,32 +313,35 @@ def paired_tests(
     """
     rows = []
     for one, other in combinations(table.columns, 2):
-        interval = paired_interval(table[one], table[other], seed)
-        pair = (table[one].to_numpy(float), table[other].to_numpy(float))
-        p_value = _permutation_p(pair, seed, resamples)
-        mean_and_interval = (interval.mean, interval.low, interval.high)
-        rows.append((one, other, *mean_and_interval, p_value))
-    tests = pd.DataFrame(rows, columns=["one", "other", "mean", "low", "high", "p"])
+        difference = (table[one] - table[other]).to_numpy(float)
+        found = mean_interval(difference, seed)
+        rows.append(
+            (
+                one,
+                other,
+                found.mean,
+                found.low,
+                found.high,
+                _permutation_p(difference, seed, resamples),
+            )
+        )
+    tests = pd.DataFrame(
+        rows,
+        columns=["one", "other", "mean", "low", "high", "p"],
+    )
     return tests.assign(p_holm=holm(tests["p"].to_numpy()))
 
 
-def _permutation_p(
-    pair: tuple[np.ndarray, np.ndarray], seed: int, resamples: int
-) -> float:
+def _permutation_p(difference: np.ndarray, seed: int, resamples: int) -> float:
     """p of the two-sided test that swaps the two samples within pairs."""
-    test = permutation_test(
-        pair,
-        _mean_difference,
+    return permutation_test(
+        # of one sample the test turns signs: that swaps the two of a pair
+        (difference,),
+        np.mean,
         permutation_type="samples",
-        vectorized=True,
         n_resamples=resamples,
-        random_state=np.random.default_rng(seed),
-    )
-    return float(test.pvalue)
-
-
-def _mean_difference(one: np.ndarray, other: np.ndarray, axis: int) -> np.ndarray:
-    return np.mean(one - other, axis=axis)
+        rng=np.random.default_rng(seed),
+    ).pvalue
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -346,7 +366,9 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     """
     order = np.argsort(p_values)
     factors = np.arange(len(order), 0, -1)
-    steps = np.asarray(p_values)[order] * factors
     # a larger p may not be adjusted below a smaller one
-    rising = np.maximum.accumulate(steps)
+    rising = np.maximum.accumulate(
+        np.asarray(p_values)[order] * factors,
+    )
+    # back into the order given
     return np.minimum(rising, 1.0)[np.argsort(order)]

@@ -96,6 +96,9 @@ def area(curve: np.ndarray) -> float:
     Returns:
         The area, in the unit of the score.
 
+    Raises:
+        ZeroDivisionError: a single score, which has no step.
+
     Example:
         >>> area(np.array([5.0, 3.0, 1.0]))
         3.0
@@ -125,6 +128,8 @@ def advantage_over_random(
     Raises:
         ValueError: `order` does not name every player once.
 
+    Source: the curves are those of Petsiuk, Das & Saenko 2018, arXiv:1806.07421.
+
     Example:
         >>> worth = np.array([3.0, 1.0, 2.0])
         >>> game = Game(("a", "b", "c"), "sum", lambda masks: masks @ worth)
@@ -134,8 +139,7 @@ def advantage_over_random(
         False
     """
     chance = chance_area(game, deletion_curve, draws, seed)
-    reached = area(deletion_curve(game, order))
-    return chance - reached
+    return chance - area(deletion_curve(game, order))
 
 
 def chance_area(
@@ -163,18 +167,9 @@ def chance_area(
         1.0
     """
     rng = np.random.default_rng(seed)
-    areas = []
-    for _ in range(draws):
-        shuffled = rng.permutation(game.n_players)
-        areas.append(area(curve(game, shuffled)))
+    orders = [rng.permutation(game.n_players) for _ in range(draws)]
+    areas = [area(curve(game, order)) for order in orders]
     return float(np.mean(areas))
-
-
-def falls_faster(
-    game: Game, explanation: Explanation, draws: int = 20, seed: int = 0
-) -> bool:
-    """Does deletion by the explanation beat the mean of `draws` random orders?"""
-    return advantage_over_random(game, order(explanation), draws, seed) > 0
 
 
 def share_of_possible(reached: float, chance: float, best: float) -> float:
@@ -229,12 +224,22 @@ def oracle_order(
         [0, 2, 1]
     """
     n = game.n_players
-    steps = np.array_split(np.arange(n), min(bins or n, n))
-    beginnings: list[Path] = [(0.0, np.empty(0, dtype=int))]
+    steps = np.array_split(
+        np.arange(n),
+        min(bins or n, n),
+    )
+    # nobody is chosen yet
+    beginnings = [(0.0, np.empty(0, dtype=int))]
     for step in steps:
-        grown: list[Path] = []
+        grown = []
         for start in beginnings:
-            grown += _grow(game, start, len(step), deleting, width)
+            grown += _grow(
+                game,
+                start,
+                size=len(step),
+                deleting=deleting,
+                width=width,
+            )
         beginnings = _best_paths(grown, width)
     _, best = beginnings[0]
     return best
@@ -242,7 +247,7 @@ def oracle_order(
 
 def _best_paths(paths: list[Path], width: int) -> list[Path]:
     """The `width` paths with the lowest sums, one for each set of players."""
-    different: dict[bytes, Path] = {}
+    different = {}
     for total, players in sorted(paths, key=lambda path: path[0]):
         # the same players in another order go on alike: the cheapest stands for all
         same_players = np.sort(players).tobytes()
@@ -258,18 +263,22 @@ def _grow(game: Game, start: Path, size: int, deleting: bool, width: int) -> lis
     total, players = start
     left = np.setdiff1d(np.arange(game.n_players), players)
     one_more = [np.append(players, player) for player in left]
-    by_effect = np.argsort(_costs(game, one_more, deleting), kind="stable")
+    by_effect = np.argsort(
+        _costs(game, one_more, deleting),
+        # equal effects keep the order of the players
+        kind="stable",
+    )
     best = left[by_effect]
-    sure = best[: size - 1]
+    # all but the last are those with the largest effects
+    certain = np.append(players, best[: size - 1])
     lasts = best[size - 1 :][:width]
-    longer = [np.concatenate([players, sure, [last]]) for last in lasts]
+    longer = [np.append(certain, last) for last in lasts]
     totals = total + _costs(game, longer, deleting)
     return list(zip(totals, longer, strict=True))
 
 
 def _costs(game: Game, beginnings: list[np.ndarray], deleting: bool) -> np.ndarray:
     """The score left after deleting each group, or minus the score of each alone."""
-    groups = np.zeros((len(beginnings), game.n_players), dtype=bool)
-    for group, players in zip(groups, beginnings, strict=True):
-        group[players] = True
+    everyone = np.arange(game.n_players)
+    groups = np.array([np.isin(everyone, players) for players in beginnings])
     return game(~groups) if deleting else -game(groups)

@@ -68,8 +68,10 @@ def ranks(
         [1, 2]
     """
     logarithm = -rank_game(model, history, item)(masks)
-    # the game says -log2(1 + rank); the small number undoes the rounding of exp2
-    return np.floor(np.exp2(logarithm) - 1 + 1e-6).astype(int)
+    # the game says -log2(1 + rank)
+    rank = np.exp2(logarithm) - 1
+    # the small number undoes the rounding of exp2
+    return np.floor(rank + 1e-6).astype(int)
 
 
 class Stays(NamedTuple):
@@ -116,13 +118,17 @@ def pos_neg(ranks: Ranks, order: np.ndarray, k: int = 10, bins: int = 10) -> Sta
     """
     films = len(order)
     steps = np.array_split(np.arange(films), bins)
+    # (bins + 1,): how many films are gone after each step
     counts = np.cumsum([0, *map(len, steps)])
-    first_out = ~first_players(np.asarray(order), films, counts)
-    last_out = ~first_players(np.asarray(order)[::-1], films, counts)
+    removed = np.concatenate(
+        [
+            first_players(order, films, counts),
+            first_players(order[::-1], films, counts),
+        ]
+    )
     # (2 · (bins + 1), films) in one call: the model is slow to start
-    stays = ranks(np.concatenate([first_out, last_out])) <= k
-    pos, neg = stays.reshape(2, -1).mean(axis=1).tolist()
-    return Stays(pos, neg)
+    stays = ranks(~removed) <= k
+    return Stays(*stays.reshape(2, -1).mean(axis=1).tolist())
 
 
 def films_until_gone(ranks: Ranks, order: np.ndarray, k: int = 10) -> int | None:
@@ -152,6 +158,7 @@ def films_until_gone(ranks: Ranks, order: np.ndarray, k: int = 10) -> int | None
         True
     """
     films = len(order)
+    # one film more from row to row
     removed = first_players(order, films, np.arange(films + 1))
     gone = ranks(~removed) > k
     return int(gone.argmax()) if gone.any() else None
@@ -195,6 +202,9 @@ def infidelity(
     Returns:
         The errors in score² and, relative to saying nothing, in [0, 1].
 
+    Raises:
+        ValueError: the explanation has another number of players than the game.
+
     Source: Yeh et al. 2019, arXiv:1901.09392.
 
     Example:
@@ -206,20 +216,28 @@ def infidelity(
         >>> found.raw > 1, found.factor, found.relative
         (True, 2.0, 0.0)
     """
-    players = game.n_players
-    rng = np.random.default_rng(seed)
-    # argsort twice gives each player its place in a random order: (samples, players)
-    places = rng.random((samples, players)).argsort(axis=1).argsort(axis=1)
-    sizes = rng.integers(1, players, samples, endpoint=True)
-    removed = places < sizes[:, None]
+    removed = _random_groups(game.n_players, samples, seed)
     foretold = removed @ explanation.values
     fell = game.full() - game(~removed)
     factor = _best_factor(foretold, fell)
-    raw = _mean_square(foretold - fell)
     scaled = _mean_square(factor * foretold - fell)
     nothing = _mean_square(fell)
-    relative = scaled / nothing if nothing else 0.0
-    return Infidelity(raw, scaled, factor, relative)
+    return Infidelity(
+        raw=_mean_square(foretold - fell),
+        scaled=scaled,
+        factor=factor,
+        relative=scaled / nothing if nothing else 0.0,
+    )
+
+
+def _random_groups(players: int, samples: int, seed: int) -> Masks:
+    """Masks (samples, players) of groups whose size is uniform on 1..players."""
+    rng = np.random.default_rng(seed)
+    lots = rng.random((samples, players))
+    # argsort twice gives each player its place in a random order: (samples, players)
+    places = lots.argsort(axis=1).argsort(axis=1)
+    sizes = rng.integers(1, players, samples, endpoint=True)
+    return places < sizes[:, None]
 
 
 def _best_factor(foretold: np.ndarray, fell: np.ndarray) -> float:
@@ -272,7 +290,7 @@ def sparsity(explanation: Explanation) -> float:
     if not sizes.any():
         return 0.0
     n = len(sizes)
-    weights = n - np.arange(1, n + 1) + 0.5
+    weights = np.arange(n, 0, -1) - 0.5
     return float(1 - 2 * sizes @ weights / (n * sizes.sum()))
 
 
@@ -307,46 +325,46 @@ def roar(
         )
     histories = split.train_histories()
     model = fit(histories, split.n_items)
-    orders = _removal_orders(explainers, model, histories, seed)
+    # (users,): each user's own first recommendation is what gets explained
+    items = top_k(
+        model.score(histories),
+        k=1,
+        seen=histories,
+    )[:, 0]
+    rng = np.random.default_rng(seed)
+    removals = {"random": [rng.permutation(len(history)) for history in histories]}
+    for name, explain in explainers.items():
+        removals[name] = [
+            _named(explain, model, history, int(item))
+            for history, item in zip(histories, items, strict=True)
+        ]
     columns = {"full": _validation_ndcg(model, split, histories)}
-    for name, of_user in orders.items():
-        reduced = _without_first(histories, of_user, share)
+    for name, orders in removals.items():
+        reduced = [
+            _without_first(history, films, share)
+            for history, films in zip(histories, orders, strict=True)
+        ]
         again = fit(reduced, split.n_items)
         columns[name] = _validation_ndcg(again, split, reduced)
-    users = pd.Index(split.cases("validation").users, name="user")
-    return pd.DataFrame(columns, index=users)
+    return pd.DataFrame(
+        columns,
+        index=pd.Index(split.cases("validation").users, name="user"),
+    )
 
 
-def _removal_orders(
-    explainers: Mapping[str, Explain],
-    model: HistoryModel,
-    histories: list[np.ndarray],
-    seed: int,
-) -> dict[str, dict[int, np.ndarray]]:
-    """By name, "random" first, then by user: the films, the first to go first."""
-    rng = np.random.default_rng(seed)
-    users = [user for user, history in enumerate(histories) if len(history)]
-    # (users,): each user's own first recommendation is what gets explained
-    items = top_k(model.score(histories), 1, histories)[:, 0]
-    by_lot = {user: rng.permutation(len(histories[user])) for user in users}
-    orders = {"random": by_lot}
-    for name, explain in explainers.items():
-        orders[name] = {}
-        for user in users:
-            said = explain(model, histories[user], int(items[user]))
-            orders[name][user] = order(said)
-    return orders
+def _named(
+    explain: Explain, model: HistoryModel, history: np.ndarray, item: int
+) -> np.ndarray:
+    """Places (films,) in the history, the first to go first."""
+    # an empty history has nothing to explain
+    if not len(history):
+        return history
+    return order(explain(model, history, item))
 
 
-def _without_first(
-    histories: list[np.ndarray], orders: dict[int, np.ndarray], share: float
-) -> list[np.ndarray]:
-    """The histories without that share of each, first of its order first."""
-    reduced = list(histories)
-    for user, films in orders.items():
-        gone = films[: round(share * len(films))]
-        reduced[user] = np.delete(histories[user], gone)
-    return reduced
+def _without_first(history: np.ndarray, order: np.ndarray, share: float) -> np.ndarray:
+    """The history without that share of its films, the first of the order."""
+    return np.delete(history, order[: round(share * len(order))])
 
 
 def _validation_ndcg(

@@ -11,8 +11,9 @@ true to the model although it misses the shop's reason. Low agreement there accu
 pair, not the explainer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks
 from xrec_utils.judge.comparisons import kendall, relative_error
 from xrec_utils.shop.log import ShopData, load_shop
-from xrec_utils.shop.shop import CATEGORIES, Shop
+from xrec_utils.shop.shop import Shop
 
 TRAPS = ("need", "redundant pair", "bundle", "suppressor", "saturation")
 
@@ -56,10 +57,15 @@ def shop_game(shop: Shop, owned: Sequence[int], item: int) -> Game:
     titles = shop.items["title"]
 
     def value(masks: Masks) -> np.ndarray:
-        return np.array([shop.earlier(owned[mask])[item] for mask in masks])
+        """What the things of each mask add to the item's utility."""
+        of_all_items = [shop.earlier(owned[mask]) for mask in masks]
+        return np.array(of_all_items)[:, item]
 
-    target = f"what earlier purchases add to {titles[item]}"
-    return Game(tuple(titles[owned]), target, value)
+    return Game(
+        players=tuple(titles[owned]),
+        target=f"what earlier purchases add to {titles[item]}",
+        value=value,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +74,7 @@ class PlantedCase:
 
     user: code. owned: (n,) item codes, oldest first, no two alike. item: what was
     looked at, not owned yet. truth (n,): exact Shapley values in logits, not all zero.
-    trap: one of TRAPS. correlated, popular: (n,) the purchases that a shallow explainer
-    blames although their true value is zero, see `decoys`.
+    trap: one of TRAPS.
     """
 
     user: int
@@ -77,8 +82,6 @@ class PlantedCase:
     item: int
     truth: np.ndarray
     trap: str
-    correlated: np.ndarray
-    popular: np.ndarray
 
 
 def planted_cases(
@@ -107,37 +110,47 @@ def planted_cases(
         >>> [case.trap for case in cases]
         ['need', 'redundant pair', 'bundle', 'suppressor', 'saturation']
     """
-    parts = np.array_split(np.arange(n), len(TRAPS))
-    sizes = {trap: len(part) for trap, part in zip(TRAPS, parts, strict=True)}
-    drawn: dict[str, list[PlantedCase]] = {trap: [] for trap in TRAPS}
-    choices = _choices(data)
+    wanted = _shared_out(n)
+    drawn = {trap: [] for trap in TRAPS}
+    choices = list(_choices(data))
     for place in np.random.default_rng(seed).permutation(len(choices)):
         user, owned, item = choices[place]
         truth = shop.true_reasons(owned, item)
         trap = trap_of(shop, owned, item)
         mixed = truth.any() and not truth.all()
-        if mixed and len(drawn[trap]) < sizes[trap]:
-            correlated, popular = decoys(shop, owned, item)
-            case = PlantedCase(user, owned, item, truth, trap, correlated, popular)
+        if mixed and len(drawn[trap]) < wanted[trap]:
+            case = PlantedCase(
+                user,
+                owned,
+                item,
+                truth,
+                trap,
+            )
             drawn[trap].append(case)
-    for trap in TRAPS:
-        if len(drawn[trap]) < sizes[trap]:
+    for trap, cases in drawn.items():
+        if len(cases) < wanted[trap]:
             raise ValueError(
-                f"n={n}: the log has only {len(drawn[trap])} choices of the kind "
+                f"n={n}: the log has only {len(cases)} choices of the kind "
                 f"{trap!r}; choose a smaller n"
             )
-    return [case for trap in TRAPS for case in drawn[trap]]
+    return list(chain.from_iterable(drawn.values()))
 
 
-def _choices(data: ShopData) -> list[tuple[int, np.ndarray, int]]:
+def _shared_out(n: int) -> dict[str, int]:
+    """How many cases of each trap make n in all."""
+    parts = np.array_split(np.arange(n), len(TRAPS))
+    return dict(zip(TRAPS, map(len, parts), strict=True))
+
+
+def _choices(data: ShopData) -> Iterator[tuple[int, np.ndarray, int]]:
     """(customer, purchases of earlier visits, item) of each choice that fits.
 
     `shown` has the time of the visit, which the events lack: what is bought in a visit
     counts from the next one on.
     """
-    picked = []
     reacted = data.shown[data.shown["reaction"] > 0]
     for user, shown in reacted.groupby("user"):
+        # arrays, because the loop below asks thousands of times
         items = shown["item"].to_numpy()
         times = shown["time"].to_numpy()
         bought = (shown["reaction"] == 2).to_numpy()
@@ -145,8 +158,7 @@ def _choices(data: ShopData) -> list[tuple[int, np.ndarray, int]]:
             owned = items[bought & (times < time)]
             different = len(np.unique(owned)) == len(owned)
             if len(owned) >= 3 and different and item not in owned:
-                picked.append((int(user), owned, int(item)))
-    return picked
+                yield int(user), owned, int(item)
 
 
 def trap_of(shop: Shop, owned: np.ndarray, item: int) -> str:
@@ -158,10 +170,12 @@ def trap_of(shop: Shop, owned: np.ndarray, item: int) -> str:
     """
     kinds = shop.category[np.asarray(owned, dtype=int)]
     target = shop.category[item]
-    rules = []  # those of the item whose things are all owned
-    for groups, kind, change in shop.rules:
-        if kind == target and np.isin(groups, kinds).all():
-            rules.append((groups, change))
+    # those of the item whose things are all owned
+    rules = [
+        (groups, change)
+        for groups, kind, change in shop.rules
+        if kind == target and np.isin(groups, kinds).all()
+    ]
     if any(len(groups) == 2 for groups, _ in rules):
         return "bundle"
     if any(change < 0 for _, change in rules):
@@ -170,25 +184,6 @@ def trap_of(shop: Shop, owned: np.ndarray, item: int) -> str:
         return "saturation"
     needed, _ = rules[0]
     return "redundant pair" if np.isin(kinds, needed).sum() > 1 else "need"
-
-
-def decoys(shop: Shop, owned: np.ndarray, item: int) -> tuple[np.ndarray, np.ndarray]:
-    """Owned things (n,) without a true effect that go with the item all the same.
-
-    correlated: of a category that one lifestyle likes together with the item's, or of
-    the same category. popular: in the quarter of the catalogue that is shown most;
-    exposure sells without being liked.
-    """
-    without = shop.true_reasons(owned, item) == 0
-    kinds = np.array(CATEGORIES)[shop.category[owned]]
-    target = CATEGORIES[shop.category[item]]
-    together = {target}
-    for _, liked in shop.parameters.lifestyles:
-        if target in liked:
-            together.update(liked)
-    correlated = without & np.isin(kinds, list(together))
-    often = shop.exposure[owned] >= np.quantile(shop.exposure, 0.75)
-    return correlated, without & often
 
 
 # ------------------------------------------------------------------- the mark
@@ -243,12 +238,11 @@ def agreement_with_truth(explanation: Explanation, truth: np.ndarray) -> Mark:
     sizes = np.abs(values)
     real = truth != 0
     largest = np.argsort(-sizes, kind="stable")[: real.sum()]
-    right_sign = np.sign(values[largest]) * np.sign(truth[largest]) > 0
-    misplaced = sizes[~real].sum() / sizes.sum() if sizes.any() else 0.0
     return Mark(
         tau=kendall(values, truth),
-        found=float(np.mean(right_sign)),
-        misplaced=float(misplaced),
+        # a product is positive where both have the same sign
+        found=float(np.mean(values[largest] * truth[largest] > 0)),
+        misplaced=float(sizes[~real].sum() / sizes.sum()) if sizes.any() else 0.0,
         error=relative_error(values, truth),
     )
 
@@ -269,11 +263,17 @@ def shop_split(data: ShopData) -> Split:
     for part in ("train", "validation", "test"):
         events = getattr(split, part)
         # the split counts items anew from 0: back to the shop's codes
-        shop_codes = codes[events["item"]].astype(np.int32)
-        own[part] = events.assign(item=shop_codes)
-    years = pd.array([2023] * len(data.items), dtype="Int64")
-    items = purchases.items.assign(year=years)
-    return replace(split, items=items.rename_axis("code"), **own)
+        own[part] = events.assign(
+            item=codes[events["item"]].astype(np.int32),
+        )
+    items = purchases.items.assign(
+        year=pd.array([2023] * len(data.items), dtype="Int64"),
+    )
+    return replace(
+        split,
+        items=items.rename_axis("code"),
+        **own,
+    )
 
 
 def train_on_shop(name: str, seed: int = 0, **options: Any) -> Any:
@@ -299,5 +299,6 @@ def train_on_shop(name: str, seed: int = 0, **options: Any) -> Any:
         >>> model.score([np.array([0, 1])]).shape == (1, len(load_shop().items))
         True
     """
-    model, *_ = zoo.train(name, shop_split(load_shop()), seed, **options)
+    split = shop_split(load_shop())
+    model, *_ = zoo.train(name, split, seed, **options)
     return model

@@ -100,6 +100,9 @@ def places(
             of them twice, a target lies in the history, a code is unknown, or
             `negatives` is more than there is.
 
+    Source: full ranking, as Krichene & Rendle 2020 ask for,
+    doi:10.1145/3394486.3403226.
+
     Example:
         Film 2 ranks second of three, since film 0 is in the history:
 
@@ -253,6 +256,9 @@ def ndcg(places: Places, k: int) -> np.ndarray:
 
     Returns:
         (n,) in [0, 1], one number per row.
+
+    Raises:
+        IndexError: k is below 1.
 
     Example:
         The only target stands third: 1 / log2(3 + 1).

@@ -144,6 +144,8 @@ def f1_of(precision: float, recall: float) -> float:
     Returns:
         F1 in [0, 1].
 
+    Source: van Rijsbergen 1979, Information Retrieval, chapter 7.
+
     Example:
         >>> f1_of(0.5, 0.5), f1_of(0.0, 0.0)
         (0.5, 0.0)
