@@ -54,7 +54,7 @@ def test_the_table_is_built_once_a_score_and_anew_after_training(model, monkeypa
     built = []
     rows = table.rows
     model.score(histories)  # the trace reads the table too
-    monkeypatch.setattr(table, "rows", lambda: built.append(1) or rows())
+    monkeypatch.setattr(table, "rows", lambda *ids: built.append(ids) or rows(*ids))
     before = model.score(histories, batch=2)
     assert len(built) == 1
     old = table.get_weights()
@@ -135,6 +135,27 @@ def test_no_attention_to_read_in_an_average():
     ):
         with pytest.raises(TypeError, match="attention"):
             read(np.array([1]))
+
+
+def test_no_explanation_builds_the_whole_table(monkeypatch):
+    set_seed(1)
+    model = sequence.attention_recommender(np.eye(N_ITEMS), width=8, window=WINDOW)
+    rows = model.table.rows
+    monkeypatch.setattr(model.table, "rows", lambda ids: rows(ids))
+    history = np.arange(5)
+    row = model.attention(history)[-1:, :, -1]
+    by_attention = model.score_of_attention(history, 7)(tf.constant(row)).numpy()
+    by_vectors = model.score_vectors(model.vectors(history)[None], 7).numpy()
+    score = model.score([history], np.array([7]))[0]
+    assert by_attention == pytest.approx(score, abs=1e-5)
+    assert by_vectors == pytest.approx(score, abs=1e-5)
+
+
+def test_the_last_of_eleven_blocks_is_the_eleventh():
+    model = sequence.attention_recommender(np.eye(3), width=4, blocks=11, window=2)
+    layer, _, _ = model._around_attention
+    assert layer.name == "attention_11"
+    assert len(model.attention(np.array([1]))) == 11
 
 
 def test_the_last_row_of_attention_makes_the_score():

@@ -11,7 +11,8 @@ from xrec_utils.contract import HistoryModel
 from xrec_utils.data.splits import Cases
 from xrec_utils.metrics.evaluation import evaluate
 from xrec_utils.models import target_attention
-from xrec_utils.models.target_attention import TargetAttention, fit_target_attention
+from xrec_utils.models.target_attention import TargetAttention
+from xrec_utils.models.training import fit_next_item
 
 N_ITEMS, WINDOW, WIDTH = 12, 6, 8
 EMPTY = np.array([], dtype=int)
@@ -156,8 +157,8 @@ def test_it_learns_which_film_decides(monkeypatch, capfd, recwarn):
     ]
     recommender = TargetAttention(np.eye(N_ITEMS), width=8, dropout=0.0, window=WINDOW)
     cases = Cases(np.arange(64), [h[:-1] for h in told], [h[-1:] for h in told])
-    log = fit_target_attention(
-        recommender, told, cases, epochs=40, rate=0.02, patience=40
+    log = fit_next_item(
+        recommender, told, cases, batch=16, epochs=40, rate=0.02, patience=40
     )
     assert (
         log[-1]["loss"] < log[0]["loss"]

@@ -2,10 +2,7 @@
 
 import numpy as np
 
-from xrec_utils.keras_start import keras, tf
-
-layers = keras.layers
-ops = keras.ops
+from xrec_utils.keras_start import keras, layers, ops, tf
 
 _FIRST_YEAR = 1930  # the first release period also holds everything before it
 _YEARS = 5  # in one release period
@@ -51,23 +48,22 @@ class ItemTable(layers.Layer):
             shape=(self.n_items,), initializer="zeros", name="item_bias"
         )
 
-    def rows(self) -> tf.Tensor:
-        """Return all rows, shape (n_items + 2, d)."""
-        return self.embedding + ops.matmul(self.attributes, self.projection)
+    def rows(self, ids: tf.Tensor | None = None) -> tf.Tensor:
+        """Return the rows of ids (...), (..., d), or all rows, (n_items + 2, d)."""
+        if ids is None:
+            return self.embedding + ops.matmul(self.attributes, self.projection)
+        attributes = ops.take(self.attributes, ids, axis=0)
+        learned = ops.take(self.embedding, ids, axis=0)
+        return learned + ops.matmul(attributes, self.projection)
 
-    def call(self, ids: tf.Tensor) -> tf.Tensor:
+    def call(self, ids: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Look up ids (batch, length) as vectors (batch, length, d).
 
         They are scaled by √d as in Vaswani et al. 2017.
         """
-        return (
-            ops.take(
-                self.rows(),
-                ids,
-                axis=0,
-            )
-            * self.width**0.5
-        )
+        # a training step needs all rows anyway, for the logits; else only these few
+        rows = ops.take(self.rows(), ids, axis=0) if training else self.rows(ids)
+        return rows * self.width**0.5
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
         """Score every item for hidden states (..., d): (..., n_items).

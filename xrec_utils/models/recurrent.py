@@ -7,12 +7,9 @@ fit_next_item(..., compiled=False): XLA is several times slower at a GRU's steps
 
 import numpy as np
 
-from xrec_utils.keras_start import keras, tf
+from xrec_utils.keras_start import keras, layers, ops, tf
 from xrec_utils.models.encoders import CausalMask, ItemTable, encoder_inputs
 from xrec_utils.models.sequence import HistoryRecommender
-
-layers = keras.layers
-ops = keras.ops
 
 
 def _gru_states(
@@ -32,46 +29,6 @@ def _gru_states(
     return [vectors, present], gru(dropped)
 
 
-def gru_encoder(width: int = 64, units: int = 128, dropout: float = 0.3) -> keras.Model:
-    """Build the encoder of GRU4Rec: a GRU, projected to the items' width.
-
-    Source: Hidasi et al. 2016, arXiv:1511.06939. Maps vectors (batch, length, width)
-    and present (batch, length) to hidden states (batch, length, width).
-    """
-    inputs, states = _gru_states(units, dropout, width)
-    hidden = _to_items(states, width, dropout)
-    return keras.Model(inputs, hidden, name="encoder")
-
-
-def gru_attention_encoder(
-    width: int = 64, units: int = 128, dropout: float = 0.3
-) -> tuple[keras.Model, keras.Model]:
-    """Build the encoder of NARM: a GRU whose last state looks back.
-
-    Source: Li et al. 2017, doi:10.1145/3132847.3132926. The current state is the query
-    of one attention head over all states so far; state and answer side by side are
-    projected to the items' width. The head compares by scaled dot product, where NARM
-    uses a small network.
-
-    Returns:
-        The encoder and its attention map, a dict with one array (batch, 1, length,
-        length), as `attention_encoder` does.
-    """
-    inputs, states = _gru_states(units, dropout, width)
-    attention = layers.MultiHeadAttention(1, width, dropout=dropout, name="attention_1")
-    mixed, weights = attention(
-        query=states,
-        value=states,
-        # inputs[1] says which places hold a film
-        attention_mask=CausalMask(name="causal_mask")(inputs[1]),
-        return_attention_scores=True,
-    )
-    both = layers.Concatenate(name="state_and_look_back")([states, mixed])
-    hidden = _to_items(both, width, dropout)
-    encoder = keras.Model(inputs, hidden, name="encoder")
-    return encoder, keras.Model(inputs, {"attention_1": weights}, name="maps")
-
-
 def _to_items(states: tf.Tensor, width: int, dropout: float) -> tf.Tensor:
     """Project states (batch, length, …) to the items' width."""
     # Made before the dropout: layers draw their seeds in the order they are made.
@@ -87,10 +44,19 @@ def gru_recommender(
     dropout: float = 0.3,
     window: int = 50,
 ) -> HistoryRecommender:
-    """Build the untrained GRU recommender on item attributes (n_items, a)."""
-    encoder = gru_encoder(width, units, dropout)
-    table = ItemTable(attributes, width)
-    return HistoryRecommender("gru", table, encoder, None, window)
+    """Build the untrained GRU4Rec on item attributes (n_items, a).
+
+    A GRU, projected to the items' width. Source: Hidasi et al. 2016, arXiv:1511.06939.
+    """
+    inputs, states = _gru_states(units, dropout, width)
+    hidden = _to_items(states, width, dropout)
+    encoder = keras.Model(inputs, hidden, name="encoder")
+    return HistoryRecommender(
+        name="gru",
+        table=ItemTable(attributes, width),
+        encoder=encoder,
+        window=window,
+    )
 
 
 def gru_attention_recommender(
@@ -100,7 +66,29 @@ def gru_attention_recommender(
     dropout: float = 0.3,
     window: int = 50,
 ) -> HistoryRecommender:
-    """Build its untrained sibling that looks back over its states with attention."""
-    encoder, maps = gru_attention_encoder(width, units, dropout)
-    table = ItemTable(attributes, width)
-    return HistoryRecommender("gru_attention", table, encoder, maps, window)
+    """Build the untrained NARM on item attributes (n_items, a).
+
+    A GRU whose last state looks back: the current state is the query of one attention
+    head over all states so far; state and answer side by side are projected to the
+    items' width. The head compares by scaled dot product, where NARM uses a small
+    network. Source: Li et al. 2017, doi:10.1145/3132847.3132926.
+    """
+    inputs, states = _gru_states(units, dropout, width)
+    attention = layers.MultiHeadAttention(1, width, dropout=dropout, name="attention_1")
+    mixed, weights = attention(
+        query=states,
+        value=states,
+        # inputs[1] says which places hold a film
+        attention_mask=CausalMask(name="causal_mask")(inputs[1]),
+        return_attention_scores=True,
+    )
+    both = layers.Concatenate(name="state_and_look_back")([states, mixed])
+    hidden = _to_items(both, width, dropout)
+    encoder = keras.Model(inputs, hidden, name="encoder")
+    return HistoryRecommender(
+        name="gru_attention",
+        table=ItemTable(attributes, width),
+        encoder=encoder,
+        maps=keras.Model(inputs, {"attention_1": weights}, name="maps"),
+        window=window,
+    )

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from xrec_utils.contract import History, Sums, item_columns
-from xrec_utils.keras_start import keras, tf
+from xrec_utils.contract import History, Sums
+from xrec_utils.keras_start import keras, layers, ops, tf
 from xrec_utils.models.encoders import (
     _FIRST_YEAR,
     _PERIODS,
@@ -30,8 +30,6 @@ from xrec_utils.models.encoders import (
     _TiedLogits,
     attention_encoder,
     average_encoder,
-    layers,
-    ops,
 )
 
 
@@ -42,7 +40,7 @@ class HistoryRecommender:
         name: how tables and figures call it.
         table: the item vectors.
         encoder: model from vectors (batch, length, d) and present (batch, length) to
-            hidden states (batch, length, d).
+            hidden states (batch, length, d); None where a subclass scores without.
         maps: model giving the attention weights on the same inputs, or None for an
             encoder without attention.
         window: how many of the most recent films it reads; older ones have no
@@ -53,27 +51,13 @@ class HistoryRecommender:
         self,
         name: str,
         table: ItemTable,
-        encoder: keras.Model,
+        encoder: keras.Model | None,
         maps: keras.Model | None = None,
         window: int = 50,
     ) -> None:
-        self._hold(name, table, maps, window)
-        self.encoder = encoder
-        self.model = self._training_model()
-        # One trace for every length: histories of all sizes share it.
-        ids = tf.TensorSpec((None, None), tf.int32)
-        self._last = tf.function(self._last_hidden, input_signature=[ids])
-
-    def _hold(
-        self,
-        name: str,
-        table: ItemTable,
-        maps: keras.Model | None,
-        window: int,
-    ) -> None:
-        """What every model of this kind has, whatever mixes its history."""
         self.name = name
         self.table = table
+        self.encoder = encoder
         self.maps = maps
         self.window = window
         self.n_items = table.n_items
@@ -81,6 +65,7 @@ class HistoryRecommender:
         # two rows of the table follow the items
         self.start = table.n_items
         self.padding = table.n_items + 1
+        self.model = self._training_model()
 
     def _training_model(self) -> keras.Model:
         """The model from ids (batch, length) to logits (batch, length, n_items)."""
@@ -90,6 +75,8 @@ class HistoryRecommender:
         logits = _TiedLogits(self.table, name="logits")(hidden)
         return keras.Model(ids, logits, name=self.name)
 
+    # one trace for every length: histories of all sizes share it
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])
     def _last_hidden(self, ids: tf.Tensor) -> tf.Tensor:
         inputs = [self.table(ids), ids != self.padding]
         return self.encoder(inputs, training=False)[:, -1]
@@ -99,24 +86,16 @@ class HistoryRecommender:
 
         Each row holds the start token, then the last `window` items.
         """
-        recent = [
-            np.asarray(
-                ids,
-                np.int32,
-            )[-self.window :]
-            for ids in histories
-        ]
+        films = np.array([min(len(films), self.window) for films in histories], int)
         # at least one place for films: Keras warns of a softmax over a single place
-        longest = max([1, *map(len, recent)])
-        ids = np.full(
-            (len(recent), 1 + longest),
-            self.padding,
-            dtype=np.int32,
+        longest = films.max(initial=1)
+        ids = keras.utils.pad_sequences(
+            histories,
+            maxlen=1 + longest,
+            value=self.padding,
         )
-        for row, history in zip(ids, recent, strict=True):
-            first = len(row) - len(history)
-            row[first - 1] = self.start
-            row[first:] = history
+        # the place before the films, whatever older film it holds
+        ids[np.arange(len(ids)), longest - films] = self.start
         return ids
 
     def score(
@@ -129,32 +108,21 @@ class HistoryRecommender:
 
         The empty history is the start token alone.
         """
-        if not len(histories):
-            columns = self.n_items if items is None else len(items)
-            return np.zeros((0, columns), dtype=np.float32)
-        logits = self._logits_of(items)
-        batches = [
-            logits(self.windows(histories[at : at + batch]))
-            for at in range(0, len(histories), batch)
-        ]
-        return np.concatenate(batches)
+        items = np.arange(self.n_items) if items is None else items
+        # read once, whatever the number of batches
+        rows = self.table.rows(items).numpy()
+        level = self.table.bias.numpy()[items]
+        pieces = [np.zeros((0, len(items)), dtype=np.float32)]
+        for at in range(0, len(histories), batch):
+            ids = self.windows(histories[at : at + batch])
+            pieces.append(self._logits(ids, rows, level))
+        return np.concatenate(pieces)
 
-    def _logits_of(
-        self, items: np.ndarray | None
-    ) -> Callable[[np.ndarray], np.ndarray]:
-        """The function from windows (n, length) to logits (n, items).
-
-        It reads the item table once, so ask for a new one after training.
-        """
-        rows = self.table.rows().numpy()[: self.n_items]
-        columns = item_columns(rows.T, items)
-        level = item_columns(self.table.bias.numpy()[None], items)
-
-        def logits(ids: np.ndarray) -> np.ndarray:
-            """Windows (n, length) -> logits (n, items)."""
-            return self._last(ids).numpy() @ columns + level
-
-        return logits
+    def _logits(
+        self, ids: np.ndarray, rows: np.ndarray, level: np.ndarray
+    ) -> np.ndarray:
+        """Logits (n, m) of windows (n, length) for items with these rows and biases."""
+        return self._last_hidden(ids).numpy() @ rows.T + level
 
     def sums(self, history: History, items: np.ndarray) -> Sums | None:
         """The films' vectors and the network behind their average.
@@ -166,7 +134,7 @@ class HistoryRecommender:
         if not averages or len(history) > self.window:
             return None
         start = self.vectors([self.start])
-        rows = self.table.rows().numpy()[items]
+        rows = self.table.rows(items).numpy()
         bias = self.table.bias.numpy()[items]
 
         def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
@@ -199,13 +167,8 @@ class HistoryRecommender:
             whole.shape[:2],
         )
         hidden = self.encoder([whole, present], training=False)[:, -1]
-        return (
-            ops.matmul(
-                hidden,
-                self.table.rows()[item],
-            )
-            + self.table.bias[item]
-        )
+        row = self.table.rows(item)
+        return ops.matmul(hidden, row) + self.table.bias[item]
 
     def attention(self, history: History) -> np.ndarray:
         """Return attention weights (blocks, heads, L, L), L = 1 + films read.
@@ -248,7 +211,7 @@ class HistoryRecommender:
         )
         *_, kernel, bias, out, shift = layer.weights
         values = ops.einsum("ld,dhe->lhe", inside, kernel) + bias
-        row = self.table.rows()[item][:, None]
+        row = self.table.rows(item)[:, None]
         level = self.table.bias[item]
 
         def score(weights: tf.Tensor) -> tf.Tensor:
@@ -269,7 +232,8 @@ class HistoryRecommender:
         The first model leads to (past it, into it), the second from its answer and
         the past to the hidden states.
         """
-        layer = self.encoder.get_layer(max(self.maps.output))
+        # the maps stand in the order of the blocks
+        layer = self.encoder.get_layer(list(self.maps.output)[-1])
         place = self.encoder.layers.index(layer)
         join = next(
             behind

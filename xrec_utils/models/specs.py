@@ -209,7 +209,7 @@ SPECS: dict[str, Spec] = {
     ),
     "din": Spec(
         _with_attributes(target_attention.TargetAttention),
-        _network(target_attention.fit_target_attention, rate=3e-3),
+        _network(fit_next_item, rate=3e-3, batch=16),
         {"width": 64, "dropout": 0.3},
         grid(width=(32, 64), dropout=(0.3, 0.5)),
     ),

@@ -20,15 +20,12 @@ from typing import Any
 import numpy as np
 
 from xrec_utils.contract import History
-from xrec_utils.data.splits import Cases
-from xrec_utils.keras_start import keras, tf
+from xrec_utils.keras_start import keras, layers, ops, tf
 from xrec_utils.models.encoders import ItemTable
 from xrec_utils.models.sequence import HistoryRecommender
-from xrec_utils.models.training import fit_next_item
 
-layers = keras.layers
-ops = keras.ops
 PAIRS = 5_000_000  # (film, candidate) pairs scored at once: about five arrays of 20 MB
+TOTAL = partial(ops.sum, axis=-2)  # over the films of a history
 
 
 @keras.saving.register_keras_serializable("xrec_utils")
@@ -80,35 +77,22 @@ class FilmsForCandidates(layers.Layer):
         _, nothing = self.parts(self.start(), candidates)
         return (nothing + sums(weight * answer)) / (1 + sums(weight))
 
-
-@keras.saving.register_keras_serializable("xrec_utils")
-class ScoresSoFar(layers.Layer):
-    """Scores of every item at every place, from the films up to that place.
-
-    It is what next-item training needs. The sums so far are a product with a triangle
-    of ones; one pass gives the targets of all places of a window.
-    """
-
-    def __init__(self, mix: FilmsForCandidates, name: str = "scores_so_far") -> None:
-        super().__init__(name=name)
-        self.mix = mix
-
     def call(self, vectors: tf.Tensor, films: tf.Tensor) -> tf.Tensor:
-        """Vectors (batch, length, d), films (batch, length): (batch, length, items)."""
-        table = self.mix.table
+        """Score every item at every place, from the films up to that place.
+
+        Vectors (batch, length, d), films (batch, length): (batch, length, n_items). It
+        is what next-item training needs: one pass gives the scores of all places.
+        """
         length = ops.shape(vectors)[1]
+        # sums so far are a product with a triangle of ones
         triangle = ops.tril(ops.ones((length, length)))
-        every = table(ops.arange(table.n_items))
-        sums = partial(ops.matmul, triangle)
-        return (
-            self.mix.scores(
-                vectors,
-                films,
-                every,
-                sums,
-            )
-            + table.bias
+        scores = self.scores(
+            vectors,
+            films,
+            candidates=self.table(ops.arange(self.table.n_items)),
+            sums=partial(ops.matmul, triangle),
         )
+        return scores + self.table.bias
 
 
 class TargetAttention(HistoryRecommender):
@@ -137,43 +121,20 @@ class TargetAttention(HistoryRecommender):
         dropout: float = 0.3,
         window: int = 50,
     ) -> None:
+        # made before the table is built: layers draw their seeds in this order
+        self.dropout = layers.Dropout(dropout, name="dropout_in")
+        table = ItemTable(attributes, width)
+        self.mix = FilmsForCandidates(table)
         # no film looks at another: there are no maps
-        self._hold("din", ItemTable(attributes, width), None, window)
-        self.mix = FilmsForCandidates(self.table)
-        self.model = self._places_model(dropout)
-        # One trace for all lengths and numbers of candidates.
-        signature = [
-            tf.TensorSpec((None, None), tf.int32),
-            tf.TensorSpec((None,), tf.int32),
-        ]
-        self._scores = tf.function(self._scores_of, input_signature=signature)
+        super().__init__("din", table, encoder=None, window=window)
 
-    def _places_model(self, dropout: float) -> keras.Model:
+    def _training_model(self) -> keras.Model:
         """The model from ids (batch, length) to logits (batch, length, n_items)."""
         ids = keras.Input((None,), dtype="int32", name="ids")
-        # Made before table and mix are built: they draw their seeds in this order.
-        drop = layers.Dropout(dropout, name="dropout_in")
-        vectors = drop(self.table(ids))
-        self.mix.build()
+        vectors = self.dropout(self.table(ids))
         # start token and padding are no films
-        logits = ScoresSoFar(self.mix)(vectors, ids < self.n_items)
+        logits = self.mix(vectors, ids < self.n_items)
         return keras.Model(ids, logits, name="din")
-
-    def _scores_of(self, ids: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        return self._mixed(
-            self.table(ids),
-            ids < self.n_items,
-            items,
-        )
-
-    def _mixed(
-        self, vectors: tf.Tensor, films: tf.Tensor, items: tf.Tensor
-    ) -> tf.Tensor:
-        """Scores (batch, m) of whole histories for items (m,)."""
-        candidates = self.table(items)
-        sums = partial(ops.sum, axis=-2)
-        whole = self.mix.scores(vectors, films, candidates, sums)
-        return whole + ops.take(self.table.bias, items)
 
     def score(
         self, histories: Sequence[History], items: np.ndarray | None = None
@@ -182,19 +143,36 @@ class TargetAttention(HistoryRecommender):
 
         The empty history is the start token alone.
         """
-        if items is None:
-            items = np.arange(self.n_items)
+        candidates = self.n_items if items is None else max(1, len(items))
         # so many histories at once that their pairs fit into memory
-        pairs = max(1, len(items)) * (1 + self.window)
-        batch = max(1, min(1000, PAIRS // pairs))
+        fitting = PAIRS // (candidates * (1 + self.window))
         return super().score(
             histories,
-            np.asarray(items, np.int32),
-            batch,
+            items,
+            batch=min(1000, max(1, fitting)),
         )
 
-    def _logits_of(self, items: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        return lambda ids: self._scores(ids, items).numpy()
+    def _logits(
+        self, ids: np.ndarray, rows: np.ndarray, level: np.ndarray
+    ) -> np.ndarray:
+        return self._whole(ids, rows).numpy() + level
+
+    # one trace for all lengths and numbers of candidates
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, None), tf.int32),
+            tf.TensorSpec((None, None), tf.float32),
+        ]
+    )
+    def _whole(self, ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Scores (n, m), without bias, of windows (n, length) for rows (m, d)."""
+        return self.mix.scores(
+            self.table(ids),
+            films=ids < self.n_items,
+            # scaled as the table scales what it looks up
+            candidates=rows * self.width**0.5,
+            sums=TOTAL,
+        )
 
     def score_vectors(self, vectors: tf.Tensor, item: int) -> tf.Tensor:
         """Score one item for embedded histories (n, length, d): (n,), differentiable.
@@ -203,12 +181,9 @@ class TargetAttention(HistoryRecommender):
         """
         vectors = ops.cast(vectors[:, -self.window :], "float32")
         films = ops.ones(vectors.shape[:2])
-        scores = self._mixed(
-            vectors,
-            films,
-            np.array([item], np.int32),
-        )
-        return scores[:, 0]
+        candidates = self.table(np.array([item], np.int32))
+        scores = self.mix.scores(vectors, films, candidates, TOTAL)
+        return scores[:, 0] + self.table.bias[item]
 
     def parts(self, history: History, item: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (e, a), both (films read + 1,), the start token first.
@@ -216,8 +191,7 @@ class TargetAttention(HistoryRecommender):
         score = Σ e a / Σ e + the item's bias. Each film's pair is the same in every
         history that it is part of; the start token's e is one.
         """
-        recent = np.asarray(history, np.int32)[-self.window :]
-        codes = np.concatenate([[self.n_items], recent]).astype(np.int32)
+        codes = np.append(self.start, history[-self.window :]).astype(np.int32)
         candidate = self.table(np.array([item], np.int32))
         weight, answer = self.mix.parts(self.table(codes), candidate)
         return weight.numpy()[:, 0], answer.numpy()[:, 0]
@@ -242,35 +216,6 @@ class TargetAttention(HistoryRecommender):
 
         def score(weights: tf.Tensor) -> tf.Tensor:
             """Weights (n, 1, films read + 1) -> scores (n,)."""
-            return (
-                ops.matmul(
-                    weights[:, 0],
-                    answer[:, None],
-                )[:, 0]
-                + level
-            )
+            return ops.matmul(weights[:, 0], answer[:, None])[:, 0] + level
 
         return score
-
-
-def fit_target_attention(
-    model: TargetAttention,
-    histories: Sequence[History],
-    validation: Cases | None,
-    batch: int = 16,
-    seed: int = 0,
-    **options: Any,
-) -> list[dict[str, float]]:
-    """Train, in place, to predict each next item from the films before it.
-
-    The loss is the full softmax over all items. options: rate of `fit_next_item`;
-    epochs, patience and callbacks of `fit_network`. Returns one row per epoch.
-    """
-    return fit_next_item(
-        model,
-        histories,
-        validation,
-        batch=batch,
-        seed=seed,
-        **options,
-    )
