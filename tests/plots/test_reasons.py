@@ -148,7 +148,7 @@ CALLS = {
     "rows of training": (learning.training_curve, EPOCHS),
     "map": (learning.embedding_map, np.r_[FEATURES[:10, :2] * 0.1, FEATURES[10:, :2] + 9],
             "groups", ["near"] * 10 + list("abcdefghij") * 2, "labels", {0: LONG}),
-    "metrics": (tables.metric_table_bar, METRICS),
+    "metrics": (judging.metric_table_bar, METRICS),
     "structure": (networks.structure, model()),
     "skipping": (networks.structure, model(skip=True), "skip", ["Dropout"]),
     "deep structure": (networks.structure, deep(9)),
@@ -456,6 +456,6 @@ def test_what_cannot_be_drawn_is_named():
     with pytest.raises(ValueError, match=r"features has shape \(30, 2\)"):
         reasons.shap_beeswarm(MANY, FEATURES[:, :2])
     with pytest.raises(ValueError, match="no column high, low"):
-        tables.metric_table_bar(METRICS[["mean"]])
+        judging.metric_table_bar(METRICS[["mean"]])
     with pytest.raises(ValueError, match="Own has no layer graph"):
         networks.structure(Own())

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xrec_utils.plots import recommenders, style
+from xrec_utils.plots import judging, recommenders, style
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_two_orders_needs_two_columns():
 
 
 def test_gain_by_rank_says_how_far_it_reaches(shown):
-    recommenders.gain_by_rank(
+    judging.gain_by_rank(
         {"full": np.r_[np.ones(10), np.zeros(90)], "sampled": np.ones(100)}, "Far"
     )
     assert "full to rank 10 and sampled to rank 100." in alt(shown)

@@ -24,7 +24,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "judging": [
             "deletion_curve",
+            "gain_by_rank",
             "leaderboard",
+            "metric_table_bar",
             "power_curves",
         ],
         "language": [
@@ -56,7 +58,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "shap_heatmap",
         ],
         "recommenders": [
-            "gain_by_rank",
             "hour_effects",
             "information",
             "reasons_by_model",
@@ -83,7 +84,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "tables": [
             "box",
             "correlation_heatmap",
-            "metric_table_bar",
             "scatter",
             "split_rows",
         ],

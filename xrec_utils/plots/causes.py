@@ -17,6 +17,7 @@ from xrec_utils.plots.style import (
     MARKERS,
     PALETTE,
     canvas,
+    dashed,
     line_chart,
     listed,
     named,
@@ -169,7 +170,7 @@ def rank_paths(
 
 def _mark_top(axes: Axes, k: int) -> None:
     """Draw a dashed line between rank k and the next."""
-    axes.axhline(k + 0.5, color=GREY, lw=1.5, ls="--")
+    dashed(axes, k + 0.5)
     axes.annotate(
         f"top {k}",
         (0, k + 0.5),

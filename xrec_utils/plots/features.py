@@ -19,6 +19,7 @@ from xrec_utils.plots.style import (
     capital,
     columns_chart,
     from_to,
+    link,
     listed,
     number,
     rows_from_zero,
@@ -156,8 +157,8 @@ def tree(
         ylim=(-depth - 0.4, 0.4),
     ) as axes:
         for node in questions:
-            _branch(axes, spots[node], spots[grown.children_left[node]])
-            _branch(axes, spots[node], spots[grown.children_right[node]])
+            link(axes, spots[node], spots[grown.children_left[node]])
+            link(axes, spots[node], spots[grown.children_right[node]])
             name = names[grown.feature[node]]
             text = f"{name}\n≤ {number(grown.threshold[node])}?"
             _node(axes, spots[node], text, "white")
@@ -173,17 +174,6 @@ def _leaf(axes: Axes, spot: tuple[float, int], likely: float, share: float) -> N
     strength = 0.5 + 0.6 * (likely - 0.5)
     text = f"{likely:.0%} like it\n{share:.0%} of rows"
     _node(axes, spot, text, DIVERGING(strength))
-
-
-def _branch(axes: Axes, start: tuple[float, int], end: tuple[float, int]) -> None:
-    """Draw a line from a question to the node below it."""
-    axes.plot(
-        [start[0], end[0]],
-        [start[1], end[1]],
-        color=GREY,
-        lw=1,
-        zorder=1,
-    )
 
 
 def _node(axes: Axes, spot: tuple[float, int], text: str, fill: object) -> None:

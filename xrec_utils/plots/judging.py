@@ -1,4 +1,5 @@
-"""Figures of notebook 15: a leaderboard of explainers, and how many people to ask.
+"""Figures that judge: a leaderboard of explainers, how many people to ask, what fades as
+reasons go, what a rank is worth, and means with their intervals.
 
 See `plots`.
 """
@@ -7,19 +8,28 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import setp
 from matplotlib.axes import Axes
 
 from xrec_utils.plots.style import (
-    GREY,
+    PALETTE,
     SEQUENTIAL,
     canvas,
+    capital,
+    columns_chart,
+    dashed,
     from_to,
     heatmap,
     line_chart,
     listed,
     number,
+    plain_ticks,
+    reach,
+    rows_from_zero,
     shortened,
 )
+
+COLUMNS = ["mean", "low", "high"]  # of a table of means with their intervals
 
 
 def leaderboard(
@@ -154,9 +164,8 @@ def power_curves(
         ylabel="chance to find the effect",
         ylim=(0, 1.02),
     ) as axes:
-        points = {name: (people, curve) for name, curve in curves.items()}
-        line_chart(axes, points, marks=8)
-        axes.axhline(wanted, color=GREY, lw=1, ls="--")
+        columns_chart(axes, pd.DataFrame(curves, index=people), marks=8)
+        dashed(axes, wanted, lw=1)
         axes.legend(title="effect")
 
 
@@ -206,3 +215,126 @@ def deletion_curve(
             points[name] = (np.linspace(0, 100, len(curve)), curve)
         line_chart(axes, points, marks=10, lw=2)
         axes.legend()
+
+
+def gain_by_rank(
+    gains: Mapping[str, np.ndarray],
+    title: str,
+    ylabel: str = "gain",
+    alt: str | None = None,
+) -> None:
+    """Draw what each true rank 1, 2, ... is worth to several measures.
+
+    Args:
+        gains: {name of the measure: gains (ranks,)}; ranks are on a log scale.
+        title: the figure's message.
+        ylabel: what the gains are.
+        alt: alternative text; without it, the title and how far each measure reaches.
+
+    Example:
+        >>> gain_by_rank({"HR@2": np.array([1, 1, 0])}, "Two places count")
+        Two places count. A gain above 0.01 reaches: HR@2 to rank 2.
+    """
+    curves = {}
+    spoken = []
+    for name, gain in gains.items():
+        ranks = range(1, len(gain) + 1)
+        curves[name] = (ranks, gain)
+        last = np.flatnonzero(np.asarray(gain) > 0.01)[-1]
+        spoken.append(f"{name} to rank {ranks[last]}")
+    with canvas(
+        title=title,
+        alt=alt or f"{title}. A gain above 0.01 reaches: {listed(spoken)}.",
+        xlabel="rank among all films the user has not seen (log scale)",
+        ylabel=ylabel,
+    ) as axes:
+        line_chart(axes, curves, lw=2)
+        # a marker every tenth of the axis, however many ranks lie there
+        setp(axes.lines, markevery=0.1)
+        axes.set_xscale("log")
+        plain_ticks(axes.xaxis)
+        axes.legend(frameon=False)
+
+
+def metric_table_bar(
+    table: pd.DataFrame,
+    title: str | None = None,
+    label: str = "NDCG@10",
+    ylabel: str = "model",
+    alt: str | None = None,
+) -> None:
+    """Draw a mean as a bar and its interval as a line, for each line of a table.
+
+    Args:
+        table: indexed by name, with the columns mean, low and high.
+        title: the figure's message; without it, the name with the highest mean.
+        label: what the means are.
+        ylabel: what the names are.
+        alt: alternative text; without it, all numbers.
+
+    Raises:
+        ValueError: the table lacks one of the three columns.
+
+    Example:
+        >>> row = {"mean": 0.2, "low": 0.1, "high": 0.3}
+        >>> metric_table_bar(pd.DataFrame([row], index=["EASE"]))
+        ... # doctest: +NORMALIZE_WHITESPACE
+        Horizontal bar chart of NDCG@10 with intervals: EASE 0.200 (0.100 to 0.300).
+        Highest: EASE.
+    """
+    missing = set(COLUMNS) - set(table.columns)
+    if missing:
+        raise ValueError(
+            f"The table has no column {', '.join(sorted(missing))}; "
+            "it needs mean, low and high."
+        )
+    best = table["mean"].idxmax()
+    rows = []
+    for name, mean, low, high in table[COLUMNS].itertuples(name=None):
+        rows.append(f"{name} {mean:.3f} ({low:.3f} to {high:.3f})")
+    with canvas(
+        title=title or capital(f"{best} has the highest {label}"),
+        alt=alt
+        or f"Horizontal bar chart of {label} with intervals: {'; '.join(rows)}. "
+        f"Highest: {best}.",
+        height=1.5 + 0.42 * len(table),
+        xlabel=f"{label} with its interval",
+        ylabel=ylabel,
+    ) as axes:
+        _draw_intervals(axes, table)
+        _frame_intervals(axes, table)
+
+
+def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
+    """Draw bars, intervals and, to their right, the means as numbers."""
+    places = np.arange(len(table))
+    axes.barh(places, table["mean"], color=PALETTE[4], height=0.66)
+    axes.errorbar(
+        table["mean"],
+        places,
+        xerr=reach(table),
+        fmt="none",
+        ecolor="black",
+        capsize=4,
+        lw=1.5,
+    )
+    for place, (mean, _, high) in enumerate(table[COLUMNS].to_numpy()):
+        axes.annotate(
+            text=f"{mean:.3f}".replace("-", "−"),
+            xy=(max(high, 0), place),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+        )
+
+
+def _frame_intervals(axes: Axes, table: pd.DataFrame) -> None:
+    """Name the lines, the first on top, and leave room for the numbers."""
+    rows_from_zero(axes, shortened(table.index))
+    left = min(0, table["low"].min())
+    right = max(0, table["high"].max())
+    width = np.ptp([left, right])
+    # left of zero there is only air, and none is needed if no interval goes there
+    air = 0.03 * width * (left < 0)
+    axes.set_xlim(left - air, right + 0.16 * width)
+    axes.xaxis.get_major_locator().set_params(nbins=7)

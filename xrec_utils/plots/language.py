@@ -14,13 +14,14 @@ from matplotlib.cm import ScalarMappable
 from xrec_utils.plots.style import (
     BLUE,
     DIVERGING,
-    GREY,
     MARKERS,
     SEQUENTIAL,
     SKY,
     canvas,
     colour_bar,
+    dashed,
     heatmap,
+    link,
     listed,
     no_grid,
     number,
@@ -46,32 +47,29 @@ def token_tree(
         >>> token_tree(["The", " Matrix", " Mask"], [-1, 0, 0], "One beginning")
         A tree of 3 tokens: after 'The' comes ' Matrix', after 'The' comes ' Mask'.
     """
-    depth, row = _tree_places(parents)
-    links = [(parent, node) for node, parent in enumerate(parents) if parent >= 0]
-    spoken = [f"after {words[start]!r} comes {words[end]!r}" for start, end in links]
-    height = max(row) + 1  # in rows
+    places = _tree_places(parents)
+    deepest, last = np.max(places, axis=0)
+    links = []
+    spoken = []
+    for node, parent in enumerate(parents):
+        if parent >= 0:
+            links.append((parent, node))
+            spoken.append(f"after {words[parent]!r} comes {words[node]!r}")
     with canvas(
         title=title,
         alt=alt or f"A tree of {len(words)} tokens: {', '.join(spoken)}.",
         width=9.5,
-        height=1.1 + 0.55 * height,
-        xlim=(-0.5, max(depth) + 0.5),
-        ylim=(height - 0.4, -0.6),
+        height=1.1 + 0.55 * (last + 1),
+        xlim=(-0.5, deepest + 0.5),
+        ylim=(last + 0.6, -0.6),
         xticks=[],
         yticks=[],
     ) as axes:
         for start, end in links:
-            axes.plot(
-                [depth[start], depth[end]],
-                [row[start], row[end]],
-                color=GREY,
-                lw=1.2,
-                zorder=1,
-            )
-        for node, word in enumerate(words):
+            link(axes, places[start], places[end], lw=1.2)
+        for place, word in zip(places, words, strict=True):
             axes.text(
-                depth[node],
-                row[node],
+                *place,
                 word,
                 ha="center",
                 va="center",
@@ -81,16 +79,18 @@ def token_tree(
         no_grid(axes)
 
 
-def _tree_places(parents: Sequence[int]) -> tuple[list[int], list[int]]:
+def _tree_places(parents: Sequence[int]) -> list[tuple[int, int]]:
     """Depth and row of each node: a first child stays in its parent's row."""
-    depth: list[int] = []
-    row: list[int] = []
+    places: list[tuple[int, int]] = []
+    last = -1
     for node, parent in enumerate(parents):
-        depth.append(depth[parent] + 1 if parent >= 0 else 0)
-        first_child = parent >= 0 and parent == node - 1
-        # all others open a new row below those there are
-        row.append(row[parent] if first_child else max(row, default=-1) + 1)
-    return depth, row
+        depth, row = places[parent] if parent >= 0 else (-1, -1)
+        # all but first children open a new row below those there are
+        if parent < 0 or parent != node - 1:
+            last += 1
+            row = last
+        places.append((depth + 1, row))
+    return places
 
 
 def first_choices(counts: np.ndarray, title: str, alt: str | None = None) -> None:
@@ -121,13 +121,7 @@ def first_choices(counts: np.ndarray, title: str, alt: str | None = None) -> Non
     ) as axes:
         axes.bar(places, counts, color=SKY)
         # what would be if the place did not matter
-        axes.axhline(
-            even,
-            color=GREY,
-            ls="--",
-            lw=1.5,
-            label="even share",
-        )
+        dashed(axes, even, label="even share")
         axes.legend()
         axes.grid(False, axis="x")
 
@@ -177,13 +171,7 @@ def by_place(
                 marker=MARKERS[n],
                 capsize=4,
             )
-        axes.axhline(
-            chance,
-            color=GREY,
-            ls="--",
-            lw=1.5,
-            label="chance",
-        )
+        dashed(axes, chance, label="chance")
         axes.legend()
 
 

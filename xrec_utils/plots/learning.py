@@ -23,6 +23,7 @@ from xrec_utils.plots.style import (
     listed,
     number,
     shorten,
+    shortened,
     symmetric,
 )
 
@@ -66,7 +67,7 @@ def attention_heatmap(
         )
     last = weights[-1]
     most = last.argmax()
-    names = [shorten(label, 22) for label in labels[-k:]]
+    names = shortened(labels[-k:], 22)
     with canvas(
         title=title
         or f"The last position looks most at {labels[most]} ({last[most]:.0%})",
@@ -144,7 +145,11 @@ def weight_heatmap(
     ) as axes:
         heatmap(axes, kernel, label)
         if rows is not None:
-            _name_lines(axes, rows)
+            axes.set_yticks(
+                range(len(rows)),
+                shortened(rows, 28),
+                fontsize=11,
+            )
         if columns is not None:
             axes.set_xticks(range(len(columns)), columns, **SLANTED)
 
@@ -197,7 +202,11 @@ def weight_heatmaps(
             heatmap(axes, kernel, cmap=DIVERGING, **limits)
             axes.set(title=name, yticks=[])
         if rows is not None:
-            _name_lines(panels[0], rows)
+            panels[0].set_yticks(
+                range(len(rows)),
+                shortened(rows, 28),
+                fontsize=11,
+            )
         colour_bar(panels[-1], panels[-1].images[0], "weight")
 
 
@@ -218,15 +227,6 @@ def _check_kernels(kernels: Mapping[str, np.ndarray]) -> None:
 def _height(rows: Sequence[str] | None) -> float:
     """The height of a heatmap in inches: room for the names of its lines, if any."""
     return 4.2 if rows is None else 1.6 + max(2.0, 0.205 * len(rows))
-
-
-def _name_lines(axes: Axes, rows: Sequence[str]) -> None:
-    """Write the names of a heatmap's lines on its left."""
-    axes.set_yticks(
-        range(len(rows)),
-        [shorten(name, 28) for name in rows],
-        fontsize=11,
-    )
 
 
 def training_curve(

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Sequence
 from functools import partial
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
@@ -62,7 +65,15 @@ class PathButtons(widgets.VBox):
 
     def __init__(self, path: DecisionPath) -> None:
         self.path = path
-        self.buttons = [_button(step) for step in path.steps]
+        self.buttons = [
+            widgets.Button(
+                description=step.name,
+                tooltip=step.sentence,
+                # as wide as the name
+                layout=widgets.Layout(width="auto"),
+            )
+            for step in path.steps
+        ]
         self.detail = widgets.HTML()
         row: list[widgets.Widget] = []
         for place, button in enumerate(self.buttons):
@@ -70,9 +81,10 @@ class PathButtons(widgets.VBox):
             if place:
                 row.append(widgets.Label("→"))
             row.append(button)
-        name = escape(path.title)
-        model = escape(path.model)
-        title = widgets.HTML(f"<b>{name}</b>: score {number(path.score)} by {model}")
+        title = widgets.HTML(
+            f"<b>{escape(path.title)}</b>: "
+            f"score {number(path.score)} by {escape(path.model)}"
+        )
         # on a narrow screen the buttons go on in the next line
         line = widgets.HBox(row, layout=widgets.Layout(flex_flow="row wrap"))
         super().__init__([title, line, self.detail])
@@ -83,10 +95,9 @@ class PathButtons(widgets.VBox):
         for n, button in enumerate(self.buttons):
             button.button_style = "primary" if n == place else ""
             button.icon = "check" if n == place else ""
-        count = f"{place + 1} of {len(self.buttons)}"
         self.detail.value = step_html(
             self.path.steps[place],
-            count,
+            f"{place + 1} of {len(self.buttons)}",
         )
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
@@ -102,15 +113,6 @@ class PathButtons(widgets.VBox):
         return bundle
 
 
-def _button(step: Step) -> widgets.Button:
-    """A button as wide as the step's name; its sentence is the tooltip."""
-    return widgets.Button(
-        description=step.name,
-        tooltip=step.sentence,
-        layout=widgets.Layout(width="auto"),
-    )
-
-
 def step_html(step: Step, place: str) -> str:
     """A step as a heading, its sentence and its table in HTML."""
     style = "text-align:left;padding:0 1em 0 0"
@@ -120,8 +122,7 @@ def step_html(step: Step, place: str) -> str:
     )
     body = ""
     for row in step.rows:
-        cells = "".join(_cell(value) for value in row)
-        body += f"<tr>{cells}</tr>"
+        body += f"<tr>{''.join(map(_cell, row))}</tr>"
     sentence = f"<p><b>{escape(step.name)}</b> ({place}). {escape(step.sentence)}</p>"
     return (
         f"{sentence}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -131,8 +132,8 @@ def step_html(step: Step, place: str) -> str:
 def _cell(value: Any) -> str:
     """A cell of a table: words on the left, numbers on the right."""
     side = "left" if isinstance(value, str) else "right"
-    text = escape(shown(value))
-    return f'<td style="text-align:{side};padding:0 1em 0 0">{text}</td>'
+    style = f"text-align:{side};padding:0 1em 0 0"
+    return f'<td style="{style}">{escape(shown(value))}</td>'
 
 
 def decision_picture(path: DecisionPath, title: str | None = None) -> None:
@@ -153,42 +154,47 @@ def decision_picture(path: DecisionPath, title: str | None = None) -> None:
         Decision path of Aliens by EASE in 1 steps: score. The first rows of each: bias,
         0.500. The score is 0.5.
     """
-    count = len(path.steps)
-    score = number(path.score)
-    tables = [step.rows[:SHOWN] for step in path.steps[:-1]]
-    tables.append(path.steps[-1].rows)
+    tables = [step.rows[:SHOWN] for step in path.steps]
+    tables[-1] = path.steps[-1].rows
     # a step is as high as its rows, its heading and a gap
-    starts = [0.0]
-    for rows in tables:
-        starts.append(starts[-1] + (len(rows) + 1.4))
-    names = listed([step.name for step in path.steps])
-    firsts = [", ".join(map(shown, rows[0])) for rows in tables]
-    alt = (
-        f"Decision path of {path.title} by {path.model} in {count} steps: {names}. "
-        f"The first rows of each: {'; '.join(firsts)}. The score is {score}."
-    )
+    heights = [len(rows) + 1.4 for rows in tables]
+    starts = np.cumsum([0.0, *heights])
+    score = number(path.score)
     with canvas(
-        title=title or f"{count} steps to the score {score} of {path.title}",
-        alt=alt,
+        title=title or f"{len(tables)} steps to the score {score} of {path.title}",
+        alt=_path_in_words(path, tables),
         width=8.6,
         height=0.5 + 0.27 * starts[-1],
         note="the first rows of each step",
+        xlim=(0, 1),
+        ylim=(starts[-1], -0.3),
     ) as axes:
-        for n, step in enumerate(path.steps):
-            _draw(axes, step, tables[n], starts[n])
-            if n < count - 1:
-                axes.annotate(
-                    "",
-                    xy=(0.11, starts[n + 1] - 0.1),
-                    xytext=(0.11, starts[n] + 1.9),
-                    arrowprops={"arrowstyle": "->", "color": GREY, "lw": 1.5},
-                )
-        axes.set(xlim=(0, 1), ylim=(starts[-1], -0.3))
+        for step, rows, top in zip(path.steps, tables, starts[:-1], strict=True):
+            _draw_box(axes, step.name, top)
+            _draw_rows(axes, step.columns, rows, top)
+        for above, below in pairwise(starts[:-1]):
+            axes.annotate(
+                "",
+                xy=(0.11, below - 0.1),
+                xytext=(0.11, above + 1.9),
+                arrowprops={"arrowstyle": "->", "color": GREY, "lw": 1.5},
+            )
         axes.axis("off")
 
 
-def _draw(axes: Axes, step: Step, rows: tuple[Row, ...], top: float) -> None:
-    """Draw a step's box and its rows: words, a bar for the last number, the number."""
+def _path_in_words(path: DecisionPath, tables: Sequence[Sequence[Row]]) -> str:
+    """The alternative text of a path; `tables` has the rows drawn of each step."""
+    names = [step.name for step in path.steps]
+    firsts = [", ".join(map(shown, rows[0])) for rows in tables]
+    return (
+        f"Decision path of {path.title} by {path.model} in {len(names)} steps: "
+        f"{listed(names)}. The first rows of each: {'; '.join(firsts)}. "
+        f"The score is {number(path.score)}."
+    )
+
+
+def _draw_box(axes: Axes, name: str, top: float) -> None:
+    """Draw a step as a box with its name."""
     axes.add_patch(
         FancyBboxPatch(
             (0.01, top),
@@ -200,34 +206,33 @@ def _draw(axes: Axes, step: Step, rows: tuple[Row, ...], top: float) -> None:
             ec=BLUE,
         )
     )
-    name = textwrap.fill(step.name, 16)
     axes.text(
         0.11,
         top + 0.95,
-        name,
+        textwrap.fill(name, 16),
         weight="bold",
         ha="center",
         va="center",
         fontsize=11,
     )
 
+
+def _draw_rows(axes: Axes, columns: Row, rows: Sequence[Row], top: float) -> None:
+    """Draw a step's table: words, a bar for the last number, the number."""
     words = [n for n, cell in enumerate(rows[0]) if isinstance(cell, str)]
-    for place, row in enumerate([step.columns, *rows]):
-        text = shorten(
-            " · ".join(shown(row[n]) for n in words),
-            54,
-        )
-        colour = "black" if place else GREY  # the heading is grey
+    for place, row in enumerate([columns, *rows]):
+        text = " · ".join(shown(row[n]) for n in words)
         axes.text(
             0.25,
             top + place + 0.3,
-            text,
+            shorten(text, 54),
             va="center",
             fontsize=11,
-            color=colour,
+            color="black" if place else GREY,  # the heading is grey
         )
     if not isinstance(rows[0][-1], str):
-        _draw_bars(axes, step.columns[-1], [row[-1] for row in rows], top)
+        values = [row[-1] for row in rows]
+        _draw_bars(axes, columns[-1], values, top)
 
 
 def _draw_bars(axes: Axes, heading: str, values: list[float], top: float) -> None:

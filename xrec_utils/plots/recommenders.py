@@ -1,5 +1,5 @@
-"""Figures of recommenders: two orders of models, what a rank is worth, what a model
-learned about the hour, memory, latent vectors, and what policies earn.
+"""Figures of recommenders: two orders of models, what a model learned about the hour,
+memory, latent vectors, and what policies earn.
 
 See `plots`.
 """
@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import setp
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from scipy.stats import sem
@@ -22,11 +21,11 @@ from xrec_utils.plots.style import (
     VERMILION,
     canvas,
     columns_chart,
+    dashed,
     line_chart,
     listed,
     named,
     number,
-    plain_ticks,
 )
 
 
@@ -133,45 +132,6 @@ def _draw_move(axes: Axes, name: str, values: np.ndarray, ends: np.ndarray) -> N
         va="center",
         color=colour,
     )
-
-
-def gain_by_rank(
-    gains: Mapping[str, np.ndarray],
-    title: str,
-    ylabel: str = "gain",
-    alt: str | None = None,
-) -> None:
-    """Draw what each true rank 1, 2, ... is worth to several measures.
-
-    Args:
-        gains: {name of the measure: gains (ranks,)}; ranks are on a log scale.
-        title: the figure's message.
-        ylabel: what the gains are.
-        alt: alternative text; without it, the title and how far each measure reaches.
-
-    Example:
-        >>> gain_by_rank({"HR@2": np.array([1, 1, 0])}, "Two places count")
-        Two places count. A gain above 0.01 reaches: HR@2 to rank 2.
-    """
-    curves = {}
-    spoken = []
-    for name, gain in gains.items():
-        ranks = range(1, len(gain) + 1)
-        curves[name] = (ranks, gain)
-        last = np.flatnonzero(np.asarray(gain) > 0.01)[-1]
-        spoken.append(f"{name} to rank {ranks[last]}")
-    with canvas(
-        title=title,
-        alt=alt or f"{title}. A gain above 0.01 reaches: {listed(spoken)}.",
-        xlabel="rank among all films the user has not seen (log scale)",
-        ylabel=ylabel,
-    ) as axes:
-        line_chart(axes, curves, lw=2)
-        # a marker every tenth of the axis, however many ranks lie there
-        setp(axes.lines, markevery=0.1)
-        axes.set_xscale("log")
-        plain_ticks(axes.xaxis)
-        axes.legend(frameon=False)
 
 
 def hour_effects(
@@ -347,7 +307,7 @@ def information(
             color=np.where(nats >= least, BLUE, ORANGE),
             width=0.8,
         )
-        axes.axhline(least, color=GREY, lw=1, ls="--")
+        dashed(axes, least, lw=1)
         axes.grid(False, axis="x")
 
 

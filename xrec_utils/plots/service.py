@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from xrec_utils.plots.style import (
+    BELOW,
     BLACK,
     GREY,
     NEGATIVE,
@@ -121,11 +122,7 @@ def budget(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
                 label=step,
             )
         axes.grid(False, axis="y")
-        axes.figure.legend(
-            loc="outside lower center",
-            ncols=4,
-            frameon=False,
-        )
+        axes.figure.legend(**BELOW, ncols=4)
 
 
 def latency_curves(

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from itertools import cycle
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.plots.style import (
+    BELOW,
     BLACK,
     GREY,
     MARKERS,
@@ -20,10 +22,11 @@ from xrec_utils.plots.style import (
     SKY,
     VERMILION,
     canvas,
+    dashed,
     listed,
     name_rows,
     number,
-    shorten,
+    shortened,
 )
 
 Curve = tuple[np.ndarray, np.ndarray]  # cost (n,) and error (n,)
@@ -56,9 +59,11 @@ def error_curves(
         Line chart of the relative error against scores, both on log scales. EASE:
         permutations 0.5 at 10, 0.05 at 1e+03.
     """
-    spoken = [f"{panel}: {_ends(curves)}" for panel, curves in panels.items()]
-    # a method has one colour in all panels
-    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    spoken = []
+    names: dict[str, None] = {}  # a method has one colour in all panels
+    for panel, curves in panels.items():
+        spoken.append(f"{panel}: {_ends(curves)}")
+        names |= dict.fromkeys(curves)
     with canvas(
         title=title,
         alt=alt
@@ -71,18 +76,15 @@ def error_curves(
     ) as drawn:
         grid = np.atleast_1d(drawn)
         for axes, (panel, curves) in zip(grid, panels.items(), strict=True):
-            _draw_errors(axes, curves, names)
+            _draw_errors(axes, curves, list(names))
             axes.set_title(panel)
-            _plain(axes.xaxis)
-            _plain(axes.yaxis)
         grid[0].set_ylabel(ylabel)
         # of the lines of a method in several panels one stands in the legend
         lines = {line.get_label(): line for axes in grid for line in axes.lines}
         grid[0].figure.legend(
             [lines[name] for name in names],
             names,
-            frameon=False,
-            loc="outside lower center",
+            **BELOW,
             ncols=min(3, 1 + len(panels)),
         )
 
@@ -101,7 +103,9 @@ def _draw_errors(axes: Axes, curves: Mapping[str, Curve], names: list[str]) -> N
             ls="-" if place < 7 else "--",
         )
     if max(np.max(error) for _, error in curves.values()) > 0.5:
-        axes.axhline(1, color=GREY, lw=1.2, ls="--", zorder=0)
+        dashed(axes, 1, lw=1.2, zorder=0)
+    _plain(axes.xaxis)
+    _plain(axes.yaxis)
 
 
 def estimates(
@@ -131,8 +135,9 @@ def estimates(
     """
     spoken = []
     for name, each in found.items():
-        inside = np.abs(each.values - truth) <= 2 * each.error
-        spoken.append(f"{inside.sum()} of {len(truth)} by {name}")
+        away = np.abs(each.values - truth)
+        inside = (away <= 2 * each.error).sum()
+        spoken.append(f"{inside} of {len(truth)} by {name}")
     counts = listed(spoken)
     with canvas(
         title=title or f"Two standard errors hold the truth for {counts}",
@@ -143,35 +148,36 @@ def estimates(
         xlabel="effect on the score, ± 2 standard errors",
         ylabel="reason",
     ) as axes:
-        rows = np.arange(len(truth))
-        _draw_truth(axes, truth, rows)
-        for place, (name, each) in enumerate(found.items()):
-            axes.errorbar(
-                each.values,
-                # the estimates of a player stand around the middle of its row
-                rows + 0.36 * ((place + 0.5) / len(found) - 0.5),
-                xerr=2 * each.error,
-                capsize=3,
-                ms=5,
-                fmt=MARKERS[place],
-                color=PALETTE[place],
-                label=name,
-            )
+        _draw_truth(axes, truth)
+        _draw_estimates(axes, found)
         axes.axvline(0, color=GREY, lw=1)
         # all estimates are of the same players
-        name_rows(axes, [shorten(player) for player in each.players])
-        axes.figure.legend(
-            loc="outside lower center",
-            ncols=3,
-            frameon=False,
+        name_rows(axes, shortened(each.players))
+        axes.figure.legend(**BELOW, ncols=3)
+
+
+def _draw_estimates(axes: Axes, found: Mapping[str, Explanation]) -> None:
+    """Draw the estimates of each player side by side, with 2 standard errors."""
+    for place, (name, each) in enumerate(found.items()):
+        # around the middle of the player's row
+        offset = 0.36 * ((place + 0.5) / len(found) - 0.5)
+        axes.errorbar(
+            each.values,
+            np.arange(len(each.values)) + offset,
+            xerr=2 * each.error,
+            capsize=3,
+            ms=5,
+            fmt=MARKERS[place],
+            color=PALETTE[place],
+            label=name,
         )
 
 
-def _draw_truth(axes: Axes, truth: np.ndarray, rows: np.ndarray) -> None:
+def _draw_truth(axes: Axes, truth: np.ndarray) -> None:
     """Draw the true values as upright black lines above everything else."""
     axes.scatter(
         truth,
-        rows,
+        range(len(truth)),
         label="truth (all groups)",
         marker="|",
         s=420,
@@ -203,10 +209,10 @@ def law_of_sum(
         ... # doctest: +NORMALIZE_WHITESPACE
         They agree. Histogram of 3 sums around 0, with densities: normal highest at 0.
     """
-    spoken = [
-        f"{name} highest at {number(places[np.argmax(law)])}"
-        for name, law in laws.items()
-    ]
+    spoken = []
+    for name, law in laws.items():
+        top = places[np.argmax(law)]
+        spoken.append(f"{name} highest at {number(top)}")
     with canvas(
         title=title,
         alt=f"{title}. Histogram of {len(sums):,} sums around {number(np.mean(sums))}, "
@@ -226,30 +232,24 @@ def law_of_sum(
         # in turn; both colours stand out from the blue behind them
         looks = cycle([(VERMILION, "--"), (BLACK, "-")])
         for (name, law), (colour, dashes) in zip(laws.items(), looks, strict=False):
-            axes.plot(
-                places,
-                law,
-                color=colour,
-                ls=dashes,
-                lw=2,
-                label=name,
-            )
+            axes.plot(places, law, color=colour, ls=dashes, lw=2, label=name)
         axes.legend(frameon=False)
 
 
 def _plain(side: Axis) -> None:
     """Write plain numbers on a log scale: decades, and threes if decades are few."""
     low, high = side.get_view_interval()
-    side.set_major_locator(LogLocator(subs=(1,) if high > 300 * low else (1, 3)))
+    subs = (1,) if high > 300 * low else (1, 3)
+    side.set_major_locator(LogLocator(subs=subs))
     side.set_major_formatter(lambda value, _: f"{value:g}")
     side.set_minor_formatter(NullFormatter())
 
 
 def _ends(curves: Mapping[str, Curve]) -> str:
     """The errors at the lowest and at the highest cost of each curve in words."""
-    ends = []
-    for name, curve in curves.items():
-        cost, error = np.array(curve)[:, [np.argmin(curve[0]), np.argmax(curve[0])]]
-        start = f"{number(error[0])} at {number(cost[0])}"
-        ends.append(f"{name} {start}, {number(error[1])} at {number(cost[1])}")
-    return listed(ends)
+    spoken = []
+    for name, (cost, error) in curves.items():
+        curve = pd.Series(np.asarray(error), index=cost).sort_index()
+        ends = [f"{number(curve.iloc[i])} at {number(curve.index[i])}" for i in (0, -1)]
+        spoken.append(f"{name} {', '.join(ends)}")
+    return listed(spoken)

@@ -45,6 +45,8 @@ SEQUENTIAL = mpl.colors.LinearSegmentedColormap.from_list(
 
 # A legend to the right of the axes, where it covers nothing that is drawn.
 BESIDE = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
+# A figure's legend below all its axes.
+BELOW = {"loc": "outside lower center", "frameon": False}
 
 STYLE = {
     **sns.axes_style("whitegrid"),
@@ -260,6 +262,24 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
     """Name the rows of a figure, the first on top, with a little room around them."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
+
+
+def link(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], lw: float = 1
+) -> None:
+    """Draw a line from one place (x, y) to another, below what stands there."""
+    axes.plot(
+        [start[0], end[0]],
+        [start[1], end[1]],
+        color=GREY,
+        lw=lw,
+        zorder=1,
+    )
+
+
+def dashed(axes: Axes, height: float, **style: Any) -> None:
+    """Draw a dashed line across the axes, to compare with."""
+    axes.axhline(height, **{"color": GREY, "ls": "--", "lw": 1.5, **style})
 
 
 def rows_from_zero(axes: Axes, names: Sequence[str]) -> None:

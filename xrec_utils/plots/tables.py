@@ -1,4 +1,4 @@
-"""Figures of tables: numbers against numbers, groups, splits, correlations and means.
+"""Figures of tables: numbers against numbers, groups, splits and correlations.
 
 See `plots`.
 """
@@ -24,8 +24,6 @@ from xrec_utils.plots.style import (
     number,
     plain_ticks,
     rank_correlation,
-    reach,
-    rows_from_zero,
     shortened,
     trend,
 )
@@ -298,90 +296,6 @@ def _write_numbers(axes: Axes, grid: np.ndarray) -> None:
         )
 
 
-def metric_table_bar(
-    table: pd.DataFrame,
-    title: str | None = None,
-    label: str = "NDCG@10",
-    ylabel: str = "model",
-    alt: str | None = None,
-) -> None:
-    """Draw a mean as a bar and its interval as a line, for each line of a table.
-
-    Args:
-        table: indexed by name, with the columns mean, low and high.
-        title: the figure's message; without it, the name with the highest mean.
-        label: what the means are.
-        ylabel: what the names are.
-        alt: alternative text; without it, all numbers.
-
-    Raises:
-        ValueError: the table lacks one of the three columns.
-
-    Example:
-        >>> row = {"mean": 0.2, "low": 0.1, "high": 0.3}
-        >>> metric_table_bar(pd.DataFrame([row], index=["EASE"]))
-        ... # doctest: +NORMALIZE_WHITESPACE
-        Horizontal bar chart of NDCG@10 with intervals: EASE 0.200 (0.100 to 0.300).
-        Highest: EASE.
-    """
-    missing = {"mean", "low", "high"} - set(table.columns)
-    if missing:
-        raise ValueError(
-            f"The table has no column {', '.join(sorted(missing))}; "
-            "it needs mean, low and high."
-        )
-    best = table["mean"].idxmax()
-    rows = []
-    for name, mean, low, high in _intervals(table):
-        rows.append(f"{name} {mean:.3f} ({low:.3f} to {high:.3f})")
-    with canvas(
-        title=title or capital(f"{best} has the highest {label}"),
-        alt=alt
-        or f"Horizontal bar chart of {label} with intervals: {'; '.join(rows)}. "
-        f"Highest: {best}.",
-        height=1.5 + 0.42 * len(table),
-        xlabel=f"{label} with its interval",
-        ylabel=ylabel,
-    ) as axes:
-        _draw_intervals(axes, table)
-        _frame_intervals(axes, table)
-
-
-def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
-    """Draw bars, intervals and, to their right, the means as numbers."""
-    places = np.arange(len(table))
-    axes.barh(places, table["mean"], color=PALETTE[4], height=0.66)
-    axes.errorbar(
-        table["mean"],
-        places,
-        xerr=reach(table),
-        fmt="none",
-        ecolor="black",
-        capsize=4,
-        lw=1.5,
-    )
-    for place, (_, mean, _, high) in zip(places, _intervals(table), strict=True):
-        axes.annotate(
-            text=f"{mean:.3f}".replace("-", "−"),
-            xy=(max(high, 0), place),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-        )
-
-
-def _frame_intervals(axes: Axes, table: pd.DataFrame) -> None:
-    """Name the lines, the first on top, and leave room for the numbers."""
-    rows_from_zero(axes, shortened(table.index))
-    left = min(0, table["low"].min())
-    right = max(0, table["high"].max())
-    width = np.ptp([left, right])
-    # left of zero there is only air, and none is needed if no interval goes there
-    air = 0.03 * width * (left < 0)
-    axes.set_xlim(left - air, right + 0.16 * width)
-    axes.xaxis.get_major_locator().set_params(nbins=7)
-
-
 def _said(title: str | None) -> str:
     """A given title as the first sentence of the alternative text.
 
@@ -394,8 +308,3 @@ def _log(axes: Axes, side: str) -> None:
     """Put one side of the axes, "x" or "y", on a log scale with plain numbers."""
     axes.set(**{f"{side}scale": "log"})
     plain_ticks(getattr(axes, f"{side}axis"))
-
-
-def _intervals(table: pd.DataFrame) -> list[tuple[str, float, float, float]]:
-    """Go through a table as (name, mean, low, high)."""
-    return list(table[["mean", "low", "high"]].itertuples(name=None))
