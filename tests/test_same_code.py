@@ -13,9 +13,9 @@ import pytest
 from xrec_utils.files import NOTEBOOKS, ROOT
 
 SAME = (  # notebook, function or class, module of xrec_utils
-    ("01", "in_time_order", "data.order"),
-    ("01", "at_least", "data.cores"),
-    ("01", "core", "data.cores"),
+    ("01", "in_time_order", "data.splits"),
+    ("01", "at_least", "data.load"),
+    ("01", "core", "data.load"),
     ("02", "keep_largest", "models.classic"),
     ("02", "sgd_step", "models.stars"),
     ("04", "two_branch_mlp", "models.user_item"),

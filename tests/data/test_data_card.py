@@ -5,10 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from xrec_utils.data.cores import k_core
-from xrec_utils.data.load import load_movielens
-from xrec_utils.data.order import in_time_order
-from xrec_utils.data.splits import leave_last_out
+from xrec_utils.data.load import k_core, load_movielens
+from xrec_utils.data.splits import in_time_order, leave_last_out
 from xrec_utils.files import DATA
 
 CARD = " ".join(

@@ -12,10 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xrec_utils.data.cores import k_core
-from xrec_utils.data.load import Dataset, load_movielens
-from xrec_utils.data.order import in_time_order, tie_hash
-from xrec_utils.data.splits import Split, global_time, leave_last_out, random_per_user
+from xrec_utils.data.load import Dataset, k_core, load_movielens
+from xrec_utils.data.splits import (
+    Split,
+    _mix,
+    global_time,
+    in_time_order,
+    leave_last_out,
+    random_per_user,
+    tie_hash,
+)
 from xrec_utils.files import DataError
 
 SPLITTERS = {"last": leave_last_out, "time": global_time, "random": random_per_user}
@@ -335,8 +341,6 @@ def test_the_hash_is_splitmix64() -> None:
     """Known answers of the published generator: the first three outputs for the seed
     1234567.
     """
-    from xrec_utils.data.order import _mix
-
     golden = 0x9E3779B97F4A7C15
     states = np.array(
         [(1234567 + step * golden) % 2**64 for step in range(3)], dtype=np.uint64

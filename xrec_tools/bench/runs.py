@@ -39,8 +39,7 @@ from xrec_tools.bench.ratings import RATERS, errors, fold, inner
 from xrec_tools.bench.store import COST, RANKING, Run, Task
 from xrec_tools.memory import peak_mb
 from xrec_utils import zoo
-from xrec_utils.data.cores import k_core
-from xrec_utils.data.load import Dataset, load_movielens
+from xrec_utils.data.load import Dataset, k_core, load_movielens
 from xrec_utils.data.splits import (
     Split,
     global_time,

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils.data.load import Dataset
+from xrec_utils.data.splits import check_shares
 
 GENRES = [
     "Action",
@@ -83,8 +84,7 @@ class FeatureTable:
         """
         mean, deviation = self._scale
         rows = self._rows(part).to_numpy(dtype=np.float64)
-        standardised = (rows - mean) / deviation
-        return standardised.astype(np.float32)
+        return ((rows - mean) / deviation).astype(np.float32)
 
     @cached_property
     def _scale(self) -> tuple[np.ndarray, np.ndarray]:
@@ -107,10 +107,8 @@ class FeatureTable:
         Raises:
             ValueError: the part is none of the three.
         """
-        x = self.x(part)
-        user_columns = [self.names.index(name) for name in USER]
-        film_columns = [self.names.index(name) for name in FILM]
-        return [x[:, user_columns], x[:, film_columns]]
+        x = pd.DataFrame(self.x(part), columns=self.names)
+        return [x[USER].to_numpy(), x[FILM].to_numpy()]
 
     def with_leak(self) -> "FeatureTable":
         """The same table with the rating, wrongly, among the inputs.
@@ -164,11 +162,13 @@ def feature_table(
     items = _rated_items(dataset, ratings)
     genres = _genre_flags(items)
     columns = [_user_columns(ratings, genres), _film_columns(ratings, items, genres)]
-    raw = pd.DataFrame(np.hstack(columns), columns=NAMES)
-    liked = (ratings["value"] >= LIKED).to_numpy()
     return FeatureTable(
-        raw=raw.astype(np.float32),
-        liked=liked.astype(int),
+        raw=pd.DataFrame(
+            np.hstack(columns),
+            columns=NAMES,
+            dtype=np.float32,
+        ),
+        liked=(ratings["value"] >= LIKED).to_numpy(dtype=int),
         ratings=ratings,
         part=_parts(len(ratings), validation, test),
     )
@@ -185,8 +185,8 @@ def _genre_flags(items: pd.DataFrame) -> np.ndarray:
     """(n, 18) float32: 1 where the item has the genre."""
     flags = items["genres"].str.get_dummies("|")
     # in the fixed order; other names of genres, as "IMAX", are dropped
-    flags = flags.reindex(columns=GENRES, fill_value=0)
-    return flags.to_numpy(dtype=np.float32)
+    in_order = flags.reindex(columns=GENRES, fill_value=0)
+    return in_order.to_numpy(dtype=np.float32)
 
 
 def earlier_sum(key: np.ndarray, time: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -206,24 +206,19 @@ def earlier_sum(key: np.ndarray, time: np.ndarray, values: np.ndarray) -> np.nda
         [[0.0], [0.0], [11.0]]
     """
     order = np.lexsort((time, key))
-    key = key[order]
-    time = time[order]
+    rows = pd.DataFrame({"key": key, "time": time}).iloc[order]
     values = np.asarray(values, dtype=np.float64)[order]
     # (n, c): all rows above this one, whatever their key
     before = np.cumsum(values, axis=0) - values
-    key_changes = key[1:] != key[:-1]
-    time_changes = time[1:] != time[:-1]
-    new_key = np.r_[True, key_changes]
-    new_moment = np.r_[True, key_changes | time_changes]
     # rows of the same moment know nothing of each other
-    until_moment = before[_last_start(new_moment)]
-    until_key = before[_last_start(new_key)]
+    until_moment = before[_last_start(~rows.duplicated())]
+    until_key = before[_last_start(~rows.duplicated("key"))]
     result = np.empty_like(before)
     result[order] = until_moment - until_key
     return result
 
 
-def _last_start(starts: np.ndarray) -> np.ndarray:
+def _last_start(starts: pd.Series) -> np.ndarray:
     """For each row, the index of the latest row at or before it that starts a run."""
     rows = np.arange(len(starts))
     return np.maximum.accumulate(np.where(starts, rows, 0))
@@ -231,22 +226,41 @@ def _last_start(starts: np.ndarray) -> np.ndarray:
 
 def _user_columns(ratings: pd.DataFrame, genres: np.ndarray) -> np.ndarray:
     """(n, 21): taste per genre, count, mean stars and pause of the user until then."""
-    user = ratings["user"].to_numpy()
-    time = ratings["time"].to_numpy()
+    # every film has one more "genre", for what is known of all films together
+    flags = np.column_stack([genres, np.ones(len(genres))])
+    stars, count = _earlier(ratings, "user", flags)
+    taste = stars / (count + SHRINKAGE)
+    return np.column_stack(
+        [
+            taste[:, :-1],
+            np.log1p(count[:, -1]),
+            MIDDLE + taste[:, -1],
+            np.log1p(_pause(ratings)),
+        ]
+    )
+
+
+def _earlier(
+    ratings: pd.DataFrame, key: str, flags: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Stars above MIDDLE, and number, of the earlier ratings of a user or an item.
+
+    Args:
+        ratings: n ratings.
+        key: "user" or "item".
+        flags: (n, c) 1 where a rating counts for a column.
+
+    Returns:
+        Two arrays (n, c) of sums.
+    """
     above = ratings["value"].to_numpy() - MIDDLE
-    stars_by_genre = genres * above[:, None]
-    one = np.ones(len(user))
-    values = np.column_stack([stars_by_genre, genres, above, one])
-    sums = earlier_sum(user, time, values)
-    # 18 columns of stars, 18 of counts, then stars and count of all films
-    genre_stars = sums[:, :18]
-    genre_count = sums[:, 18:36]
-    stars = sums[:, 36]
-    count = sums[:, 37]
-    taste = genre_stars / (genre_count + SHRINKAGE)
-    mean = MIDDLE + stars / (count + SHRINKAGE)
-    pause = np.log1p(_pause(ratings))
-    return np.column_stack([taste, np.log1p(count), mean, pause])
+    sums = earlier_sum(
+        ratings[key].to_numpy(),
+        ratings["time"].to_numpy(),
+        np.hstack([flags * above[:, None], flags]),
+    )
+    stars, count = np.hsplit(sums, 2)
+    return stars, count
 
 
 def _pause(ratings: pd.DataFrame) -> np.ndarray:
@@ -255,37 +269,25 @@ def _pause(ratings: pd.DataFrame) -> np.ndarray:
     # many ratings share their second: one row per moment, else the pause would be 0
     moments = rows.drop_duplicates().sort_values(["user", "time"])
     moments["pause"] = moments.groupby("user")["time"].diff().fillna(0)
-    merged = rows.merge(moments, on=["user", "time"], how="left")
-    return merged["pause"].to_numpy()
+    return rows.merge(moments, how="left")["pause"].to_numpy()
 
 
 def _film_columns(
     ratings: pd.DataFrame, items: pd.DataFrame, genres: np.ndarray
 ) -> np.ndarray:
     """(n, 21): genres, age in years, count and mean stars of the film until then."""
-    above = ratings["value"].to_numpy() - MIDDLE
-    values = np.column_stack([above, np.ones(len(above))])
-    item = ratings["item"].to_numpy()
-    sums = earlier_sum(item, ratings["time"].to_numpy(), values)
-    stars = sums[:, 0]
-    count = sums[:, 1]
-    mean = MIDDLE + stars / (count + SHRINKAGE)
+    stars, count = _earlier(ratings, "item", np.ones((len(ratings), 1)))
     rated_in = pd.to_datetime(ratings["time"], unit="s").dt.year.to_numpy()
     # some films were rated before the year in their title
     age = np.maximum(rated_in - items["year"].to_numpy(), 0)
+    mean = MIDDLE + stars / (count + SHRINKAGE)
     return np.column_stack([genres, age, np.log1p(count), mean])
 
 
 def _parts(n: int, validation: float, test: float) -> np.ndarray:
     """(n,) names of the parts of rows in time order."""
-    if validation <= 0 or test <= 0 or validation + test >= 1:
-        raise ValueError(
-            f"validation={validation} and test={test} must be above 0 "
-            "and leave rows to train on"
-        )
+    check_shares(validation, test)
     validation_from = int(n * (1 - validation - test))
     test_from = int(n * (1 - test))
-    part = np.full(n, "train", dtype="<U10")
-    part[validation_from:test_from] = "validation"
-    part[test_from:] = "test"
-    return part
+    lengths = [validation_from, test_from - validation_from, n - test_from]
+    return np.repeat(["train", "validation", "test"], lengths)

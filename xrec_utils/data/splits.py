@@ -14,10 +14,7 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils.data.load import Dataset
-from xrec_utils.data.order import in_time_order, tie_hash
 from xrec_utils.files import DataError
-
-Part = Literal["validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -90,11 +87,11 @@ class Split:
 
         Films that would share a name get their id in brackets.
         """
-        year = self.items["year"].astype("string")
-        year_in_brackets = (" (" + year + ")").fillna("")
-        names = self.items["title"].astype("string") + year_in_brackets
+        films = self.items[["item", "title", "year"]].astype("string")
+        # films without a year have no brackets either
+        names = films["title"] + (" (" + films["year"] + ")").fillna("")
+        with_id = names + " [" + films["item"] + "]"
         shared = names.duplicated(keep=False)
-        with_id = names + " [" + self.items["item"].astype("string") + "]"
         return names.where(~shared, with_id).to_numpy(dtype=str)
 
     def train_histories(self) -> list[np.ndarray]:
@@ -104,7 +101,7 @@ class Split:
         """
         return _by_user(self.train, self.n_users)
 
-    def cases(self, part: Part) -> Cases:
+    def cases(self, part: Literal["validation", "test"]) -> Cases:
         """The users of a part with what is known of them and what is asked.
 
         leave_last_out and random_per_user: history = training items (for "test" also
@@ -118,28 +115,22 @@ class Split:
         Raises:
             ValueError: the part is neither "validation" nor "test".
         """
-        if part not in ("validation", "test"):
-            raise ValueError(f"part={part!r}: choose 'validation' or 'test'")
-        if self.fold_in:
-            return self._last_items(part)
-        if part == "validation":
-            return self._ask(self.train, self.validation)
-        # the final models are asked about the test part with all that came before it
-        known = pd.concat([self.train, self.validation])
-        return self._ask(known, self.test)
-
-    def _last_items(self, part: Part) -> Cases:
-        """Cases of `global_time`: last items of the users whose last event is here."""
         parts = {
             "train": self.train,
             "validation": self.validation,
             "test": self.test,
         }
-        labelled = [events.assign(part=name) for name, events in parts.items()]
-        events = in_place(pd.concat(labelled))
-        last = ~events["user"].duplicated(keep="last")
-        in_part = events["part"] == part
-        return self._ask(events[~last], events[last & in_part])
+        if part not in ("validation", "test"):
+            raise ValueError(f"part={part!r}: choose 'validation' or 'test'")
+        if self.fold_in:
+            # one table, each row with the name of its part
+            labelled = pd.concat(parts, names=["part"]).reset_index("part")
+            events = in_place(labelled)
+            last = ~events["user"].duplicated(keep="last")
+            return self._ask(events[~last], events[last & (events["part"] == part)])
+        # the final models are asked about the test part with all that came before it
+        before = ["train"] if part == "validation" else ["train", "validation"]
+        return self._ask(pd.concat([parts[name] for name in before]), parts[part])
 
     def _ask(self, known: pd.DataFrame, asked: pd.DataFrame) -> Cases:
         """The users with something asked and something known, as cases."""
@@ -185,12 +176,11 @@ def leave_last_out(dataset: Dataset, tie_seed: int = 0) -> Split:
     """
     _need_times(dataset, "leave_last_out")
     events = in_time_order(dataset.interactions, tie_seed)
-    by_user = events.groupby("user")
-    from_end = by_user.cumcount(ascending=False).to_numpy()
-    count = by_user["item"].transform("size").to_numpy()
-    # 0 = train, 1 = validation, 2 = test
-    part = np.select([from_end == 0, from_end == 1], [2, 1], 0)
-    part = np.where(count < 3, 0, part)
+    by_user = events.groupby("user")["item"]
+    too_few = by_user.transform("size") < 3
+    from_end = by_user.cumcount(ascending=False)
+    # 0 = train, 1 = validation, 2 = test; the first that holds counts
+    part = np.select([too_few, from_end == 0, from_end == 1], [0, 2, 1], 0)
     return _split("leave-last-out", dataset, events, part, tie_seed)
 
 
@@ -228,13 +218,13 @@ def global_time(
         >>> split.cases("validation").left_out  # user 2 has done nothing before
         1
     """
-    _check_shares(validation, test)
+    check_shares(validation, test)
     _need_times(dataset, "global_time")
     events = in_time_order(dataset.interactions, tie_seed)
     time = events["time"].to_numpy()
     shares = np.array([1 - validation - test, 1 - test])
-    first_rows = np.floor(len(events) * shares).astype(np.int64)
-    cuts = np.sort(time)[first_rows]
+    first_rows = np.floor(len(events) * shares)
+    cuts = np.sort(time)[first_rows.astype(np.int64)]
     # side="right": the second of a cut belongs to the later part
     part = np.searchsorted(cuts, time, side="right")
     if len(np.unique(part)) < 3:
@@ -273,7 +263,7 @@ def random_per_user(
         >>> len(split.train), len(split.validation), len(split.test)
         (5, 1, 2)
     """
-    _check_shares(validation, test)
+    check_shares(validation, test)
     events = in_time_order(dataset.interactions, seed)
     draw = pd.Series(tie_hash(events["user"], events["item"], seed + 1))
     by_user = draw.groupby(events["user"])
@@ -281,11 +271,10 @@ def random_per_user(
     count = by_user.transform("size").to_numpy()
     # np.rint would round halves to the even number
     tested = np.floor(count * test + 0.5)
-    validated = np.floor(count * validation + 0.5)
-    held_out = tested + validated
-    # 0 = train, 1 = validation, 2 = test
-    part = np.select([rank < tested, rank < held_out], [2, 1], 0)
-    part[held_out >= count] = 0
+    held_out = tested + np.floor(count * validation + 0.5)
+    # 0 = train, 1 = validation, 2 = test; the first that holds counts
+    none_left = held_out >= count
+    part = np.select([none_left, rank < tested, rank < held_out], [0, 2, 1], 0)
     return _split("random per user", dataset, events, part, seed)
 
 
@@ -301,13 +290,12 @@ def _split(
 
     part: 0 (train), 1 (validation) or 2 (test) for each event.
     """
-    user_ids, users = np.unique(events["user"].to_numpy(), return_inverse=True)
-    item_ids, items = np.unique(events["item"].to_numpy(), return_inverse=True)
-    place = events.groupby("user").cumcount()
+    users, user_ids = pd.factorize(events["user"], sort=True)
+    items, item_ids = pd.factorize(events["item"], sort=True)
     coded = events.assign(
         user=users.astype(np.int32),
         item=items.astype(np.int32),
-        place=place.astype(np.int32),
+        place=events.groupby("user").cumcount().astype(np.int32),
     )
     return Split(
         name,
@@ -321,7 +309,7 @@ def _split(
     )
 
 
-def _by_code(table: pd.DataFrame, key: str, ids: np.ndarray) -> pd.DataFrame:
+def _by_code(table: pd.DataFrame, key: str, ids: pd.Index) -> pd.DataFrame:
     """The rows of the ids, in their order; the index is the code."""
     rows = table.set_index(key).reindex(ids).rename_axis(key)
     return rows.reset_index().rename_axis("code")
@@ -335,10 +323,9 @@ def in_place(events: pd.DataFrame) -> pd.DataFrame:
 def _by_user(events: pd.DataFrame, n_users: int) -> list[np.ndarray]:
     """Item codes of each user as int32 arrays; the events must be sorted by user."""
     counts = np.bincount(events["user"], minlength=n_users)
-    ends = np.cumsum(counts)
     items = events["item"].to_numpy(dtype=np.int32)
     # np.split wants the places between users; behind the last there is none
-    return np.split(items, ends[:-1])
+    return np.split(items, np.cumsum(counts)[:-1])
 
 
 def _need_times(dataset: Dataset, name: str) -> None:
@@ -351,11 +338,74 @@ def _need_times(dataset: Dataset, name: str) -> None:
         )
 
 
-def _check_shares(validation: float, test: float) -> None:
+def check_shares(validation: float, test: float) -> None:
     """Raise ValueError unless each part would get something."""
-    each_is_a_share = 0 < validation < 1 and 0 < test < 1
-    if not each_is_a_share or validation + test >= 1:
+    if min(validation, test) <= 0 or validation + test >= 1:
         raise ValueError(
             f"validation={validation} and test={test}: both must be above 0 "
             "and together below 1"
         )
+
+
+def in_time_order(interactions: pd.DataFrame, tie_seed: int = 0) -> pd.DataFrame:
+    """Sort by user, then time, then a seeded hash of (user, item).
+
+    The result does not depend on the order of the rows. Repeated events of a log, which
+    share all three, are ordered by the other columns.
+    """
+    keyed = interactions.assign(
+        tie=tie_hash(interactions["user"], interactions["item"], tie_seed)
+    )
+    rest = [
+        column for column in interactions if column not in ("user", "time")
+    ]  # repeated events of a log
+    return keyed.sort_values(["user", "time", "tie", *rest], ignore_index=True).drop(
+        columns="tie"
+    )
+
+
+def tie_hash(user: pd.Series, item: pd.Series, seed: int) -> np.ndarray:
+    """Pseudo-random numbers which depend on nothing but (user, item, seed).
+
+    Source: the finaliser of SplitMix64 (Steele, Lea and Flood 2014,
+    doi:10.1145/2660193.2660195), chained.
+
+    Args:
+        user, item: n ids each, whole numbers or texts.
+        seed: a whole number.
+
+    Returns:
+        (n,) uint64.
+
+    Raises:
+        ValueError: the two have different lengths.
+
+    Example:
+        The same pair has the same number, whatever the row.
+
+        >>> hashes = tie_hash(pd.Series([1, 1, 1]), pd.Series([5, 6, 5]), seed=0)
+        >>> bool(hashes[0] == hashes[2]), bool(hashes[0] == hashes[1])
+        (True, False)
+    """
+    seeds = np.full(len(user), seed, dtype=np.int64)
+    state = _mix(seeds.astype(np.uint64))
+    for ids in (user, item):
+        state = _mix(state ^ _as_numbers(ids))
+    return state
+
+
+def _mix(state: np.ndarray) -> np.ndarray:
+    """One step of SplitMix64 on uint64, wrapping on overflow."""
+    state = state + 0x9E3779B97F4A7C15
+    state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9
+    state = (state ^ (state >> 27)) * 0x94D049BB133111EB
+    return state ^ (state >> 31)
+
+
+def _as_numbers(ids: pd.Series) -> np.ndarray:
+    """Integer ids as uint64; text ids hashed to uint64, equal in every process."""
+    if pd.api.types.is_integer_dtype(ids):
+        return ids.to_numpy(dtype=np.int64).astype(np.uint64)
+    # Python's own hash of a text differs from process to process
+    texts = ids.astype(str).to_numpy(dtype=object)
+    return pd.util.hash_array(texts, categorize=False)

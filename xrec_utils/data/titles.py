@@ -4,7 +4,7 @@ the film meant.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,13 +28,9 @@ def spoken(title: str) -> str:
         'The Matrix'
     """
     name = ALIAS.sub("", title).strip() or title
-    moved = MOVED.match(name)
-    if not moved:
-        return name
-    article = moved["article"]
+    article_first = MOVED.sub(r"\g<article> \g<title>", name)
     # "L'" stands before its word without a space
-    space = "" if article.endswith("'") else " "
-    return f"{article}{space}{moved['title']}"
+    return re.sub("^L' ", "L'", article_first)
 
 
 THRESHOLD = 80.0
@@ -127,12 +123,13 @@ class Catalogue:
     def __init__(self, titles: Sequence[str]) -> None:
         """titles (n_items,): such as "Matrix, The (1999)"; a code is a place."""
         self.titles = [TWIN.sub("", title) for title in map(str, titles)]
-        names = []
-        for code, title in enumerate(self.titles):
-            for words, year, part in _names(title):
-                names.append((words, code, year, part))
+        names = [
+            (code, *name)
+            for code, title in enumerate(self.titles)
+            for name in _names(title)
+        ]
         # one entry per name, all of the same length
-        self._keys, codes, years, parts = zip(*names, strict=True)
+        codes, self._keys, years, parts = zip(*names, strict=True)
         self._codes = np.array(codes)
         self._years = np.array(years)
         self._parts = np.array(parts)
@@ -173,9 +170,11 @@ class Catalogue:
             if words and spare[winner] >= 0:
                 codes[row] = self._codes[winner]
                 best[row] = scores[row, winner]
-        pairs = zip(titles, codes, strict=True)
-        invented = [title for title, code in pairs if code < 0]
-        return Matches(codes, best, invented)
+        return Matches(
+            codes,
+            scores=best,
+            invented=[titles[row] for row in np.flatnonzero(codes < 0)],
+        )
 
     def _needed(self, year: int, threshold: float) -> np.ndarray:
         """The similarity that each name must have to a title of this year (0: none)."""
@@ -195,17 +194,18 @@ def _key_of(name: str) -> str:
     return key(BRACKETS.sub(" ", name)) or key(name)
 
 
-def _names(title: str) -> Iterator[tuple[str, int, bool]]:
+def _names(title: str) -> list[tuple[str, int, bool]]:
     """The names of one film as (key, year, whether it is only a part of the title)."""
     name, year = split_year(title)
     main = BRACKETS.sub(" ", name).strip() or name
-    whole = {key(main), key(name)}
-    for other in BRACKETS.findall(name):
-        whole.add(key(re.sub(r"^a\.?k\.?a\.?:? ", "", other)))
-    halves = re.split(r":\s+|\s+-\s+", main)
-    parts = {key(half) for half in halves}
+    others = [
+        re.sub(r"^a\.?k\.?a\.?:? ", "", other) for other in BRACKETS.findall(name)
+    ]
     # "" is the key of a name without a letter
-    for words in sorted(whole - {""}):
-        yield words, year, False
-    for words in sorted(parts - {""} - whole):
-        yield words, year, True
+    whole = {key(each) for each in (main, name, *others)} - {""}
+    halves = re.split(r":\s+|\s+-\s+", main)
+    parts = {key(half) for half in halves} - whole - {""}
+    return [
+        *((words, year, False) for words in sorted(whole)),
+        *((words, year, True) for words in sorted(parts)),
+    ]
