@@ -8,6 +8,7 @@ reason: what film i adds to the score of film j.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -50,8 +51,6 @@ class ItemToItem:
     The empty history scores zero everywhere.
     """
 
-    n_items: int
-    weights: np.ndarray
     pooling = "sum"
 
     def sums(self, history: History, items: np.ndarray) -> Sums:
@@ -148,6 +147,7 @@ class ContentBased(ItemToItem):
         return Sums(super().sums(history, items).addends, finish)
 
 
+@dataclass(eq=False)
 class UserKNN:
     """Recommends what people with a like history have (Resnick et al. 1994,
     doi:10.1145/192844.192905).
@@ -159,8 +159,7 @@ class UserKNN:
 
     name = "user_knn"
 
-    def __init__(self, n_neighbours: int = 100) -> None:
-        self.n_neighbours = n_neighbours
+    n_neighbours: int = 100
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
         """Remember the histories: `seen` is float32 (users, n_items)."""
@@ -173,17 +172,13 @@ class UserKNN:
         history's nearest.
         """
         asked = multi_hot(histories, self.n_items)
-        lengths = np.outer(asked.sum(axis=1), self.seen.sum(axis=1))
-        cosine = (
-            asked
-            @ self.seen.T
-            / np.sqrt(
-                np.maximum(
-                    lengths,
-                    1,
-                )
-            )
-        )
+        return self._nearest(asked @ self.seen.T, asked.sum(axis=1))
+
+    def _nearest(self, common: np.ndarray, films: np.ndarray) -> np.ndarray:
+        """Cosines (m, users) from films in common, for histories of `films` (m,)."""
+        lengths = np.outer(films, self.seen.sum(axis=1)).astype(np.float32)
+        # an empty history has nothing in common: 0/1 instead of 0/0
+        cosine = common / np.sqrt(np.maximum(lengths, 1))
         return keep_largest(cosine, self.n_neighbours)
 
     def score(
@@ -194,13 +189,9 @@ class UserKNN:
 
     def sums(self, history: History, items: np.ndarray) -> Sums:
         """Films in common (n, users) with each training user."""
-        sizes = self.seen.sum(axis=1)
 
         def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
-            lengths = np.outer(films, sizes).astype(np.float32)
-            cosine = sums / np.sqrt(np.maximum(lengths, 1))
-            nearest = keep_largest(cosine, self.n_neighbours)
-            return nearest @ self.seen[:, items]
+            return self._nearest(sums, films) @ self.seen[:, items]
 
         # one row per film, whole in memory for the sums
         return Sums(np.ascontiguousarray(self.seen[:, history].T), finish)
@@ -218,6 +209,7 @@ def keep_largest(similarity: np.ndarray, k: int) -> np.ndarray:
     return similarity
 
 
+@dataclass(eq=False)
 class ItemKNN(ItemToItem):
     """Recommends what goes with the films of the history (Sarwar et al. 2001,
     doi:10.1145/371920.372071).
@@ -229,9 +221,8 @@ class ItemKNN(ItemToItem):
 
     name = "item_knn"
 
-    def __init__(self, n_neighbours: int = 100, shrink: float = 10.0) -> None:
-        self.n_neighbours = n_neighbours
-        self.shrink = shrink
+    n_neighbours: int = 100
+    shrink: float = 10.0
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
         """Count who has both films of each pair."""
@@ -247,6 +238,7 @@ class ItemKNN(ItemToItem):
         return self
 
 
+@dataclass(eq=False)
 class EASE(ItemToItem):
     """The linear item-to-item model with a closed form (Steck 2019,
     doi:10.1145/3308558.3313710).
@@ -261,8 +253,7 @@ class EASE(ItemToItem):
 
     name = "ease"
 
-    def __init__(self, regularisation: float = 200.0) -> None:
-        self.regularisation = regularisation
+    regularisation: float = 200.0
 
     def gram(self, histories: Sequence[History]) -> np.ndarray:
         """XᵀX, float64: how many users have both films of each pair."""
@@ -313,6 +304,7 @@ class HybridEASE(EASE):
         return super().gram(histories) + self.weight * shared
 
 
+@dataclass(eq=False)
 class ImplicitALS:
     """Factors of users and films, each solved in turn by ridge regression (Hu et al.
     2008, doi:10.1109/ICDM.2008.22).
@@ -333,19 +325,11 @@ class ImplicitALS:
 
     name = "ials"
 
-    def __init__(
-        self,
-        width: int = 64,
-        w0: float = 0.1,
-        regularisation: float = 0.01,
-        sweeps: int = 10,
-        seed: int = 0,
-    ) -> None:
-        self.width = width
-        self.w0 = w0
-        self.regularisation = regularisation
-        self.sweeps = sweeps
-        self.seed = seed
+    width: int = 64
+    w0: float = 0.1
+    regularisation: float = 0.01
+    sweeps: int = 10
+    seed: int = 0
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
         """Alternate between users and films; `factors` H is float32 (n_items, width)."""
@@ -373,10 +357,7 @@ class ImplicitALS:
         for n, history in enumerate(histories):
             mine = factors[np.asarray(history, dtype=np.int64)]
             penalty = self.regularisation * (len(mine) + self.w0 * len(factors))
-            systems[n] += mine.T @ mine + penalty * np.eye(
-                self.width,
-                dtype=np.float32,
-            )
+            systems[n] += mine.T @ mine + penalty * np.eye(self.width, dtype=np.float32)
             sums[n] = mine.sum(axis=0)
         return np.linalg.solve(systems, sums[:, :, None])[:, :, 0]
 

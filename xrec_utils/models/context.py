@@ -16,11 +16,10 @@ import pandas as pd
 
 from xrec_utils import set_seed
 from xrec_utils.data.features import FeatureTable
-from xrec_utils.keras_start import keras
+from xrec_utils.keras_start import keras, layers
 from xrec_utils.metrics.intervals import paired_interval
 from xrec_utils.shop.moments import GROUPS, group_of
 
-layers = keras.layers
 VARIANTS = {"none": (), **{group: (group,) for group in GROUPS}, "all": GROUPS}
 
 
@@ -70,7 +69,9 @@ def side_by_side(
     x = keras.Input((len(names),), name="columns")
     logits = {}
     for variant, groups in variants.items():
-        sees = _visible(names, groups)
+        hidden = set(GROUPS) - set(groups)
+        # 1 for each column that may be seen, 0 for those of other context groups
+        sees = np.float32([group_of(name) not in hidden for name in names])
         logits[variant] = product_head(x * sees, kinds, penalty)
     model = keras.Model(x, logits, name="side_by_side")
     rate = keras.optimizers.schedules.CosineDecay(1e-2, steps)
@@ -78,12 +79,6 @@ def side_by_side(
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(rate), dict.fromkeys(logits, loss))
     return model
-
-
-def _visible(names: Sequence[str], groups: Sequence[str]) -> np.ndarray:
-    """1 for each column that may be seen, 0 for those of other context groups."""
-    hidden = set(GROUPS) - set(groups)
-    return np.float32([group_of(name) not in hidden for name in names])
 
 
 def fit_variants(
@@ -133,8 +128,13 @@ def fit_variants(
             steps=epochs * batches,
             **options,
         )
-        labels = dict.fromkeys(model.output, y)
-        model.fit(x, labels, batch, epochs, verbose=0)
+        model.fit(
+            x,
+            dict.fromkeys(model.output, y),  # every variant learns the same labels
+            batch,
+            epochs,
+            verbose=0,
+        )
         models.append(model)
     return models
 
@@ -148,13 +148,8 @@ def by_user(users: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> pd.Dat
     All three (n,). The AUC is NaN where all labels of a user agree.
     """
     rows = pd.DataFrame({"user": users, "y": labels, "logit": logits})
-    rows["loss"] = (
-        np.logaddexp(
-            0,
-            rows["logit"],
-        )
-        - rows["y"] * rows["logit"]
-    )
+    # -log σ(logit) for a one, -log(1 - σ(logit)) for a zero, safe for large logits
+    rows["loss"] = np.logaddexp(0, logits) - rows["y"] * rows["logit"]
     rows["rank"] = rows.groupby("user")["logit"].rank() * rows["y"]
     sums = rows.groupby("user").agg(
         n=("y", "size"), ones=("y", "sum"), loss=("loss", "mean"), rank=("rank", "sum")

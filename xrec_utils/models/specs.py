@@ -65,6 +65,16 @@ def _network(
     return train
 
 
+def _built(build: Callable[..., Any], *given: str) -> Callable[[Split, dict], Any]:
+    """Build from the attributes of the split that `given` names, and the settings."""
+
+    def built(data: Split, settings: dict) -> Any:
+        """The untrained model."""
+        return build(*[getattr(data, name) for name in given], **settings)
+
+    return built
+
+
 def _with_attributes(build: Callable[..., Any]) -> Callable[[Split, dict], Any]:
     attributes = sequence.item_attributes
     return lambda data, settings: build(attributes(data.items), **settings)
@@ -106,53 +116,33 @@ def grid(**choices: tuple) -> tuple[dict[str, Any], ...]:
     """All combinations: four for every model, so that none is tuned harder than
     another.
     """
-    combinations = product(*choices.values())
     return tuple(
-        dict(
-            zip(
-                choices,
-                values,
-                strict=True,
-            )
-        )
-        for values in combinations
+        dict(zip(choices, values, strict=True)) for values in product(*choices.values())
     )
 
 
-def _of_items(build: Callable[..., Any]) -> Callable[[Split, dict], Any]:
-    return lambda data, settings: build(data.items, **settings)
-
-
-def _plain(build: Callable[..., Any]) -> Callable[[Any, dict], Any]:
-    return lambda data, settings: build(**settings)
-
-
-def _by_size(build: Callable[..., Any]) -> Callable[[Split, dict], Any]:
-    return lambda data, settings: build(data.n_items, **settings)
-
-
 SPECS: dict[str, Spec] = {
-    "popularity": Spec(_plain(classic.Popularity), _closed_form, {}),
+    "popularity": Spec(_built(classic.Popularity), _closed_form, {}),
     "content": Spec(
-        _of_items(classic.ContentBased),
+        _built(classic.ContentBased, "items"),
         _closed_form,
         {"year": 2.0, "title": 1.0},
         grid(year=(1.0, 2.0), title=(0.5, 1.0)),
     ),
     "user_knn": Spec(
-        _plain(classic.UserKNN),
+        _built(classic.UserKNN),
         _closed_form,
         {"n_neighbours": 10},
         grid(n_neighbours=(10, 25, 50, 100)),
     ),
     "item_knn": Spec(
-        _plain(classic.ItemKNN),
+        _built(classic.ItemKNN),
         _closed_form,
         {"n_neighbours": 100, "shrink": 5.0},
         grid(n_neighbours=(50, 100), shrink=(5.0, 20.0)),
     ),
     "ials": Spec(
-        _plain(classic.ImplicitALS),
+        _built(classic.ImplicitALS),
         _alternating,
         {"width": 64, "w0": 0.3, "regularisation": 0.01},
         tuple(
@@ -166,13 +156,13 @@ SPECS: dict[str, Spec] = {
         ),
     ),
     "ease": Spec(
-        _plain(classic.EASE),
+        _built(classic.EASE),
         _closed_form,
         {"regularisation": 500.0},
         grid(regularisation=(100.0, 200.0, 500.0, 1000.0)),
     ),
     "hybrid": Spec(
-        _of_items(classic.HybridEASE),
+        _built(classic.HybridEASE, "items"),
         _closed_form,
         {"regularisation": 200.0, "weight": 20.0},
         grid(regularisation=(200.0, 500.0), weight=(20.0, 50.0)),
@@ -214,13 +204,13 @@ SPECS: dict[str, Spec] = {
         grid(width=(32, 64), dropout=(0.3, 0.5)),
     ),
     "dae": Spec(
-        _by_size(autoencoders.dae),
+        _built(autoencoders.dae, "n_items"),
         _network(autoencoders.fit_autoencoder, epochs=100, patience=10),
         {"dropout": 0.5},
         grid(dropout=(0.3, 0.5, 0.6, 0.7)),
     ),
     "vae": Spec(
-        _by_size(autoencoders.vae),
+        _built(autoencoders.vae, "n_items"),
         _network(autoencoders.fit_autoencoder, rate=2e-3, epochs=100, patience=10),
         {"dropout": 0.5, "beta": 0.2},
         grid(dropout=(0.5, 0.7), beta=(0.05, 0.2)),
