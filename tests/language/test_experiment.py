@@ -23,7 +23,6 @@ CACHED = (
     lang.panel,
     reasons.case,
     lang.record,
-    lang._stored,
     lang.scores,
     reasons._table,
     reasons.texts,

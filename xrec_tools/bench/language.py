@@ -101,14 +101,15 @@ def explained(
 
     A table that stands for the same cases already is left alone.
     """
-    if _noted("cases", name) == reasons.cases_fingerprint():
+    told = fingerprint(reasons.cases_told())
+    if _noted("cases", name) == told:
         return
     rows = []
     for n in range(cases):
         rows += part(n)
         print(f"{name}: case {n}", flush=True)
     keep(name, pd.DataFrame(rows))
-    note("cases", name, reasons.cases_fingerprint())
+    note("cases", name, told)
 
 
 def deletions(n: int) -> list[dict[str, object]]:

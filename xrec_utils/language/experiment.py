@@ -1,7 +1,5 @@
 """The language model's experiments: who is asked, in which words, with what answer.
 
-Answers are stored with the words' hash.
-
 Two hundred users of movielens-small, each with the film they rated last (the target)
 and nineteen others drawn from the films they never rated. A `Question` says how the
 prompt is written. What SmolLM2 answered is in data/language, so that nothing here needs
@@ -22,7 +20,7 @@ import pandas as pd
 from xrec_utils import zoo
 from xrec_utils.data.titles import spoken
 from xrec_utils.files import DATA
-from xrec_utils.language.prompts import chat, fingerprint, message
+from xrec_utils.language.prompts import belong, chat, message
 from xrec_utils.language.ranker import KerasLM
 from xrec_utils.metrics.evaluation import ranking_table
 from xrec_utils.metrics.ranking import places
@@ -78,15 +76,6 @@ class Question:
     users: int = USERS
 
 
-def _turned() -> dict[str, Question]:
-    """Each start of the target, turned: the same place may come from two of them."""
-    places = {(start + turn) % CANDIDATES for start in STARTS for turn in TURNS}
-    return {
-        f"target at {place}": Question(place=place, users=HALF)
-        for place in sorted(places)
-    }
-
-
 QUESTIONS = {
     "sequential": Question(),
     "recency-focused": Question("recency-focused"),
@@ -95,7 +84,11 @@ QUESTIONS = {
     "no list, no history": Question(listed=False, length=0),
     "5 films": Question(length=5, users=HALF),
     "20 films": Question(length=20, users=HALF),
-    **_turned(),
+    **{
+        f"target at {place}": Question(place=place, users=HALF)
+        # each start of the target, turned; two may end at the same place
+        for place in np.unique(np.add.outer(STARTS, TURNS) % CANDIDATES).tolist()
+    },
     "no list, 8 films": Question(listed=False, length=LINES, users=CITED),
 }
 
@@ -128,15 +121,19 @@ def panel() -> Panel:
     cases = zoo.split().cases("test")
     items = np.arange(zoo.split().n_items)
     rng = np.random.default_rng(5)
-    drawn = np.sort(rng.choice(len(cases.users), USERS, replace=False))
-    histories = [cases.histories[n] for n in drawn]
+    drawn = rng.choice(len(cases.users), USERS, replace=False)
+    drawn.sort()
     rows = []
-    for n, history in zip(drawn, histories, strict=True):
-        target = int(cases.targets[n][0])
-        unrated = np.setdiff1d(items, [*history, target])
+    for n in drawn:
+        target = cases.targets[n][0]
+        unrated = np.setdiff1d(items, [*cases.histories[n], target])
         others = rng.choice(unrated, CANDIDATES - 1, replace=False)
-        rows.append(np.append(target, others))
-    return Panel(cases.users[drawn], histories, np.array(rows))
+        rows.append([target, *others])
+    return Panel(
+        users=cases.users[drawn],
+        histories=[cases.histories[n] for n in drawn],
+        candidates=np.array(rows),
+    )
 
 
 def names(codes: Sequence[int]) -> list[str]:
@@ -196,12 +193,13 @@ def words(question: Question, rows: int | None = None) -> list[str]:
     prompts = []
     for row in range(rows or question.users):
         past = panel().histories[row]
+        # not past[-length:], for [-0:] is the whole history
+        start = max(len(past) - question.length, 0)
         offered = panel().candidates[row][shown(question, row)]
         said = message(
-            # not past[-length:], for [-0:] is the whole history
-            names(past[max(len(past) - question.length, 0) :]),
-            names(offered) if question.listed else (),
-            question.design,
+            history=names(past[start:]),
+            candidates=names(offered) if question.listed else (),
+            design=question.design,
         )
         prompts.append(chat(said))
     return prompts
@@ -210,7 +208,7 @@ def words(question: Question, rows: int | None = None) -> list[str]:
 def ask(question: Question, model: KerasLM, rows: int | None = None) -> np.ndarray:
     """Scores (rows, 20) of every candidate, target first, in nats per token."""
     prompts = words(question, rows)
-    films = [names(codes) for codes in panel().candidates[: len(prompts)]]
+    films = list(map(names, panel().candidates[: len(prompts)]))
     return np.array(model.likelihood(prompts, films))
 
 
@@ -248,13 +246,12 @@ def record() -> dict[str, Any]:
 
     Hash of the prompts of each question, of the weights, and versions.
     """
-    return json.loads((FOLDER / "record.json").read_text(encoding="utf-8"))
+    return stored_json("record.json")
 
 
-@cache
-def _stored() -> pd.DataFrame:
-    """Columns question, user, and one a candidate."""
-    return pd.read_csv(FOLDER / "ranking.csv.gz")
+def stored_json(name: str) -> dict[str, Any]:
+    """A json file of data/language."""
+    return json.loads((FOLDER / name).read_text(encoding="utf-8"))
 
 
 @cache
@@ -279,15 +276,17 @@ def scores(name: str) -> np.ndarray:
         (200, 20)
     """
     question = QUESTIONS[name]
-    if fingerprint(words(question)) != record()["prompts"][name]:
-        raise ValueError(
-            f"data/language answers other prompts than {name!r}: "
-            "run python -m xrec_tools.bench.language"
-        )
-    answers = _stored().query("question == @name")
+    belong(
+        record()["prompts"][name],
+        words(question),
+        f"data/language answers other prompts than {name!r}",
+    )
+    every = pd.read_csv(FOLDER / "ranking.csv.gz")
+    answers = every[every["question"] == name]
     stored = answers.drop(columns=["question", "user"]).to_numpy()
     if live():
-        compare(ask(question, model(), ASKED_LIVE), stored[:ASKED_LIVE], name)
+        now = ask(question, model(), ASKED_LIVE)
+        compare(now, stored[:ASKED_LIVE], name)
     return stored
 
 
@@ -319,8 +318,12 @@ def averaged(start: int) -> np.ndarray:
         >>> bool(np.allclose(averaged(0), averaged(5)))
         True
     """
-    places = [(start + turn) % CANDIDATES for turn in TURNS]
-    return np.mean([scores(f"target at {place}") for place in places], axis=0)
+    turned = [
+        # round the circle: after the last place comes the first
+        scores(f"target at {(start + turn) % CANDIDATES}")
+        for turn in TURNS
+    ]
+    return np.mean(turned, axis=0)
 
 
 def ndcg(scores: np.ndarray, k: int = 10) -> np.ndarray:
@@ -360,10 +363,16 @@ def baseline(name: str, length: int = 0) -> np.ndarray:
         >>> baseline("popularity").shape
         (200, 20)
     """
-    # history[-0:] is the whole history
-    histories = [history[-length:] for history in panel().histories]
-    every = zoo.load(name).score(histories)
-    return np.take_along_axis(every, panel().candidates, axis=1)
+    histories = [
+        # [-0:] is the whole history
+        history[-length:]
+        for history in panel().histories
+    ]
+    return np.take_along_axis(
+        zoo.load(name).score(histories),
+        panel().candidates,
+        axis=1,
+    )
 
 
 def titles_compared() -> list[tuple[list[str], list[str]]]:
@@ -371,8 +380,9 @@ def titles_compared() -> list[tuple[list[str], list[str]]]:
 
     Titles of the last films, and of the candidates.
     """
-    pairs = zip(panel().histories, panel().candidates, strict=True)
-    return [(names(history[-LENGTH:]), names(codes)) for history, codes in pairs]
+    last = [names(history[-LENGTH:]) for history in panel().histories]
+    offered = map(names, panel().candidates)
+    return list(zip(last, offered, strict=True))
 
 
 @cache
@@ -381,10 +391,10 @@ def similarity() -> np.ndarray:
 
     (200, 20), target first. Raises ValueError when other titles were compared.
     """
-    stored = json.loads((FOLDER / "encoder.json").read_text(encoding="utf-8"))
-    if stored["texts"] != fingerprint(list(map(repr, titles_compared()))):
-        raise ValueError(
-            "data/language/encoder.json compares other titles: "
-            "run python -m xrec_tools.bench.language"
-        )
+    stored = stored_json("encoder.json")
+    belong(
+        stored["texts"],
+        list(map(repr, titles_compared())),
+        "data/language/encoder.json compares other titles",
+    )
     return np.array(stored["scores"])

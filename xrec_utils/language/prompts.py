@@ -174,3 +174,12 @@ def fingerprint(texts: Sequence[str]) -> str:
     # a mark that no text holds, so that ["ab"] is not ["a", "b"]
     joined = "\x00".join(texts)
     return sha256(joined.encode("utf-8")).hexdigest()
+
+
+def belong(stored: str, texts: Sequence[str], otherwise: str) -> None:
+    """Raise ValueError unless a stored fingerprint is that of today's texts.
+
+    Other words would have had other answers. otherwise: what the error says.
+    """
+    if stored != fingerprint(texts):
+        raise ValueError(f"{otherwise}: run python -m xrec_tools.bench.language")

@@ -26,9 +26,10 @@ from xrec_utils.language.experiment import (
     record,
     scores,
     shown,
+    stored_json,
 )
 from xrec_utils.language.prompt_game import Preference
-from xrec_utils.language.prompts import ANSWER, SYSTEM, fingerprint, message
+from xrec_utils.language.prompts import ANSWER, SYSTEM, belong, message
 
 WHY = "Why this film? Name the films of my list that made you recommend it."
 TEN = "Answer with a list of ten titles, best first."
@@ -49,7 +50,13 @@ def chosen(n: int) -> np.ndarray:
         >>> bool(answered[chosen(0)[0]] == answered.max())
         True
     """
-    return np.argsort(-scores("no list, 8 films")[n], kind="stable")[:2]
+    answered = scores("no list, 8 films")[n]
+    return np.argsort(-answered, kind="stable")[:2]
+
+
+def lines(n: int) -> np.ndarray:
+    """The films (8,) in the lines of case n: codes of its user's last ones."""
+    return panel().histories[n][-LINES:]
 
 
 @cache
@@ -70,7 +77,7 @@ def case(n: int) -> Preference:
     first, second = chosen(n)
     return Preference(
         model=model(),
-        history=tuple(names(panel().histories[n][-LINES:])),
+        history=tuple(names(lines(n))),
         film=films[first],
         other=films[second],
     )
@@ -91,9 +98,11 @@ def stars(n: int) -> np.ndarray:
         >>> stars(0).shape
         (8,)
     """
-    known = pd.concat([zoo.split().train, zoo.split().validation])
-    mine = known[known["user"] == panel().users[n]].set_index("item")
-    return mine.loc[panel().histories[n][-LINES:], "value"].to_numpy()
+    split = zoo.split()
+    known = pd.concat([split.train, split.validation])
+    mine = known[known["user"] == panel().users[n]]
+    # in the order of the lines
+    return mine.set_index("item")["value"][lines(n)].to_numpy()
 
 
 def groups() -> Masks:
@@ -106,17 +115,18 @@ def groups() -> Masks:
         >>> groups()[5].tolist()[:4]  # 5 = 1 + 4
         [True, False, True, False]
     """
+    # (groups, 1) against (lines,): the bit of each line in each number
     numbers = np.arange(2**LINES)[:, None]
-    return (numbers >> np.arange(LINES)) % 2 == 1
+    return numbers & 2 ** np.arange(LINES) > 0
 
 
-def cases_fingerprint() -> str:
-    """sha256 over the cases explained.
+def cases_told() -> list[str]:
+    """The cases explained, a text each.
 
     Stored explanations must have been made for these.
     """
-    cases = [case(n) for n in range(CITED)]
-    return fingerprint([repr((each.history, each.film, each.other)) for each in cases])
+    cases = map(case, range(CITED))
+    return [repr((each.history, each.film, each.other)) for each in cases]
 
 
 @cache
@@ -125,11 +135,11 @@ def _table(name: str) -> pd.DataFrame:
 
     Raises ValueError if it answers other cases than `case` gives now.
     """
-    if record()["cases"][name] != cases_fingerprint():
-        raise ValueError(
-            f"data/language/{name} explains other cases: "
-            "run python -m xrec_tools.bench.language"
-        )
+    belong(
+        record()["cases"][name],
+        cases_told(),
+        f"data/language/{name} explains other cases",
+    )
     return pd.read_csv(FOLDER / name)
 
 
@@ -154,12 +164,13 @@ def game(n: int) -> Game:
     """
     stored = _table("games.csv.gz").query("case == @n")["score"].to_numpy()
     if live() and n == 0:
-        compare(case(n).game()(groups()[::16]), stored[::16], "game 0")
-    bits = 2 ** np.arange(LINES)
+        now = case(n).game()(groups()[::16])
+        compare(now, stored[::16], "game 0")
 
     def value(masks: Masks) -> np.ndarray:
+        """The stored score of each group."""
         # a group's number has a bit for each of its lines, see `groups`
-        return stored[masks @ bits]
+        return stored[masks @ 2 ** np.arange(LINES)]
 
     return Game(case(n).history, case(n).target, value)
 
@@ -182,8 +193,8 @@ def explanation(n: int, method: str) -> Explanation:
         >>> len(explanation(0, "attention").values)
         8
     """
-    table = _table("lines.csv.gz")
-    rows = table[(table["case"] == n) & table["method"].str.startswith(method)]
+    rows = _table("lines.csv.gz").query("case == @n and method.str.startswith(@method)")
+    # base, score and seconds stand in each of its eight rows
     first = rows.iloc[0]
     return Explanation(
         case(n).history,
@@ -251,11 +262,17 @@ def falls(n: int) -> np.ndarray:
         (2, 8)
     """
     scored = deletions(n)
-    first, second = chosen(n)
-    # (9,): with all lines, then without each
-    preference = scored[:, first] - scored[:, second]
-    place = (scored > scored[:, [first]]).sum(axis=1)
-    return np.array([preference[0] - preference[1:], place[1:] - place[0]])
+    # (2, 9): with all lines, then without each
+    first, second = scored[:, chosen(n)].T
+    preference = first - second
+    place = (scored > first[:, None]).sum(axis=1)
+    return np.array(
+        [
+            preference[0] - preference[1:],
+            # a later place is a larger number
+            place[1:] - place[0],
+        ]
+    )
 
 
 @cache
@@ -277,14 +294,17 @@ def texts(kind: str) -> list[str]:
         >>> len(texts("why"))
         60
     """
-    stored = json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))[kind]
-    cases = range(len(stored["replies"]))
-    conversations = [json.dumps(conversation(kind, n)) for n in cases]
-    if stored["prompts"] != fingerprint(conversations):
-        raise ValueError(
-            f"data/language/texts.json answers other {kind!r}: "
-            "run python -m xrec_tools.bench.language"
-        )
+    stored = stored_json("texts.json")[kind]
+    conversations = [
+        json.dumps(conversation(kind, n))
+        # not all users were asked each kind
+        for n in range(len(stored["replies"]))
+    ]
+    belong(
+        stored["prompts"],
+        conversations,
+        f"data/language/texts.json answers other {kind!r}",
+    )
     return stored["replies"]
 
 
@@ -300,8 +320,9 @@ def conversation(kind: str, n: int) -> list[dict[str, str]]:
         ]
     content = f"{message(history)}\n{TEN}"
     if kind == "choice":
-        films = names(panel().candidates[n][shown(Question(), n)])
-        content = f"{message(history, films)}\n{LIST}"
+        # in the order of the question "sequential"
+        offered = panel().candidates[n][shown(Question(), n)]
+        content = f"{message(history, names(offered))}\n{LIST}"
     return [{"role": "user", "content": content}]
 
 
@@ -311,9 +332,9 @@ def _catalogues() -> tuple[Catalogue, Catalogue]:
 
     By the titles that people say.
     """
-    course = names(range(zoo.split().n_items))
-    every = load_movielens("movielens-small").items["title"]
-    return Catalogue(course), Catalogue([spoken(title) for title in every])
+    course = map(spoken, zoo.split().titles)
+    every = load_movielens("movielens-small").items["title"].map(spoken)
+    return Catalogue(list(course)), Catalogue(every)
 
 
 def named_in(n: int, text: str) -> Citations:
@@ -324,16 +345,21 @@ def named_in(n: int, text: str) -> Citations:
     without a last one that only begins another title mentioned.
     """
     course, every = _catalogues()
-    past = panel().histories[n][-LINES:].tolist()
-    first, _ = chosen(n)
-    film = int(panel().candidates[n][first])
+    past = lines(n).tolist()
+    film = panel().candidates[n][chosen(n)[0]]
     # a text that was cut short may end amid a bracket
     whole = re.sub(r"\s*\([^)]*$", "", text)
     mentions = cited(whole, course, [*past, film])
-    unknown = _without_cut(mentions)
-    invented = [title for title in unknown if every.match([title]).invented]
-    lines = [past.index(code) for code in mentions.cited if code != film]
-    return Citations(lines, mentions.others, invented)
+    return Citations(
+        cited=[past.index(code) for code in mentions.cited if code != film],
+        others=mentions.others,
+        invented=[
+            title
+            for title in _without_cut(mentions)
+            # the course leaves films of movielens-small out
+            if every.match([title]).invented
+        ],
+    )
 
 
 def _without_cut(mentions: Citations) -> list[str]:
@@ -341,9 +367,11 @@ def _without_cut(mentions: Citations) -> list[str]:
     if not mentions.invented:
         return []
     *others, last = mentions.invented
-    known = names([*mentions.cited, *mentions.others])
-    cut = any(title.startswith(last) for title in [*others, *known])
-    return others if cut else mentions.invented
+    known = others + names(mentions.cited + mentions.others)
+    for title in known:
+        if title.startswith(last):
+            return others
+    return mentions.invented
 
 
 @cache
@@ -361,4 +389,5 @@ def stated() -> list[Citations]:
         >>> len(stated())
         60
     """
-    return [named_in(n, text) for n, text in enumerate(texts("why"))]
+    replies = texts("why")
+    return [named_in(n, text) for n, text in enumerate(replies)]
