@@ -13,7 +13,7 @@ import pytest
 from xrec_utils.files import NOTEBOOKS, ROOT
 
 SAME = (  # notebook, function or class, module of xrec_utils
-    ("01", "in_time_order", "data.splits"),
+    ("01", "in_time_order", "data.order"),
     ("01", "at_least", "data.load"),
     ("01", "core", "data.load"),
     ("02", "keep_largest", "models.classic"),

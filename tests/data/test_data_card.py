@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from xrec_utils.data.load import k_core, load_movielens
-from xrec_utils.data.splits import in_time_order, leave_last_out
+from xrec_utils.data.order import in_time_order
+from xrec_utils.data.splits import leave_last_out
 from xrec_utils.files import DATA
 
 CARD = " ".join(

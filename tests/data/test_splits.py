@@ -13,15 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrec_utils.data.load import Dataset, k_core, load_movielens
-from xrec_utils.data.splits import (
-    Split,
-    _mix,
-    global_time,
-    in_time_order,
-    leave_last_out,
-    random_per_user,
-    tie_hash,
-)
+from xrec_utils.data.order import _mix, in_time_order, tie_hash
+from xrec_utils.data.splits import Split, global_time, leave_last_out, random_per_user
 from xrec_utils.files import DataError
 
 SPLITTERS = {"last": leave_last_out, "time": global_time, "random": random_per_user}

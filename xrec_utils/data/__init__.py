@@ -15,12 +15,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_interactions",
             "load_movielens",
         ],
+        "order": [
+            "tie_hash",
+        ],
         "splits": [
             "Cases",
             "global_time",
             "leave_last_out",
             "random_per_user",
-            "tie_hash",
         ],
         "titles": [
             "Catalogue",

@@ -94,7 +94,6 @@ WHOLE = {
     "user": "int32",
     "item": "int32",
     "time": "int64",
-    # the nullable ones may be empty
     "age": "Int64",
     "imdb": "Int64",
     "tmdb": "Int64",
@@ -158,10 +157,9 @@ def clean_items(items: pd.DataFrame) -> pd.DataFrame:
     year_at_end = YEAR.pattern + r"\s*(?:\(V\)\s*)?$"
     year = pd.to_numeric(title.str.extract(year_at_end, expand=False))
     plain = title.str.replace(year_at_end, "", regex=True).str.strip()
-    genres = items["genres"].fillna("").astype(str)
     clean = items.assign(
         title=plain.where(plain != "", "film " + items["item"].astype(str)),
-        genres=genres.replace("(no genres listed)", ""),
+        genres=items["genres"].fillna("").replace("(no genres listed)", ""),
     )
     clean.insert(clean.columns.get_loc("genres"), "year", year.astype("Int64"))
     return clean
@@ -173,11 +171,10 @@ def _files(path: Path) -> dict[str, TextFile]:
     That is the name without folder and compression suffix.
     """
     if path.is_dir():
-        # of two equal names the later stays: the file nearer to the top
-        inside = [*path.glob("*/*"), *path.iterdir()]
         return {
             file.stem if file.suffix in OPENERS else file.name: TextFile(file)
-            for file in inside
+            # of two equal names the later stays: the file nearer to the top
+            for file in (*path.glob("*/*"), *path.iterdir())
             if file.is_file()
         }
     try:
@@ -207,11 +204,17 @@ def _ratings(files: dict[str, TextFile], name: str) -> pd.DataFrame:
     check_events(events, layout, columns, STARS)
     # packed into one number and sorted: of 25 million pairs this takes a second,
     # `duplicated` takes ten
-    pairs = (events["user"].to_numpy(np.int64) << 32) + events["item"].to_numpy()
-    pairs.sort()
+    pairs = np.sort(
+        (events["user"].to_numpy(np.int64) << 32) + events["item"].to_numpy(),
+    )
     if (pairs[1:] == pairs[:-1]).any():
-        cure = "delete one of the two lines"
-        check_unique(events, ["user", "item"], layout, columns, cure)
+        check_unique(
+            events,
+            ["user", "item"],
+            layout,
+            columns,
+            cure="delete one of the two lines",
+        )
     return events
 
 
@@ -240,9 +243,9 @@ def _table(files: dict[str, TextFile], name: str) -> pd.DataFrame:
         if dtype is not None:
             text = table[theirs]
             number = pd.to_numeric(text, errors="coerce")
-            may_be_empty = dtype == "Int64"
             demand(
-                (number % 1 == 0) | ((text == "") & may_be_empty),
+                # the nullable ones may be empty
+                (number % 1 == 0) | ((text == "") & (dtype == "Int64")),
                 layout,
                 theirs,
                 "is not a whole number; correct or delete the line",

@@ -6,7 +6,7 @@ the row (or its future). Here every column is *as of* the moment of the rating: 
 events strictly earlier in time, so changing a later event cannot change it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -49,7 +49,6 @@ FILM = [
     "film: raters",
     "film: mean stars",
 ]
-NAMES = [*USER, *FILM]
 LEAK = "the rating itself"
 
 
@@ -83,13 +82,13 @@ class FeatureTable:
             ValueError: the part is none of the three.
         """
         mean, deviation = self._scale
-        rows = self._rows(part).to_numpy(dtype=np.float64)
-        return ((rows - mean) / deviation).astype(np.float32)
+        centred = self._rows(part) - mean
+        return (centred / deviation).astype(np.float32)
 
     @cached_property
     def _scale(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of the training rows, (d,) each."""
-        train = self._rows("train").to_numpy(dtype=np.float64)
+        train = self._rows("train")
         mean = train.mean(axis=0)
         deviation = train.std(axis=0)
         # a column that never varies is only centred: there is nothing to divide by
@@ -115,14 +114,14 @@ class FeatureTable:
 
         It shows which explanation notices.
         """
-        raw = self.raw.assign(**{LEAK: self.ratings["value"].to_numpy()})
-        return FeatureTable(raw, self.liked, self.ratings, self.part)
+        stars = self.ratings["value"].to_numpy()
+        return replace(self, raw=self.raw.assign(**{LEAK: stars}))
 
-    def _rows(self, part: str) -> pd.DataFrame:
-        """The raw rows of one part."""
+    def _rows(self, part: str) -> np.ndarray:
+        """The raw rows of one part: float64 (m, d)."""
         if part not in ("train", "validation", "test"):
             raise ValueError(f"part is {part!r}; use 'train', 'validation' or 'test'")
-        return self.raw[self.part == part]
+        return self.raw[self.part == part].to_numpy(dtype=np.float64)
 
 
 def feature_table(
@@ -161,11 +160,12 @@ def feature_table(
     )
     items = _rated_items(dataset, ratings)
     genres = _genre_flags(items)
-    columns = [_user_columns(ratings, genres), _film_columns(ratings, items, genres)]
+    of_user = _user_columns(ratings, genres)
+    of_film = _film_columns(ratings, items, genres)
     return FeatureTable(
         raw=pd.DataFrame(
-            np.hstack(columns),
-            columns=NAMES,
+            np.hstack([of_user, of_film]),
+            columns=[*USER, *FILM],
             dtype=np.float32,
         ),
         liked=(ratings["value"] >= LIKED).to_numpy(dtype=int),
@@ -183,10 +183,13 @@ def _rated_items(dataset: Dataset, ratings: pd.DataFrame) -> pd.DataFrame:
 
 def _genre_flags(items: pd.DataFrame) -> np.ndarray:
     """(n, 18) float32: 1 where the item has the genre."""
-    flags = items["genres"].str.get_dummies("|")
-    # in the fixed order; other names of genres, as "IMAX", are dropped
-    in_order = flags.reindex(columns=GENRES, fill_value=0)
-    return in_order.to_numpy(dtype=np.float32)
+    return (
+        items["genres"]
+        .str.get_dummies("|")
+        # in the fixed order; other names of genres, as "IMAX", are dropped
+        .reindex(columns=GENRES, fill_value=0)
+        .to_numpy(dtype=np.float32)
+    )
 
 
 def earlier_sum(key: np.ndarray, time: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -240,9 +243,7 @@ def _user_columns(ratings: pd.DataFrame, genres: np.ndarray) -> np.ndarray:
     )
 
 
-def _earlier(
-    ratings: pd.DataFrame, key: str, flags: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _earlier(ratings: pd.DataFrame, key: str, flags: np.ndarray) -> list[np.ndarray]:
     """Stars above MIDDLE, and number, of the earlier ratings of a user or an item.
 
     Args:
@@ -259,8 +260,7 @@ def _earlier(
         ratings["time"].to_numpy(),
         np.hstack([flags * above[:, None], flags]),
     )
-    stars, count = np.hsplit(sums, 2)
-    return stars, count
+    return np.hsplit(sums, 2)
 
 
 def _pause(ratings: pd.DataFrame) -> np.ndarray:
@@ -276,12 +276,19 @@ def _film_columns(
     ratings: pd.DataFrame, items: pd.DataFrame, genres: np.ndarray
 ) -> np.ndarray:
     """(n, 21): genres, age in years, count and mean stars of the film until then."""
-    stars, count = _earlier(ratings, "item", np.ones((len(ratings), 1)))
+    every_film = np.ones((len(ratings), 1))
+    stars, count = _earlier(ratings, "item", every_film)
     rated_in = pd.to_datetime(ratings["time"], unit="s").dt.year.to_numpy()
     # some films were rated before the year in their title
     age = np.maximum(rated_in - items["year"].to_numpy(), 0)
-    mean = MIDDLE + stars / (count + SHRINKAGE)
-    return np.column_stack([genres, age, np.log1p(count), mean])
+    return np.column_stack(
+        [
+            genres,
+            age,
+            np.log1p(count),
+            MIDDLE + stars / (count + SHRINKAGE),
+        ]
+    )
 
 
 def _parts(n: int, validation: float, test: float) -> np.ndarray:
@@ -289,5 +296,7 @@ def _parts(n: int, validation: float, test: float) -> np.ndarray:
     check_shares(validation, test)
     validation_from = int(n * (1 - validation - test))
     test_from = int(n * (1 - test))
-    lengths = [validation_from, test_from - validation_from, n - test_from]
-    return np.repeat(["train", "validation", "test"], lengths)
+    return np.repeat(
+        ["train", "validation", "test"],
+        [validation_from, test_from - validation_from, n - test_from],
+    )

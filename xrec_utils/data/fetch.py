@@ -108,13 +108,16 @@ def content_sha256(ratings: pd.DataFrame) -> str:
             ordered["time"],
         ]
     )
-    return hashlib.sha256(np.ascontiguousarray(rows, dtype="<i8").tobytes()).hexdigest()
+    return hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
 
 
 def _get(name: str, cache: Path) -> Tables:
     """Cache the first that is the edition: of the official address, then of PyPI."""
     failures = []
-    targets = {from_grouplens: cache / f"{name}.zip", from_recbole: cache / name}
+    targets = {
+        from_grouplens: cache / f"{name}.zip",
+        from_recbole: cache / name,
+    }
     for source, target in targets.items():
         # a failed try leaves nothing behind
         with _scratch(cache) as folder:
@@ -124,8 +127,7 @@ def _get(name: str, cache: Path) -> Tables:
                 _move(found, target)
                 return tables
             except (OSError, DataError) as fault:
-                label = source.__name__.replace("_", " ")
-                failures.append(f"{label}: {fault}")
+                failures.append(f"{source.__name__.replace('_', ' ')}: {fault}")
     raise DataError(
         f"{name} could not be fetched ({'; '.join(failures)}). "
         f"Download {address(name)} on a machine that has a connection "

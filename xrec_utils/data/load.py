@@ -234,8 +234,12 @@ def _dataset(name: str, tables: Tables) -> Dataset:
 
 def _with_all(table: pd.DataFrame, key: str, ids: pd.Series) -> pd.DataFrame:
     """The table sorted by id, with an empty row for each id it lacks."""
-    every = pd.DataFrame({key: np.union1d(table[key], ids)})
-    return every.merge(table, on=key, how="left")
+    return pd.merge(
+        pd.DataFrame({key: np.union1d(table[key], ids)}),
+        table,
+        on=key,
+        how="left",
+    )
 
 
 def _own_dataset(name: str, events: pd.DataFrame) -> Dataset:
@@ -249,8 +253,12 @@ def _own_dataset(name: str, events: pd.DataFrame) -> Dataset:
             "genres": "",
         }
     )
-    users = pd.DataFrame({"user": np.unique(events["user"].to_numpy())})
-    return Dataset(name, events, items, users)
+    return Dataset(
+        name,
+        interactions=events,
+        items=items,
+        users=pd.DataFrame({"user": np.unique(events["user"].to_numpy())}),
+    )
 
 
 def _read_own(layout: Layout, columns: dict[str, str]) -> pd.DataFrame:
@@ -277,19 +285,29 @@ def _read_own(layout: Layout, columns: dict[str, str]) -> pd.DataFrame:
             f"{layout.file.name}: {fault}; put quotation marks around fields with "
             f"{layout.sep!r}, so that every line has as many fields as the first"
         ) from fault
-    named = {ours: table[theirs].fillna("") for ours, theirs in columns.items()}
-    return pd.DataFrame(named)
+    return pd.DataFrame(
+        {ours: table[theirs].fillna("") for ours, theirs in columns.items()}
+    )
 
 
 def _typed_events(
     table: pd.DataFrame, layout: Layout, columns: dict[str, str]
 ) -> pd.DataFrame:
     """Columns user, item, value, time (, behaviour) of their final types."""
-    # a single number fills its column
-    typed = {"user": None, "item": None, "value": np.float32(1), "time": np.int64(0)}
+    typed = {
+        "user": None,
+        "item": None,
+        # a single number fills its column
+        "value": np.float32(1),
+        "time": np.int64(0),
+    }
     for key in ("user", "item"):
-        problem = "is no id; fill it in or delete the line"
-        demand(table[key] != "", layout, columns[key], problem)
+        demand(
+            table[key] != "",
+            layout,
+            columns[key],
+            "is no id; fill it in or delete the line",
+        )
         typed[key] = _ids(table[key])
     if "value" in table:
         typed["value"] = _values(table["value"], layout, columns["value"])
@@ -312,8 +330,12 @@ def _ids(column: pd.Series) -> pd.Series:
 def _values(column: pd.Series, layout: Layout, name: str) -> pd.Series:
     """Values as float32."""
     number = pd.to_numeric(column, errors="coerce")
-    problem = "is not a number; correct or delete the line"
-    demand(np.isfinite(number), layout, name, problem)
+    demand(
+        np.isfinite(number),
+        layout,
+        name,
+        "is not a number; correct or delete the line",
+    )
     return number.astype(np.float32)
 
 
@@ -322,12 +344,20 @@ def _times(column: pd.Series, layout: Layout, name: str) -> pd.Series:
     number = pd.to_numeric(column, errors="coerce")
     # one number is enough to tell that seconds are meant
     if number.notna().any():
-        problem = "is not a number of seconds since 1970, but other lines have one"
-        demand(np.isfinite(number), layout, name, problem)
+        demand(
+            np.isfinite(number),
+            layout,
+            name,
+            "is not a number of seconds since 1970, but other lines have one",
+        )
         return np.floor(number).astype(np.int64)
     moment = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
-    problem = "is neither seconds since 1970 nor an ISO date such as "
-    demand(moment.notna(), layout, name, problem + "2016-10-16T09:30:00")
+    demand(
+        moment.notna(),
+        layout,
+        name,
+        "is neither seconds since 1970 nor an ISO date such as 2016-10-16T09:30:00",
+    )
     # pandas gives whole seconds only without a time zone
     return moment.dt.tz_localize(None).astype("datetime64[s]").astype(np.int64)
 
@@ -340,13 +370,21 @@ def _without_duplicates(
     if "behaviour" in events:
         keys += ["time", "behaviour"]
     if wish == "error":
-        cure = "delete one, or pass duplicates='last' or duplicates='keep'"
-        check_unique(events, keys, layout, columns, cure)
+        check_unique(
+            events,
+            keys,
+            layout,
+            columns,
+            cure="delete one, or pass duplicates='last' or duplicates='keep'",
+        )
     if wish == "last":
         # stable: of equally new ones the lowest in the file comes last
-        by_time = events.sort_values("time", kind="stable")
-        newest = by_time.drop_duplicates(keys, keep="last")
-        return newest.sort_index().reset_index(drop=True)
+        return (
+            events.sort_values("time", kind="stable")
+            .drop_duplicates(keys, keep="last")
+            .sort_index()
+            .reset_index(drop=True)
+        )
     return events
 
 

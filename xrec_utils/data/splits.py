@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils.data.load import Dataset
+from xrec_utils.data.order import in_time_order, tie_hash
 from xrec_utils.files import DataError
 
 
@@ -127,10 +128,16 @@ class Split:
             labelled = pd.concat(parts, names=["part"]).reset_index("part")
             events = in_place(labelled)
             last = ~events["user"].duplicated(keep="last")
-            return self._ask(events[~last], events[last & (events["part"] == part)])
+            return self._ask(
+                known=events[~last],
+                asked=events[last & (events["part"] == part)],
+            )
         # the final models are asked about the test part with all that came before it
         before = ["train"] if part == "validation" else ["train", "validation"]
-        return self._ask(pd.concat([parts[name] for name in before]), parts[part])
+        return self._ask(
+            known=pd.concat([parts[name] for name in before]),
+            asked=parts[part],
+        )
 
     def _ask(self, known: pd.DataFrame, asked: pd.DataFrame) -> Cases:
         """The users with something asked and something known, as cases."""
@@ -180,7 +187,11 @@ def leave_last_out(dataset: Dataset, tie_seed: int = 0) -> Split:
     too_few = by_user.transform("size") < 3
     from_end = by_user.cumcount(ascending=False)
     # 0 = train, 1 = validation, 2 = test; the first that holds counts
-    part = np.select([too_few, from_end == 0, from_end == 1], [0, 2, 1], 0)
+    part = np.select(
+        [too_few, from_end == 0, from_end == 1],
+        [0, 2, 1],
+        default=0,
+    )
     return _split("leave-last-out", dataset, events, part, tie_seed)
 
 
@@ -222,8 +233,12 @@ def global_time(
     _need_times(dataset, "global_time")
     events = in_time_order(dataset.interactions, tie_seed)
     time = events["time"].to_numpy()
-    shares = np.array([1 - validation - test, 1 - test])
-    first_rows = np.floor(len(events) * shares)
+    first_rows = np.floor(
+        [
+            len(events) * (1 - validation - test),
+            len(events) * (1 - test),
+        ]
+    )
     cuts = np.sort(time)[first_rows.astype(np.int64)]
     # side="right": the second of a cut belongs to the later part
     part = np.searchsorted(cuts, time, side="right")
@@ -232,7 +247,14 @@ def global_time(
             f"{dataset.name}: too few different times for global_time; "
             "use random_per_user"
         )
-    return _split("global time", dataset, events, part, tie_seed, fold_in=True)
+    return _split(
+        "global time",
+        dataset,
+        events,
+        part,
+        tie_seed,
+        fold_in=True,
+    )
 
 
 def random_per_user(
@@ -265,16 +287,19 @@ def random_per_user(
     """
     check_shares(validation, test)
     events = in_time_order(dataset.interactions, seed)
-    draw = pd.Series(tie_hash(events["user"], events["item"], seed + 1))
-    by_user = draw.groupby(events["user"])
+    draw = tie_hash(events["user"], events["item"], seed + 1)
+    by_user = pd.Series(draw).groupby(events["user"])
     rank = by_user.rank(method="first").to_numpy() - 1
     count = by_user.transform("size").to_numpy()
     # np.rint would round halves to the even number
     tested = np.floor(count * test + 0.5)
     held_out = tested + np.floor(count * validation + 0.5)
     # 0 = train, 1 = validation, 2 = test; the first that holds counts
-    none_left = held_out >= count
-    part = np.select([none_left, rank < tested, rank < held_out], [0, 2, 1], 0)
+    part = np.select(
+        [held_out >= count, rank < tested, rank < held_out],
+        [0, 2, 1],
+        default=0,
+    )
     return _split("random per user", dataset, events, part, seed)
 
 
@@ -311,13 +336,22 @@ def _split(
 
 def _by_code(table: pd.DataFrame, key: str, ids: pd.Index) -> pd.DataFrame:
     """The rows of the ids, in their order; the index is the code."""
-    rows = table.set_index(key).reindex(ids).rename_axis(key)
-    return rows.reset_index().rename_axis("code")
+    return (
+        table.set_index(key)
+        .reindex(ids)
+        .rename_axis(key)
+        .reset_index()
+        .rename_axis("code")
+    )
 
 
 def in_place(events: pd.DataFrame) -> pd.DataFrame:
     """Events of several parts in each user's own order, as the split numbered them."""
-    return events.sort_values(["user", "place"], kind="stable", ignore_index=True)
+    return events.sort_values(
+        ["user", "place"],
+        kind="stable",
+        ignore_index=True,
+    )
 
 
 def _by_user(events: pd.DataFrame, n_users: int) -> list[np.ndarray]:
@@ -345,67 +379,3 @@ def check_shares(validation: float, test: float) -> None:
             f"validation={validation} and test={test}: both must be above 0 "
             "and together below 1"
         )
-
-
-def in_time_order(interactions: pd.DataFrame, tie_seed: int = 0) -> pd.DataFrame:
-    """Sort by user, then time, then a seeded hash of (user, item).
-
-    The result does not depend on the order of the rows. Repeated events of a log, which
-    share all three, are ordered by the other columns.
-    """
-    keyed = interactions.assign(
-        tie=tie_hash(interactions["user"], interactions["item"], tie_seed)
-    )
-    rest = [
-        column for column in interactions if column not in ("user", "time")
-    ]  # repeated events of a log
-    return keyed.sort_values(["user", "time", "tie", *rest], ignore_index=True).drop(
-        columns="tie"
-    )
-
-
-def tie_hash(user: pd.Series, item: pd.Series, seed: int) -> np.ndarray:
-    """Pseudo-random numbers which depend on nothing but (user, item, seed).
-
-    Source: the finaliser of SplitMix64 (Steele, Lea and Flood 2014,
-    doi:10.1145/2660193.2660195), chained.
-
-    Args:
-        user, item: n ids each, whole numbers or texts.
-        seed: a whole number.
-
-    Returns:
-        (n,) uint64.
-
-    Raises:
-        ValueError: the two have different lengths.
-
-    Example:
-        The same pair has the same number, whatever the row.
-
-        >>> hashes = tie_hash(pd.Series([1, 1, 1]), pd.Series([5, 6, 5]), seed=0)
-        >>> bool(hashes[0] == hashes[2]), bool(hashes[0] == hashes[1])
-        (True, False)
-    """
-    seeds = np.full(len(user), seed, dtype=np.int64)
-    state = _mix(seeds.astype(np.uint64))
-    for ids in (user, item):
-        state = _mix(state ^ _as_numbers(ids))
-    return state
-
-
-def _mix(state: np.ndarray) -> np.ndarray:
-    """One step of SplitMix64 on uint64, wrapping on overflow."""
-    state = state + 0x9E3779B97F4A7C15
-    state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9
-    state = (state ^ (state >> 27)) * 0x94D049BB133111EB
-    return state ^ (state >> 31)
-
-
-def _as_numbers(ids: pd.Series) -> np.ndarray:
-    """Integer ids as uint64; text ids hashed to uint64, equal in every process."""
-    if pd.api.types.is_integer_dtype(ids):
-        return ids.to_numpy(dtype=np.int64).astype(np.uint64)
-    # Python's own hash of a text differs from process to process
-    texts = ids.astype(str).to_numpy(dtype=object)
-    return pd.util.hash_array(texts, categorize=False)

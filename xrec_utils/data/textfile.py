@@ -45,7 +45,8 @@ class TextFile:
     @property
     def name(self) -> str:
         """What messages call it: its path, with the name in the archive if in one."""
-        return str(self.path) if self.member is None else f"{self.path}: {self.member}"
+        parts = [self.path, self.member]
+        return ": ".join(str(part) for part in parts if part is not None)
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
@@ -111,8 +112,11 @@ class Layout:
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line number and fields of every row that is neither blank nor the header."""
-        header_lines = 0 if self.names else 1
-        return islice(self._filled_lines(), header_lines, None)
+        return islice(
+            self._filled_lines(),
+            0 if self.names else 1,
+            None,
+        )
 
     def columns(self) -> list[str]:
         """The names of the columns, from the first line unless they are given."""
@@ -130,8 +134,10 @@ class Layout:
             DataError: a row has fewer fields than there are columns.
         """
         names = self.columns()
-        free = [place for place, name in enumerate(names) if name in ("title", "tag")]
-        text = free[0] if free else 0
+        text = next(
+            (place for place, name in enumerate(names) if name in ("title", "tag")),
+            0,
+        )
         rows = []
         for line, fields in self.rows():
             surplus = len(fields) - len(names)
@@ -346,8 +352,9 @@ def check_unique(
     if not repeated.any():
         return
     second = int(np.argmax(repeated))
-    same = (events[keys] == events[keys].iloc[second]).all(axis=1)
-    first_line, _ = next(islice(layout.rows(), int(np.argmax(same)), None))
+    same = events[keys].eq(events[keys].iloc[second]).all(axis=1)
+    first = int(np.argmax(same))
+    first_line, _ = next(islice(layout.rows(), first, None))
     twice = ", ".join(
         f"{columns[key]} {events[key].iloc[second]}" for key in keys if key in columns
     )

@@ -91,8 +91,9 @@ def split_year(title: str) -> tuple[str, int]:
 
 def _numbers(words: str) -> str:
     """The words of a key that begin with a digit, in one order."""
-    numbers = [word for word in words.split() if word[0].isdigit()]
-    return " ".join(sorted(numbers))
+    return " ".join(
+        sorted(word for word in words.split() if word[0].isdigit()),
+    )
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Catalogue:
 
     def __init__(self, titles: Sequence[str]) -> None:
         """titles (n_items,): such as "Matrix, The (1999)"; a code is a place."""
-        self.titles = [TWIN.sub("", title) for title in map(str, titles)]
+        self.titles = [TWIN.sub("", str(title)) for title in titles]
         names = [
             (code, *name)
             for code, title in enumerate(self.titles)
@@ -156,8 +157,16 @@ class Catalogue:
         dated = [split_year(title) for title in titles]
         wanted = [_key_of(name) for name, _ in dated]
         # (titles, names): from 0 to 100
-        scores = process.cdist(wanted, self._keys, scorer=fuzz.ratio, dtype=np.float64)
-        bonus = 0.001 * np.isin(self._codes, np.asarray(likely, dtype=np.int64))
+        scores = process.cdist(
+            wanted,
+            self._keys,
+            scorer=fuzz.ratio,
+            dtype=np.float64,
+        )
+        bonus = 0.001 * np.isin(
+            self._codes,
+            np.asarray(likely, dtype=np.int64),
+        )
         codes = np.full(len(titles), -1)
         best = np.zeros(len(titles))
         for row, words in enumerate(wanted):
@@ -185,8 +194,11 @@ class Catalogue:
             [threshold, threshold + UNDATED, threshold + NEXT_YEAR],
             np.inf,
         )
-        part = np.where(apart == 0, max(PART, threshold), np.inf)
-        return np.where(self._parts, part, whole)
+        return np.where(
+            self._parts,
+            np.where(apart == 0, max(PART, threshold), np.inf),
+            whole,
+        )
 
 
 def _key_of(name: str) -> str:
@@ -201,11 +213,10 @@ def _names(title: str) -> list[tuple[str, int, bool]]:
     others = [
         re.sub(r"^a\.?k\.?a\.?:? ", "", other) for other in BRACKETS.findall(name)
     ]
+    whole = set(map(key, [main, name, *others]))
+    parts = set(map(key, re.split(r":\s+|\s+-\s+", main)))
     # "" is the key of a name without a letter
-    whole = {key(each) for each in (main, name, *others)} - {""}
-    halves = re.split(r":\s+|\s+-\s+", main)
-    parts = {key(half) for half in halves} - whole - {""}
     return [
-        *((words, year, False) for words in sorted(whole)),
-        *((words, year, True) for words in sorted(parts)),
+        *((words, year, False) for words in sorted(whole - {""})),
+        *((words, year, True) for words in sorted(parts - whole - {""})),
     ]
