@@ -11,6 +11,7 @@ the words of a text.
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from lime.lime_base import LimeBase
@@ -48,10 +49,8 @@ def lime_from_scratch(
     weight = np.exp(-(distance**2) / (2 * width**2))
     answer = predict(near)
     # centred, the intercept drops out of the ridge's penalty
-    centre, level = (
-        np.average(scaled, axis=0, weights=weight),
-        np.average(answer, weights=weight),
-    )
+    centre = np.average(scaled, axis=0, weights=weight)
+    level = np.average(answer, weights=weight)
     x, y = scaled - centre, answer - level
     penalty = np.eye(len(row))
     coefficients = np.linalg.solve(
@@ -115,23 +114,26 @@ def lime_tabular(
         feature_names=list(names),
         discretize_continuous=False,
         sample_around_instance=True,
+        # all columns, not the ten that count most
         feature_selection="none",
         random_state=seed,
     )
     fit = explainer.explain_instance(
-        row, _two_columns(predict), num_features=len(row), num_samples=samples
+        row,
+        partial(_two_columns, predict),
+        num_features=len(row),
+        num_samples=samples,
     )
-    scaler = explainer.scaler
-    coefficients = _in_order(fit.local_exp[1])
+    # the library answers class by class; 1 is yes
+    effects = _in_order(fit.local_exp[1]) * (row - explainer.scaler.mean_)
     return Explanation(
         players=tuple(names),
         target=target,
-        values=coefficients * (row - scaler.mean_) / scaler.scale_,
+        values=effects / explainer.scaler.scale_,
         base=float(fit.intercept[1]),
         score=float(fit.predict_proba[1]),
         method=f"LIME ({samples} samples, local R2 {fit.score:.2f})",
         seconds=time.perf_counter() - started,
-        error=None,
     )
 
 
@@ -186,11 +188,15 @@ def lime_history(
         """The library's weights (samples,) of distances."""
         return np.sqrt(np.exp(-(d**2) / kernel_width**2))
 
-    # the library wants a column of answers per class, and the class to explain
-    base, pairs, r2, _ = LimeBase(
-        nearness, random_state=rng
-    ).explain_instance_with_data(
-        masks.astype(float), answers[:, None], distance, 0, n, feature_selection="none"
+    surrogate = LimeBase(nearness, random_state=rng)
+    base, pairs, r2, _ = surrogate.explain_instance_with_data(
+        masks.astype(float),
+        # a column per class, of which the first is explained
+        answers[:, None],
+        distance,
+        label=0,
+        num_features=n,
+        feature_selection="none",
     )
     return Explanation(
         players=game.players,
@@ -217,29 +223,24 @@ def _in_order(pairs: Sequence[tuple[int, float]]) -> np.ndarray:
     return np.array([coefficient for _, coefficient in sorted(pairs)])
 
 
-def _two_columns(predict: Predict) -> Predict:
-    """Turn P(yes) of shape (n,) into the (n, 2) matrix of P(no), P(yes).
+def _two_columns(predict: Predict, rows: np.ndarray) -> np.ndarray:
+    """P(no) and P(yes) of rows (n, d), as lime asks for them: (n, 2).
 
-    That is what lime asks for.
+    Raises ValueError unless `predict` gives P(yes) of shape (n,).
     """
-
-    def both(rows: np.ndarray) -> np.ndarray:
-        """P(no) and P(yes) of rows (n, d), checked."""
-        n = len(rows)
-        yes = np.asarray(predict(rows), dtype=np.float64)
-        if yes.shape != (n,):
-            raise ValueError(
-                f"predict returned shape {yes.shape} for {n} rows; "
-                f"LIME needs ({n},): pick one column."
-            )
-        if yes.min() < 0 or yes.max() > 1:
-            raise ValueError(
-                f"predict returned {yes.min():.3g} to {yes.max():.3g}; "
-                "LIME needs probabilities in 0..1."
-            )
-        return np.column_stack([1 - yes, yes])
-
-    return both
+    n = len(rows)
+    yes = np.asarray(predict(rows), dtype=np.float64)
+    if yes.shape != (n,):
+        raise ValueError(
+            f"predict returned shape {yes.shape} for {n} rows; "
+            f"LIME needs ({n},): pick one column."
+        )
+    if yes.min() < 0 or yes.max() > 1:
+        raise ValueError(
+            f"predict returned {yes.min():.3g} to {yes.max():.3g}; "
+            "LIME needs probabilities in 0..1."
+        )
+    return np.column_stack([1 - yes, yes])
 
 
 def _check_shapes(

@@ -1,16 +1,19 @@
 """Shapley values by random orders for models that first add up one vector per film.
 
-Such a model declares its `sums`. It computes finish(Σ_{i in S} a_i, |S|). Along an order of arrival the sums
-are running sums, so a whole order costs one `cumsum` and one batch through the rest of
-the network: no history is ever read again. Orders come in antithetic pairs (Mitchell et
-al. 2022, JMLR 23); values and standard errors mean what they mean in
-`shapley.permutation_sampling`, which gives the same for the same orders, only slower.
+Such a model declares its `sums`. It computes finish(Σ_{i in S} a_i, |S|). Along an
+order of arrival the sums are running sums, so a whole order costs one `cumsum` and one
+batch through the rest of the network: no history is ever read again. Orders come in
+antithetic pairs (Mitchell et al. 2022, JMLR 23); values and standard errors mean what
+they mean in `shapley.permutation_sampling`, which gives the same for the same orders,
+only slower.
 """
+
+from functools import partial
 
 import numpy as np
 
 from xrec_utils.contract import Sums
-from xrec_utils.explain.shapley import first_of_pairs
+from xrec_utils.explain.shapley import means_over_pairs
 
 NUMBERS = 4_000_000  # most floats of running sums held at once
 
@@ -41,15 +44,15 @@ def marginal_means(
         ([[1.0, 2.0]], [[0.0, 0.0]])
     """
     n, width = sums.addends.shape
-    orders = first_of_pairs(n, permutations, seed)
-    # as many pairs at a time as NUMBERS floats allow
-    step = max(1, NUMBERS // (2 * (n + 1) * width))
-    parts = [
-        _both_ways(sums, orders[at : at + step]) for at in range(0, len(orders), step)
-    ]
-    gains = np.concatenate(parts)  # (pairs, n, k)
-    errors = gains.std(axis=0, ddof=1) / len(orders) ** 0.5
-    return gains.mean(axis=0).T, errors.T
+    values, errors = means_over_pairs(
+        partial(_both_ways, sums),
+        n,
+        permutations,
+        seed,
+        # as many orders at a time as NUMBERS floats allow
+        at_once=max(1, NUMBERS // (2 * (n + 1) * width)),
+    )
+    return values.T, errors.T
 
 
 def _both_ways(sums: Sums, orders: np.ndarray) -> np.ndarray:
@@ -61,10 +64,18 @@ def _both_ways(sums: Sums, orders: np.ndarray) -> np.ndarray:
     m, n = both.shape
     # (m, n + 1, d): the sum after each arrival, zeros before the first
     running = np.zeros((m, n + 1, sums.addends.shape[1]))
-    np.cumsum(sums.addends[both], axis=1, out=running[:, 1:])
-    films = np.tile(np.arange(n + 1), m)
-    scores = sums.finish(running.reshape(m * (n + 1), -1), films)
-    steps = np.diff(scores.astype(np.float64).reshape(m, n + 1, -1), axis=1)
+    np.cumsum(
+        sums.addends[both],
+        axis=1,
+        out=running[:, 1:],
+    )
+    # (m (n + 1), k): the network reads all sums as one batch
+    scores = sums.finish(
+        running.reshape(m * (n + 1), -1),
+        np.tile(np.arange(n + 1), m),
+    ).astype(np.float64)
+    steps = np.diff(scores.reshape(m, n + 1, -1), axis=1)
     # from the order of arrival back to the order of the players
-    gains = np.take_along_axis(steps, both.argsort(axis=1)[:, :, None], axis=1)
-    return gains.reshape(2, -1, n, scores.shape[1]).mean(axis=0)
+    arrival = both.argsort(axis=1)
+    gains = np.take_along_axis(steps, arrival[:, :, None], axis=1)
+    return gains.reshape(2, *orders.shape, -1).mean(axis=0)

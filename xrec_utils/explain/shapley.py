@@ -4,6 +4,8 @@ Defined by Shapley (1953), "A value for n-person games", doi:10.1515/97814008819
 Exact from the scores of all groups, or estimated from random orders.
 """
 
+from collections.abc import Callable
+from functools import partial
 from math import comb
 from time import perf_counter
 
@@ -102,32 +104,59 @@ def permutation_sampling(
     """
     start = perf_counter()
     n = game.n_players
-    orders = first_of_pairs(n, permutations, seed)
-    pairs = len(orders)
     base = game.empty()
     score = game.full()
-    # as many orders at a time as MASK_BYTES of masks allow
-    step = max(1, MASK_BYTES // (2 * n * n))
-    parts = []
-    for at in range(0, pairs, step):
-        part = both_ways(game, orders[at : at + step], base, score)
-        parts.append(part)
-    # (pairs, n): one row per order and its reverse
-    contributions = np.concatenate(parts)
-    values = contributions.mean(axis=0)
-    error = contributions.std(axis=0, ddof=1) / np.sqrt(pairs)
-    method = f"Shapley by {permutations} permutations"
-    seconds = perf_counter() - start
+    values, error = means_over_pairs(
+        partial(both_ways, game, base=base, score=score),
+        n,
+        permutations,
+        seed,
+        # as many orders at a time as MASK_BYTES of masks allow
+        at_once=max(1, MASK_BYTES // (2 * n * n)),
+    )
     return Explanation(
-        game.players, game.target, values, base, score, method, seconds, error
+        game.players,
+        game.target,
+        values,
+        base,
+        score,
+        f"Shapley by {permutations} permutations",
+        perf_counter() - start,
+        error,
     )
 
 
-def first_of_pairs(n: int, permutations: int, seed: int) -> np.ndarray:
-    """Random orders of n players, (permutations / 2, n): the first of each pair.
+def means_over_pairs(
+    contributions: Callable[[np.ndarray], np.ndarray],
+    n: int,
+    permutations: int,
+    seed: int,
+    at_once: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each of n players adds on average over random orders, and standard errors.
 
-    The other order of each antithetic pair is its reverse. Raises ValueError unless
-    `permutations` is even and at least 4 (an error needs two pairs).
+    Args:
+        contributions: turns orders (m, n) into what each player adds, (m, n, ...), in
+            the mean of an order and its reverse.
+        n: players.
+        permutations: orders drawn, even and at least 4 (an error needs two pairs).
+        seed: of the orders.
+        at_once: most orders handed to `contributions`, which bounds the memory.
+
+    Returns:
+        Means and their standard errors, (n, ...) each.
+
+    Raises:
+        ValueError: `permutations` is odd or below 4.
+
+    Example:
+        Whoever comes first adds 1: over an order and its reverse, both of two do.
+
+        >>> def comes_first(orders):
+        ...     return np.full(orders.shape, 0.5)
+        >>> means, errors = means_over_pairs(comes_first, 2, 4, seed=0, at_once=1)
+        >>> means.tolist(), errors.tolist()
+        ([0.5, 0.5], [0.0, 0.0])
     """
     if permutations < 4 or permutations % 2:
         raise ValueError(
@@ -135,7 +164,18 @@ def first_of_pairs(n: int, permutations: int, seed: int) -> np.ndarray:
             "orders come in pairs"
         )
     rng = np.random.default_rng(seed)
-    return np.array([rng.permutation(n) for _ in range(permutations // 2)])
+    # (pairs, n): the first of each pair, whose other order is its reverse
+    orders = np.array([rng.permutation(n) for _ in range(permutations // 2)])
+    parts = [
+        contributions(orders[at : at + at_once])
+        for at in range(0, len(orders), at_once)
+    ]
+    # the two orders of a pair depend on each other: the pairs are the sample
+    gains = np.concatenate(parts)
+    return (
+        gains.mean(axis=0),
+        gains.std(axis=0, ddof=1) / np.sqrt(len(orders)),
+    )
 
 
 def both_ways(game: Game, orders: np.ndarray, base: float, score: float) -> np.ndarray:
