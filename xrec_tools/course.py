@@ -8,6 +8,7 @@ xrec_tools.course` rewrites README's tables, of the notebooks and of the benchma
 from dataclasses import dataclass
 from pathlib import Path
 
+from xrec_tools import markdown
 from xrec_tools.bench.report import (
     comparison,
     explainers,
@@ -247,11 +248,11 @@ def foot(lesson: Lesson) -> str:
 
 def table() -> str:
     """README's table of the notebooks, as markdown."""
-    lines = ["| Notebook | What you learn | Minutes |", "|---|---|---:|"]
+    rows = []
     for lesson in LESSONS:
         link = f"[{lesson.number} · {lesson.title}](notebooks/{lesson.file})"
-        lines.append(f"| {link} | {lesson.line} | {lesson.minutes} |")
-    return "\n".join(lines)
+        rows.append([link, lesson.line, lesson.minutes])
+    return markdown.table(["Notebook", "What you learn", "Minutes"], rows, "llr")
 
 
 def with_tables(readme: str) -> str:

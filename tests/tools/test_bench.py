@@ -4,6 +4,7 @@ what its rows say.
 
 import math
 import os
+import time
 from concurrent.futures.process import BrokenProcessPool
 from types import SimpleNamespace
 from typing import ClassVar
@@ -344,6 +345,14 @@ def test_work_apart_is_done_in_a_process_of_its_own():
     )
     with pytest.raises(BrokenProcessPool):
         bench_runs.apart(os._exit, 3)
+
+
+def test_work_apart_that_never_ends_is_killed(monkeypatch):
+    monkeypatch.setattr(bench_runs, "LONGEST", 0.5)
+    start = time.perf_counter()
+    with pytest.raises(TimeoutError):
+        bench_runs.apart(time.sleep, 300)
+    assert time.perf_counter() - start < 60
 
 
 def test_a_run_is_timed_only_where_it_has_the_machine_for_itself(store, monkeypatch):

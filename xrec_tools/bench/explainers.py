@@ -112,9 +112,7 @@ def _permutation(asked: Asked, seed: int) -> Explanation:
 
 def _of_game(game: Game, values: np.ndarray, method: str) -> Explanation:
     """What a method said of a game, with the scores of nothing and of everything."""
-    return Explanation(
-        game.players, game.target, values, game.empty(), game.full(), method
-    )
+    return game.explanation(values, method)
 
 
 def _of_model(method: Callable[..., Explanation]) -> Explainer:
@@ -152,16 +150,23 @@ SEEDED = {
     "expected gradients",
 }
 ORDERS_ONLY = {"attention", "most similar", "most popular", "most recent", "random"}
-BLACK_BOX = tuple(
-    name for name in EXPLAINERS if "gradient" not in name and "attention" not in name
-)
-NUMBERS = ("ease",)  # models without numbers to follow a gradient through
+# what explainers that look into a model need of it
+LOOKS_AT = {
+    "integrated gradients": "numbers",
+    "expected gradients": "numbers",
+    "gradient x input": "numbers",
+    "attention": "attention",
+    "gradient-weighted attention": "attention",
+}
+BLACK_BOX = tuple(name for name in EXPLAINERS if name not in LOOKS_AT)
 
 
 def can(name: str, model: Any) -> bool:
-    """Does an explainer apply to a model: gradients need a network, attention needs
-    weights.
+    """Does an explainer apply to a model.
+
+    Gradients need numbers that the score depends on, attention needs weights.
     """
-    if "attention" in name:
-        return model.name in ("attention", "gru_attention", "din")
-    return "gradient" not in name or model.name not in NUMBERS
+    needed = LOOKS_AT.get(name)
+    if needed == "numbers":
+        return hasattr(model, "score_vectors") or hasattr(model, "score_inputs")
+    return needed is None or getattr(model, "shows_attention", False)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from xrec_tools import markdown
 from xrec_tools.bench.store import Store
 from xrec_utils.files import replace_text
 
@@ -178,9 +179,8 @@ def _markdown(table: pd.DataFrame) -> str:
     """A table as Markdown; an index that says something becomes columns."""
     if not isinstance(table.index, pd.RangeIndex):
         table = table.reset_index()
-    rule = ["---"] * len(table.columns)
-    lines = [table.columns, rule, *table.itertuples(index=False)]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+    rows = [map(_cell, line) for line in table.itertuples(index=False)]
+    return markdown.table(table.columns, rows)
 
 
 def _cell(value: object) -> str:

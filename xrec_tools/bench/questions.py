@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from xrec_tools.bench.explainers import NUMBERS
 from xrec_utils.judge.comparisons import holm, paired_tests
 
 MODELS = (
@@ -26,7 +25,7 @@ COLUMNS = ["model", "explainer", "measure", "user", "value"]
 ATTENTIVE = ("din", "attention", "gru_attention")
 RECURRENT_OR_ATTENTIVE = ("attention", "gru", "gru_attention")
 ON_SHOP_NETWORKS = ("shop: din", "shop: gru")
-NETWORKS = tuple(name for name in MODELS if name not in NUMBERS)
+NETWORKS = tuple(name for name in MODELS if name != "ease")
 # (question in data/bench/README.md, measure, better explainer, other explainer, models,
 # +1 when more is better)
 QUESTIONS: tuple[tuple[int, str, str, str, tuple[str, ...], int], ...] = (

@@ -2,6 +2,7 @@
 
 import csv
 
+from xrec_tools.markdown import table
 from xrec_utils.files import DATA
 
 
@@ -12,17 +13,19 @@ def results() -> str:
     for row in _ndcg("paired"):
         if (row["dataset"], row["protocol"], row["minus"]) == wanted:
             lead[row["model"]] = row
-    lines = [
-        "| Model | NDCG@10 [95% interval] | Minus EASE, paired by user | Fit, "
-        "seconds |",
-        "|---|---|---|---:|",
+    header = [
+        "Model",
+        "NDCG@10 [95% interval]",
+        "Minus EASE, paired by user",
+        "Fit, seconds",
     ]
+    rows = []
     for row in _ranked("movielens-small", "leave-last-out"):
         name = row["model"]
         # EASE is not ahead of itself
         ahead = _interval(lead[name]) if name in lead else ""
-        lines.append(f"| {name} | {_interval(row)} | {ahead} | {_seconds(row)} |")
-    return "\n".join(lines)
+        rows.append([name, _interval(row), ahead, _seconds(row)])
+    return table(header, rows, "lllr")
 
 
 def comparison() -> str:
@@ -32,16 +35,14 @@ def comparison() -> str:
     """
     rows = []
     for row in _ranked("ml-100k", "recommenders"):
-        cells = f"{row['model']} | {_interval(row)} | {_seconds(row)}"
+        cells = [row["model"], _interval(row), _seconds(row)]
         rows.append((float(row["mean"]), cells))
     for row in _rows("published"):
         if row["protocol"] == "recommenders":
             ndcg = float(row["ndcg@10"])
-            rows.append((ndcg, f"{row['model']} (published) | {ndcg:.3f} | "))
-    lines = ["| Model | NDCG@10 [95% interval] | Fit, seconds |", "|---|---|---:|"]
-    for _, cells in sorted(rows, reverse=True):
-        lines.append(f"| {cells} |")
-    return "\n".join(lines)
+            rows.append((ndcg, [f"{row['model']} (published)", f"{ndcg:.3f}", ""]))
+    best_first = [cells for _, cells in sorted(rows, reverse=True)]
+    return table(["Model", "NDCG@10 [95% interval]", "Fit, seconds"], best_first, "llr")
 
 
 # columns of README's leaderboard
@@ -53,12 +54,13 @@ def explainers() -> str:
 
     The last column is the share of the shop's own reasons that was found.
     """
-    lines = [
-        "| Explainer | Deletion, share of possible "
-        "| Films until gone, share of history | Error against Shapley "
-        "| Top ten kept under another seed "
-        "| Shop's true reasons found |",
-        "|---|--:|--:|--:|--:|--:|",
+    header = [
+        "Explainer",
+        "Deletion, share of possible",
+        "Films until gone, share of history",
+        "Error against Shapley",
+        "Top ten kept under another seed",
+        "Shop's true reasons found",
     ]
     board = []
     for name, marks in _marks_by_explainer().items():
@@ -73,10 +75,10 @@ def explainers() -> str:
                     ],
                 )
             )
+    rows = []
     for name, means in sorted(board, key=lambda line: -line[1][0]):
-        cells = ["–" if mean is None else f"{mean:.2f}" for mean in means]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([name, *("–" if mean is None else f"{mean:.2f}" for mean in means)])
+    return table(header, rows, "lrrrrr")
 
 
 def _marks_by_explainer() -> dict[str, dict[str, list[float]]]:
@@ -98,10 +100,6 @@ def _mean(values: list[float] | None) -> float | None:
 
 def speed() -> str:
     """README's table of cost at 100 films on dae: each method's best setting."""
-    lines = [
-        "| Library, method | Scores asked | Seconds | Error |",
-        "|---|--:|--:|--:|",
-    ]
     rows = []
     for row in _rows("shapley"):
         # the Fourier series is the truth of the others
@@ -110,28 +108,28 @@ def speed() -> str:
         if (row["model"], row["players"]) == ("dae", "100"):
             rows.append(row)
     rows.sort(key=lambda row: float(row["error"]))
-    shown = set()
+    shown = {}
     for row in rows:
         name = f"{row['library']}, {row['method']}"
         # rows come best first: a method's later ones are worse
         if name in shown:
             continue
-        shown.add(name)
         asked = f"{int(row['calls']):,}" if int(row["calls"]) else "–"
         seconds = float(row["seconds"])
         error = float(row["error"])
-        lines.append(f"| {name} | {asked} | {seconds:.3g} | {error:.1e} |")
-    return "\n".join(lines)
+        shown[name] = [name, asked, f"{seconds:.3g}", f"{error:.1e}"]
+    header = ["Library, method", "Scores asked", "Seconds", "Error"]
+    return table(header, shown.values(), "lrrr")
 
 
 def language() -> str:
     """README's table of the language model: who ranks twenty films best, best first."""
     rows = [row for row in _rows("language") if row["figure"] == "NDCG@10"]
-    lines = ["| Ranks 20 films for 200 people | NDCG@10 [95% interval] |", "|---|---|"]
-    for row in sorted(rows, key=lambda row: -float(row["value"])):
-        interval = _interval({**row, "mean": row["value"]})
-        lines.append(f"| {row['of']} | {interval} |")
-    return "\n".join(lines)
+    rows.sort(key=lambda row: -float(row["value"]))
+    return table(
+        ["Ranks 20 films for 200 people", "NDCG@10 [95% interval]"],
+        [[row["of"], _interval({**row, "mean": row["value"]})] for row in rows],
+    )
 
 
 def service() -> str:
@@ -142,11 +140,14 @@ def service() -> str:
     found = {}
     for row in _rows("service"):
         found[row["model"], row["measure"]] = float(row["value"])
-    lines = [
-        "| Clients, model | Median, ms | 99th percentile, ms | Answers a "
-        "second | Errors |",
-        "|---|--:|--:|--:|--:|",
+    header = [
+        "Clients, model",
+        "Median, ms",
+        "99th percentile, ms",
+        "Answers a second",
+        "Errors",
     ]
+    rows = []
     for model, who in (
         ("ease", "one client"),
         ("dae", "one client"),
@@ -157,9 +158,9 @@ def service() -> str:
         errors = found[model, f"{who}: errors"]
         # one client waits for each answer before it asks again
         rate = found.get((model, f"{who}: answers per second"), 1e3 / median)
-        cells = f"{median:,.0f} | {late:,.0f} | {rate:.0f} | {errors:.0f}"
-        lines.append(f"| {who}, {model} | {cells} |")
-    return "\n".join(lines)
+        numbers = [f"{median:,.0f}", f"{late:,.0f}", f"{rate:.0f}", f"{errors:.0f}"]
+        rows.append([f"{who}, {model}", *numbers])
+    return table(header, rows, "lrrrr")
 
 
 def _rows(name: str) -> list[dict[str, str]]:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ from xrec_utils.data.splits import (
 from xrec_utils.metrics.evaluation import evaluate
 
 BY_USER_PROTOCOLS = ("leave-last-out", "global-time")
+LONGEST = 6 * 3600  # seconds a run in a process of its own may take
 BUSY = 0.1  # the share of the machine that others may use while a run is timed
 
 
@@ -327,8 +328,15 @@ def _rmse_of(task: Task) -> dict[str, float]:
 def apart(work: Callable[[Task], Any], task: Task) -> Any:
     """Do the work in a process of its own.
 
-    Its seconds and its memory are then its own, and a crash ends only it.
+    Its seconds and its memory are then its own, and a crash ends only it. After
+    `LONGEST` seconds it is killed, with a TimeoutError.
     """
     # started afresh (spawned), since TensorFlow does not survive a fork
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, task).result()
+        future = pool.submit(work, task)
+        try:
+            return future.result(LONGEST)
+        except TimeoutError:
+            for child in active_children():
+                child.kill()
+            raise

@@ -15,6 +15,7 @@ from scipy import stats
 
 from xrec_tools.bench.runs import BY_USER_PROTOCOLS
 from xrec_tools.bench.store import COST, METRICS, RUNS, USERS, Store
+from xrec_tools.markdown import table
 from xrec_utils.files import replace_text
 from xrec_utils.metrics.intervals import Interval, mean_interval, paired_interval
 
@@ -167,15 +168,11 @@ def markdown(quality: pd.DataFrame, published: pd.DataFrame) -> str:
         # an error is best when it is small, all other metrics when they are large
         lines.sort(key=lambda line: line[0], reverse=metrics[0] != "rmse")
         header = ["model", *metrics, "fit, s", "score, s", "peak, MB"]
-        rule = "|---|" + "--:|" * (len(header) - 1)
-        parts += ["", f"## {dataset}, {protocol}", "", _line(header), rule]
-        parts += [_line(cells) for _, cells in lines]
+        rows = [cells for _, cells in lines]
+        aligned = "l" + "r" * (len(header) - 1)
+        parts += ["", f"## {dataset}, {protocol}", "", table(header, rows, aligned)]
         parts += [f"\nPublished rows: {source}" for source in theirs["source"].unique()]
     return "\n".join(parts) + "\n"
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _ours(

@@ -170,6 +170,11 @@ class HistoryRecommender:
         row = self.table.rows(item)
         return ops.matmul(hidden, row) + self.table.bias[item]
 
+    @property
+    def shows_attention(self) -> bool:
+        """Whether its encoder attends, so that there are weights to look at."""
+        return self.maps is not None
+
     def attention(self, history: History) -> np.ndarray:
         """Return attention weights (blocks, heads, L, L), L = 1 + films read.
 

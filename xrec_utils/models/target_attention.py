@@ -113,6 +113,7 @@ class TargetAttention(HistoryRecommender):
     """
 
     pooling = "softmax"
+    shows_attention = True
 
     def __init__(
         self,
