@@ -65,6 +65,7 @@ def imputed_game(
         absent = every.mean(axis=0)
 
     def value(masks: Masks) -> np.ndarray:
+        """Scores (n,) of groups (n, films)."""
         # (n, films, d): each group's films, absent ones replaced
         shown = np.where(masks[:, :, None], vectors, absent)
         return model.score_vectors(tf.constant(shown), item).numpy()
@@ -117,6 +118,7 @@ def feature_game(
     n_rows, n_columns = background.shape
 
     def value(masks: Masks) -> np.ndarray:
+        """Mean predictions (n,) of groups (n, columns)."""
         # (groups, background rows, columns), then all rows below each other
         mixed = np.where(masks[:, None, :], row, background)
         scores = np.asarray(predict(mixed.reshape(-1, n_columns)))

@@ -178,6 +178,7 @@ def history_game(
     items = np.array([item])
 
     def value(masks: Masks) -> np.ndarray:
+        """Values (n,) of groups (n, players)."""
         return scores_of_groups(model, history, masks, items)[:, 0]
 
     players = tuple(map(name, history))
@@ -220,6 +221,7 @@ def contrast_game(
     items = np.array([item, other])
 
     def value(masks: Masks) -> np.ndarray:
+        """Values (n,) of groups (n, players)."""
         scores = scores_of_groups(model, history, masks, items)
         return scores[:, 0] - scores[:, 1]
 
@@ -266,6 +268,7 @@ def rank_game(
     name = namer(titles)
 
     def value(masks: Masks) -> np.ndarray:
+        """Values (n,) of groups (n, players)."""
         scores = scores_of_groups(model, history, masks, candidates)
         own = scores[:, column, None]
         above = (scores > own).sum(axis=1)
@@ -319,6 +322,7 @@ def namer(titles: Sequence[str] | None) -> Callable[[int], str]:
     """Return a function from item codes to names: titles, or "item 7" without them."""
 
     def name(code: int) -> str:
+        """The title, or the code where there are no titles."""
         return f"item {code}" if titles is None else str(titles[code])
 
     return name

@@ -142,6 +142,7 @@ class ContentBased(ItemToItem):
         """The similarities (n, k) of each film, of which the mean is taken."""
 
         def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+            """Mean similarities (m, k) of groups of films."""
             return sums / np.maximum(films, 1)[:, None].astype(np.float32)
 
         return Sums(super().sums(history, items).addends, finish)
@@ -191,6 +192,7 @@ class UserKNN:
         """Films in common (n, users) with each training user."""
 
         def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+            """Mean similarities (m, k) of groups of films."""
             return self._nearest(sums, films) @ self.seen[:, items]
 
         # one row per film, whole in memory for the sums

@@ -308,6 +308,7 @@ def step_of(
 
     @tf.function(reduce_retracing=True)
     def step(*batch: tf.Tensor) -> None:
+        """Move the weights once, against the gradient on one batch."""
         variables = network.trainable_variables
         with tf.GradientTape() as tape:
             value = loss(network, *batch)
