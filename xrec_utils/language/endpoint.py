@@ -63,7 +63,12 @@ class EndpointLM:
 
     def __init__(self, timeout: float = 60.0, retries: int = 3) -> None:
         needed = ("XREC_LLM_MODEL", "OPENAI_API_KEY")
-        missing = [name for name in needed if not os.environ.get(name)]
+        missing = [
+            name
+            for name in needed
+            # an empty one is as good as none
+            if not os.environ.get(name)
+        ]
         if missing:
             raise LanguageModelError(
                 f"no language model is configured: set {' and '.join(missing)}, and "
@@ -74,7 +79,11 @@ class EndpointLM:
         self.timeout = timeout
         self.retries = retries
         self._openai = package("openai")
-        self._client = self._openai.OpenAI(timeout=timeout, max_retries=retries)
+        # it reads the key and the address from the environment itself
+        self._client = self._openai.OpenAI(
+            timeout=timeout,
+            max_retries=retries,
+        )
         self.name = f"{self.model} at {self._client.base_url}"
 
     def generate(self, prompt: Prompt, max_tokens: int = 256) -> str:
@@ -90,9 +99,11 @@ class EndpointLM:
             LanguageModelError: the server cannot be reached, is too slow, or refuses;
                 the message says why.
         """
-        body = chat_request(prompt, max_tokens)
         try:
-            answer = self._client.chat.completions.create(model=self.model, **body)
+            answer = self._client.chat.completions.create(
+                model=self.model,
+                **chat_request(prompt, max_tokens),
+            )
         except self._openai.OpenAIError as fault:
             raise LanguageModelError(self._reason(fault)) from fault
         # some servers answer without any choice, or with tool calls only
@@ -104,9 +115,13 @@ class EndpointLM:
 
     def _reason(self, fault: Exception) -> str:
         """What went wrong and the way out, then the server's own words."""
-        times = self.retries + 1
-        for kind, text in REFUSALS:
-            if isinstance(fault, getattr(self._openai, kind)):
-                reason = text.format(timeout=self.timeout, times=times)
-                break
+        reason = next(
+            text
+            # the last kind holds all others
+            for kind, text in REFUSALS
+            if isinstance(fault, getattr(self._openai, kind))
+        ).format(
+            timeout=self.timeout,
+            times=self.retries + 1,
+        )
         return f"{self.name} {reason} ({fault})"

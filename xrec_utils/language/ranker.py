@@ -70,7 +70,10 @@ def bundles(sequences: Sequence[Sequence[int]], largest: int) -> list[list[int]]
     A tree of each bundle has at most `largest` nodes; a longer sequence gets a bundle
     of its own. In the order of their tokens, so that neighbours share much.
     """
-    order = sorted(range(len(sequences)), key=lambda n: list(sequences[n]))
+    order = sorted(
+        range(len(sequences)),
+        key=sequences.__getitem__,
+    )
     bundled: list[list[int]] = []
     nodes = 0
     for n in order:
@@ -154,12 +157,15 @@ class KerasLM:
             tree = Tree()
             ends = {}  # by pair, the nodes of its end
             for n in bundle:
+                start, _ = pairs[n]
                 path = tree.add(sequences[n])
-                ends[n] = path[len(pairs[n][0]) :]
+                ends[n] = path[len(start) :]
             # a token is as likely as the node before it says
-            before = {tree.parents[node] for path in ends.values() for node in path}
-            asked = sorted(before)
-            following = dict(zip(asked, self.following(tree, asked), strict=True))
+            asked = {tree.parents[node] for path in ends.values() for node in path}
+            rows = self.following(tree, sorted(asked))
+            following = dict(
+                zip(sorted(asked), rows, strict=True),
+            )
             for n, path in ends.items():
                 steps = [
                     following[tree.parents[node]][tree.tokens[node]] for node in path

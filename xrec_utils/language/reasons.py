@@ -100,9 +100,10 @@ def stars(n: int) -> np.ndarray:
     """
     split = zoo.split()
     known = pd.concat([split.train, split.validation])
-    mine = known[known["user"] == panel().users[n]]
+    of_user = known["user"] == panel().users[n]
+    by_item = known[of_user].set_index("item")["value"]
     # in the order of the lines
-    return mine.set_index("item")["value"][lines(n)].to_numpy()
+    return by_item[lines(n)].to_numpy()
 
 
 def groups() -> Masks:
@@ -115,9 +116,10 @@ def groups() -> Masks:
         >>> groups()[5].tolist()[:4]  # 5 = 1 + 4
         [True, False, True, False]
     """
-    # (groups, 1) against (lines,): the bit of each line in each number
-    numbers = np.arange(2**LINES)[:, None]
-    return numbers & 2 ** np.arange(LINES) > 0
+    numbers = np.arange(2**LINES)
+    bits = 2 ** np.arange(LINES)
+    # (groups, 1) and (lines,): the bit of each line in each number
+    return numbers[:, None] & bits > 0
 
 
 def cases_told() -> list[str]:
@@ -125,8 +127,9 @@ def cases_told() -> list[str]:
 
     Stored explanations must have been made for these.
     """
-    cases = map(case, range(CITED))
-    return [repr((each.history, each.film, each.other)) for each in cases]
+    return [
+        repr((each.history, each.film, each.other)) for each in map(case, range(CITED))
+    ]
 
 
 @cache
@@ -167,10 +170,12 @@ def game(n: int) -> Game:
         now = case(n).game()(groups()[::16])
         compare(now, stored[::16], "game 0")
 
+    bits = 2 ** np.arange(LINES)
+
     def value(masks: Masks) -> np.ndarray:
         """The stored score of each group."""
         # a group's number has a bit for each of its lines, see `groups`
-        return stored[masks @ 2 ** np.arange(LINES)]
+        return stored[masks @ bits]
 
     return Game(case(n).history, case(n).target, value)
 
@@ -262,10 +267,11 @@ def falls(n: int) -> np.ndarray:
         (2, 8)
     """
     scored = deletions(n)
-    # (2, 9): with all lines, then without each
-    first, second = scored[:, chosen(n)].T
-    preference = first - second
-    place = (scored > first[:, None]).sum(axis=1)
+    first, second = chosen(n)
+    # (9,): with all lines, then without each
+    preference = scored[:, first] - scored[:, second]
+    before = scored > scored[:, [first]]
+    place = before.sum(axis=1)
     return np.array(
         [
             preference[0] - preference[1:],
@@ -321,7 +327,7 @@ def conversation(kind: str, n: int) -> list[dict[str, str]]:
     content = f"{message(history)}\n{TEN}"
     if kind == "choice":
         # in the order of the question "sequential"
-        offered = panel().candidates[n][shown(Question(), n)]
+        offered = panel().candidates[n, shown(Question(), n)]
         content = f"{message(history, names(offered))}\n{LIST}"
     return [{"role": "user", "content": content}]
 
@@ -346,7 +352,8 @@ def named_in(n: int, text: str) -> Citations:
     """
     course, every = _catalogues()
     past = lines(n).tolist()
-    film = panel().candidates[n][chosen(n)[0]]
+    first, _ = chosen(n)
+    film = panel().candidates[n, first]
     # a text that was cut short may end amid a bracket
     whole = re.sub(r"\s*\([^)]*$", "", text)
     mentions = cited(whole, course, [*past, film])
@@ -389,5 +396,8 @@ def stated() -> list[Citations]:
         >>> len(stated())
         60
     """
-    replies = texts("why")
-    return [named_in(n, text) for n, text in enumerate(replies)]
+    return [
+        named_in(n, text)
+        # one each, from case 0
+        for n, text in enumerate(texts("why"))
+    ]
