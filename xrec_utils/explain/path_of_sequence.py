@@ -23,8 +23,12 @@ from xrec_utils.models.sequence import HistoryRecommender
 def sequence_steps(model: HistoryRecommender, case: Case) -> tuple[Step, ...]:
     """The steps after the input of a network that reads a window of films."""
     ids = model.windows([case.films])
-    inputs = [model.table(ids), ids != model.padding]
-    layers = dict(layer_outputs(model.encoder, inputs))
+    layers = dict(
+        layer_outputs(
+            model.encoder,
+            [model.table(ids), ids != model.padding],
+        )
+    )
     hidden = layers["final_norm"].astype(float)  # (places, width)
     user = hidden[-1]
     found = [_vectors(model, case, layers)]
@@ -34,46 +38,76 @@ def sequence_steps(model: HistoryRecommender, case: Case) -> tuple[Step, ...]:
     found += _attention(model, case)
     if "feed_forward_1_narrow" in layers:
         found.append(_stream(model, case, layers))
-    found.append(_user_vector(model, case, user))
-
-    product = float(user @ model.table.rows().numpy()[case.item])
-    parts = [("product of the two vectors", product), film_bias(model, case)]
-    sentence = (
+    last = summed(
         f"The user vector is multiplied with the vector of {case.title}; "
-        "the film's own bias is added."
+        "the film's own bias is added.",
+        parts=[
+            ("product of the two vectors", user @ _films(model)[case.item]),
+            film_bias(model, case),
+        ],
     )
-    return (*found, summed(sentence, parts))
+    return (*found, _user_vector(model, case, user), last)
+
+
+def _films(model: HistoryRecommender) -> np.ndarray:
+    """The vectors (n_items, width) that a score is a product with."""
+    return model.table.rows().numpy()[: model.n_items]
 
 
 def _vectors(
     model: HistoryRecommender, case: Case, layers: dict[str, np.ndarray]
 ) -> Step:
     """The latest films' vectors: the nearest film by angle, and the lengths."""
-    rows = model.table.rows().numpy()[: model.n_items]
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    latest = case.films[::-1][: min(ROWS, model.window)]
-    cosine = unit[latest] @ unit.T  # (latest, items)
-    cosine[np.arange(len(latest)), latest] = -1  # a film is not its own neighbour
-    near = [namer(case.titles)(film) for film in cosine.argmax(axis=1)]
-
     sentence = (
         f"Each film, and a start token before them all, becomes {model.width} numbers "
         "that were learned."
     )
     lengths = {}
     if "position" in layers:
-        added = layers["position"] - layers["vectors"]
-        lengths["length of position"] = _lengths(added)
+        # the layer gives both added up
+        lengths["length of position"] = _lengths(layers["position"] - layers["vectors"])
         sentence += " A vector for its place, counted from the latest film, is added."
     lengths["length"] = _lengths(layers["vectors"])
-    # as long as the shortest: the latest films
-    table = zip(case.names[::-1], near, *lengths.values(), strict=False)
-    return Step("vectors", sentence, ("film", "nearest film", *lengths), tuple(table))
+    return Step(
+        "vectors",
+        sentence,
+        columns=("film", "nearest film", *lengths),
+        rows=tuple(
+            # as long as the shortest: the latest films
+            zip(
+                case.names[::-1],
+                _nearest(model, case),
+                *lengths.values(),
+                strict=False,
+            )
+        ),
+    )
+
+
+def _nearest(model: HistoryRecommender, case: Case) -> list[str]:
+    """For each of the latest films, the latest first, the nearest other film."""
+    films = _films(model)
+    unit = films / np.linalg.norm(
+        films,
+        axis=1,
+        keepdims=True,
+    )
+    latest = case.films[::-1][: min(ROWS, model.window)]
+    cosine = unit[latest] @ unit.T  # (latest, items)
+    # a film is not its own neighbour
+    np.put_along_axis(
+        cosine,
+        latest[:, None],
+        -1,
+        axis=1,
+    )
+    return [*map(namer(case.titles), cosine.argmax(axis=1))]
 
 
 def _lengths(vectors: np.ndarray) -> list[float]:
     """The lengths of vectors (places, width), the latest first."""
-    return np.linalg.norm(vectors, axis=1)[::-1].tolist()
+    lengths = np.linalg.norm(vectors, axis=1)
+    return lengths[::-1].tolist()
 
 
 def _reading(model: HistoryRecommender, case: Case, hidden: np.ndarray) -> Step:
@@ -81,38 +115,50 @@ def _reading(model: HistoryRecommender, case: Case, hidden: np.ndarray) -> Step:
 
     Without positions from the end, a state knows only what came before it.
     """
-    row = model.table.rows().numpy()[case.item]
-    bias = model.table.bias.numpy()[case.item]
-    scores = hidden @ row + bias  # (places,)
-    changes = np.diff(scores)[::-1].tolist()
-    latest = zip(case.names[::-1], changes, scores[::-1].tolist(), strict=False)
-    sentence = (
-        f"Film after film the state changes, and the score of {case.title} with it. "
-        "The latest film is on top."
+    _, bias = film_bias(model, case)
+    # (places,): the first is that of the start token, which is no film
+    scores = hidden @ _films(model)[case.item] + bias
+    rows = zip(
+        case.names[::-1],
+        np.diff(scores)[::-1].tolist(),
+        scores[::-1].tolist(),
+        strict=False,
     )
-    columns = ("film", "change", "score so far")
-    return Step("reading", sentence, columns, tuple(latest)[:ROWS])
+    return Step(
+        "reading",
+        f"Film after film the state changes, and the score of {case.title} with it. "
+        "The latest film is on top.",
+        columns=("film", "change", "score so far"),
+        rows=tuple(rows)[:ROWS],
+    )
 
 
 def _attention(model: HistoryRecommender, case: Case) -> list[Step]:
     """A step per layer of attention: where the last place looks."""
     if model.maps is None:
         return []
-    attention_steps = []
     maps = model.attention(case.films).astype(float)  # (layers, heads, places, places)
-    for n, heads in enumerate(maps, start=1):
-        mean = f" (the mean of {len(heads)} heads)" if len(heads) > 1 else ""
-        sentence = (
-            "The last place looks back and takes in a mixture of all places, by these "
-            f"shares, which add up to 1{mean}. A share says how much is taken in, "
-            "not whether it helps."
+    heads = maps.shape[1]
+    mean = f" (the mean of {heads} heads)" if heads > 1 else ""
+    sentence = (
+        "The last place looks back and takes in a mixture of all places, by these "
+        f"shares, which add up to 1{mean}. A share says how much is taken in, "
+        "not whether it helps."
+    )
+    return [
+        Step(
+            f"attention {n}",
+            sentence,
+            columns=("place", "share"),
+            rows=strongest(
+                places_read(model, case),
+                shares,
+                what="places",
+            ),
         )
-        shares = heads[:, -1].mean(axis=0)
-        rows = strongest(places_read(model, case), shares, what="places")
-        attention_steps.append(
-            Step(f"attention {n}", sentence, ("place", "share"), rows)
-        )
-    return attention_steps
+        # of the last row: the mean over the heads
+        for n, shares in enumerate(maps[:, :, -1].mean(axis=1), start=1)
+    ]
 
 
 def _stream(
@@ -122,26 +168,33 @@ def _stream(
 
     The divisor of the normalisation is held fixed.
     """
-    parts = _parts(layers)
     norm = model.encoder.get_layer("final_norm")
-    gain, offset = (weight.astype(float) for weight in norm.get_weights())
+    gain, offset = norm.get_weights()
+    parts = _parts(layers)
     divisor = np.sqrt(sum(parts.values()).var() + norm.epsilon)
+    # less its mean, divided, stretched: what the layer does to the sum, for each part
     shares = {
-        name: gain * (part - part.mean()) / divisor for name, part in parts.items()
+        name: gain.astype(float) * (part - part.mean()) / divisor
+        for name, part in parts.items()
     }
-    shares["offset of the normalisation"] = offset
-    item = model.table.rows().numpy()[case.item]
+    shares["offset of the normalisation"] = offset.astype(float)
+    item = _films(model)[case.item]
     rows = [
-        (name, float(np.linalg.norm(share)), float(share @ item))
+        (
+            name,
+            float(np.linalg.norm(share)),
+            float(share @ item),
+        )
         for name, share in shares.items()
     ]
-    sentence = (
+    return Step(
+        "parts of the user vector",
         "These parts are added up and normalised; the result is the user vector. Each "
         f"adds to its product with the vector of {case.title}. "
-        "(Without one of them, the others would add something else.)"
+        "(Without one of them, the others would add something else.)",
+        columns=("part", "length", "adds"),
+        rows=tuple(rows),
     )
-    columns = ("part", "length", "adds")
-    return Step("parts of the user vector", sentence, columns, tuple(rows))
 
 
 def _parts(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -157,29 +210,39 @@ def _parts(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if re.fullmatch(r"attention_\d+|feed_forward_\d+_narrow", name):
             words = name.removesuffix("_narrow").replace("_", " ")
             parts[words] = answer
-    return {name: part[-1].astype(float) for name, part in parts.items()}
+    return {
+        name: part[-1].astype(float)  # the last place alone
+        for name, part in parts.items()
+    }
 
 
 def _user_vector(model: HistoryRecommender, case: Case, user: np.ndarray) -> Step:
     """The user vector (width,) by what it does: the scores of the best films."""
-    products = model.table.rows().numpy()[: model.n_items] @ user
+    products = _films(model) @ user
     biases = model.table.bias.numpy().astype(float)
     scores = products + biases
-    unseen = np.setdiff1d(np.arange(model.n_items), case.films)
-    order = unseen[np.argsort(-scores[unseen], kind="stable")]
-    place = int(np.flatnonzero(order == case.item)[0])
-    films = list(order[:ROWS])
-    if place >= ROWS:  # the film of the question is shown wherever it stands
+    unseen = np.setdiff1d(
+        np.arange(model.n_items),
+        case.films,
+    )
+    best_first = np.argsort(-scores[unseen], kind="stable")
+    order = unseen[best_first].tolist()
+    place = order.index(case.item)
+    films = order[:ROWS]
+    if place >= ROWS:
+        # the film of the question is shown wherever it stands
         films.append(case.item)
-    name = namer(case.titles)
-    rows = [
-        (name(film), float(products[film]), float(biases[film]), float(scores[film]))
-        for film in films
-    ]
-    sentence = (
+    numbers = np.column_stack([products, biases, scores])
+    rows = zip(
+        map(namer(case.titles), films),
+        *numbers[films].T.tolist(),
+        strict=True,
+    )
+    return Step(
+        "user vector",
         "The history is now one vector. Multiplied with the vector of any film, plus "
         f"that film's bias, it gives the film's score: {case.title} is number "
-        f"{place + 1} of {len(order):,} unseen films."
+        f"{place + 1} of {len(order):,} unseen films.",
+        columns=("film", "product", "bias", "score"),
+        rows=tuple(rows),
     )
-    columns = ("film", "product", "bias", "score")
-    return Step("user vector", sentence, columns, tuple(rows))
