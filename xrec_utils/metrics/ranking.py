@@ -182,7 +182,7 @@ def target_and_others(
     )
     if known.min() < 0 or known.max() >= n_items:
         raise ValueError(f"user {user}: item codes must lie in 0..{n_items - 1}")
-    taken = target[np.isin(target, seen)]
+    taken = np.intersect1d(target, seen)
     if len(taken):
         raise ValueError(
             f"user {user}: target {taken.tolist()} is in the user's own history"
@@ -364,14 +364,18 @@ def groups(places: Places) -> pd.DataFrame:
             "tied": places.tied,
         }
     )
-    merged = targets.value_counts(sort=False).reset_index(name="relevant")
-    so_far = merged.groupby("row")["relevant"].cumsum()
-    return merged.assign(before=so_far - merged["relevant"])
+    # best first: targets of one score stand together, the index says where they begin
+    starts = targets.drop_duplicates(["row", "above"])
+    first_of_row = np.cumsum(places.relevant) - places.relevant
+    return starts.assign(
+        relevant=np.diff(starts.index, append=len(targets)),
+        before=starts.index - first_of_row[starts.row],
+    )
 
 
 def first_groups(places: Places) -> pd.DataFrame:
     """The group of each row that holds its best target, in the order of the rows."""
-    return groups(places).query("before == 0").reset_index(drop=True)
+    return groups(places).drop_duplicates("row", ignore_index=True)
 
 
 def log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
