@@ -10,6 +10,7 @@ from xrec_utils.zoo import RunningCase
 
 @exercise("00.1", hint="Compare case.stars with 3 and sum the result.")
 def poorly_rated(answer: object, case: RunningCase) -> bool:
+    """The number of films of the history with fewer than three stars."""
     return near(answer, int(np.sum(case.stars < 3)))
 
 
@@ -18,6 +19,7 @@ def poorly_rated(answer: object, case: RunningCase) -> bool:
     hint="The smallest of reasons.values belongs to the player at the same place of reasons.players.",
 )
 def strongest_against(answer: object, reasons: Explanation) -> bool:
+    """The film whose Shapley value is the lowest."""
     return answer == reasons.players[int(reasons.values.argmin())]
 
 
@@ -26,6 +28,7 @@ def strongest_against(answer: object, reasons: Explanation) -> bool:
     hint="Each row of ~np.eye(n, dtype=bool) holds all but one: take game(...) of it from game.full().",
 )
 def leave_one_out_credits(answer: object, game: Game) -> bool | str:
+    """Leave-one-out credits (players,) of a game."""
     credits = game.full() - game(
         ~np.eye(
             game.n_players,

@@ -15,6 +15,7 @@ DAY = 86_400  # seconds
     hint='Ask bought["event"].isin(shop.reasons["event"]), and take the mean of the result.',
 )
 def share_with_an_owned_reason(answer: object, shop: ShopData) -> bool | str:
+    """The share of purchases whose reason was bought earlier."""
     numbers = shop.events.loc[shop.events["behaviour"] == "purchase", "event"]
     if near(answer, shop.events["event"].isin(shop.reasons["event"]).mean()):
         return "that is the share of all events; only purchases are asked for"
@@ -33,6 +34,7 @@ def share_with_an_owned_reason(answer: object, shop: ShopData) -> bool | str:
 def mean_stars_as_of(
     answer: object, inputs: FeatureTable, row: pd.Series
 ) -> bool | str:
+    """A user's shrunk mean of stars before one rating."""
     mine = inputs.ratings[inputs.ratings["user"] == row["user"]]
     return near_unless_slip(
         answer,
@@ -47,6 +49,7 @@ def mean_stars_as_of(
     hint="Subtract from each test time the latest time of that user in train and validation together.",
 )
 def next_times(answer: object, split: Split) -> bool | str:
+    """Test ratings more than a day after the user's latest known one."""
     latest = pd.concat([split.train, split.validation]).groupby("user")["time"].max()
     return near_unless_slip(
         answer,

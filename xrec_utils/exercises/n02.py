@@ -10,6 +10,7 @@ from xrec_utils.exercises.register import exercise, near, near_unless_slip
     hint="With two films, B from the first to the second is x1·x2 / (x1·x1 + λ): count users.",
 )
 def ease_of_two_films(answer: object) -> bool | str:
+    """EASE's weight between two films, by hand."""
     return near_unless_slip(
         answer,
         expected=2 / 4,
@@ -23,6 +24,7 @@ def ease_of_two_films(answer: object) -> bool | str:
     hint="Each of the 400 films is drawn with probability 99 / 3,400; the target itself is one place.",
 )
 def expected_sampled_rank(answer: object) -> bool | str:
+    """The mean rank among 99 sampled films of one whose full rank is known."""
     return near_unless_slip(
         answer,
         expected=1 + 99 * 400 / 3400,
@@ -38,6 +40,7 @@ def expected_sampled_rank(answer: object) -> bool | str:
 def share_of_disliked_films(
     answer: object, weights: np.ndarray, stars: np.ndarray
 ) -> bool | str:
+    """The share of the score that comes from films with fewer than three stars."""
     if near(answer, weights[stars < 3].sum() / weights.sum()):
         return True
     if near(answer, weights[stars <= 3].sum() / weights.sum()):

@@ -12,6 +12,7 @@ from xrec_utils.exercises.register import exercise, near, near_unless_slip
     hint="Call posterior(0.3, 0.7, ...) with the third number equal to the second.",
 )
 def a_clue_that_says_nothing(answer: object) -> bool:
+    """Bayes' rule with a clue as likely either way."""
     return near(answer, 0.3)
 
 
@@ -20,6 +21,7 @@ def a_clue_that_says_nothing(answer: object) -> bool:
     hint="Fit np.linalg.lstsq to [1, user, item] on the training rows; compare mean absolute errors.",
 )
 def ids_as_numbers(answer: object, table: FeatureTable) -> bool | str:
+    """How far a regression on bare ids is from the mean of all."""
     ids = table.ratings[["user", "item"]].to_numpy(dtype=float)
     rows = np.column_stack([np.ones(len(ids)), ids])
     train, test = (table.part == part for part in ("train", "test"))
@@ -41,6 +43,7 @@ def ids_as_numbers(answer: object, table: FeatureTable) -> bool | str:
     hint="Group the index by what stands before the colon, and add up each group in every model.",
 )
 def groups_of_columns(answer: object, effects: pd.DataFrame) -> bool | str:
+    """The effects of columns added up by group, in every model."""
     expected = effects.groupby(
         effects.index.str.partition(":").get_level_values(0)
     ).sum()

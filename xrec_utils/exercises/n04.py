@@ -15,6 +15,7 @@ from xrec_utils.metrics.ratings import mae
     hint="Input(shape), Embedding(671, 32), Flatten, Dense(64); then count_params() of the last layer.",
 )
 def weights_by_input_shape(answer: Callable[[tuple], int]) -> bool | str:
+    """Weights of a first layer for two shapes of its input."""
     one_id, vocabulary = answer(()), answer((671,))
     if near(one_id, 671 * 32 + 32 * 64 + 64):
         return "that is the whole model; asked for are the weights of the Dense layer alone"
@@ -29,6 +30,7 @@ def weights_by_input_shape(answer: Callable[[tuple], int]) -> bool | str:
     hint="A random order puts the film into the first ten with probability 10 / number of candidates.",
 )
 def chance(answer: object, n_items: int, seen: int) -> bool | str:
+    """HR@10 of a random order."""
     if near(answer, [10 / 99, 10 / (n_items - seen)], tolerance=1e-5):
         return "the film itself is a candidate too: it stands beside the 99"
     return near(
@@ -43,6 +45,7 @@ def chance(answer: object, n_items: int, seen: int) -> bool | str:
     hint="Fit on both id columns of the training rows; metrics.mae(stars, predicted) on the test rows.",
 )
 def ids_as_numbers(answer: object, table: FeatureTable) -> bool:
+    """The error of a regression on bare ids."""
     train, test = (table.ratings[table.part == part] for part in ("train", "test"))
     ids = ["user", "item"]
     predicted = LinearRegression().fit(train[ids], train["value"]).predict(test[ids])

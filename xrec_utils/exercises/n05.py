@@ -12,6 +12,7 @@ from xrec_utils.games.explanation import Explanation
     hint="Every place now sees all three films: weights 3 : 1 : 3 in row one, 1 : 3 : 1 in row two.",
 )
 def without_the_mask(answer: object) -> bool:
+    """What three places give when all of them see all."""
     return near(answer, [5, 33 / 5, 5])
 
 
@@ -21,6 +22,7 @@ def without_the_mask(answer: object) -> bool:
 def attention_on_disliked_films(
     answer: object, explanation: Explanation, stars: np.ndarray
 ) -> bool | str:
+    """The share of attention on films with fewer than three stars."""
     return near_unless_slip(
         answer,
         expected=explanation.values[stars < 3].sum(),
@@ -36,6 +38,7 @@ def attention_on_disliked_films(
 def neighbours_kept_by_the_map(
     answer: object, vectors: np.ndarray, points: np.ndarray
 ) -> bool:
+    """The share of ten nearest films that a map keeps."""
     true, shown = (
         NearestNeighbors(n_neighbors=10).fit(each).kneighbors()[1]
         for each in (vectors, points)

@@ -10,6 +10,7 @@ from xrec_utils.exercises.register import exercise, near, near_unless_slip
 
 @exercise("06.1", hint="Solve 0.9 ** n = 0.5 for n: a quotient of two logarithms.")
 def half_lives(answer: object) -> bool:
+    """Steps until a gate of 0.9 has forgotten half."""
     return near(answer, [np.log(0.5) / np.log(0.9), 1])
 
 
@@ -18,6 +19,7 @@ def half_lives(answer: object) -> bool:
     hint="gru.score(cases.histories) < the column of the target (np.take_along_axis), then the mean.",
 )
 def share_below_the_next(answer: object, gru: HistoryModel, cases: Cases) -> bool | str:
+    """The share of films scored below the film seen next."""
     scores = gru.score(cases.histories)
     below = (
         scores < np.take_along_axis(scores, np.stack(cases.targets), axis=1)
@@ -36,6 +38,7 @@ def share_below_the_next(answer: object, gru: HistoryModel, cases: Cases) -> boo
 def tighter_bound(
     answer: object, likelihood: np.ndarray, gap: np.ndarray
 ) -> bool | str:
+    """The importance-weighted bound of a history's likelihood."""
     weights = likelihood - gap
     if near(answer, weights.mean()):
         return "that is the ELBO, the mean of the logarithms; take the logarithm of the mean"

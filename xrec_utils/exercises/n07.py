@@ -14,6 +14,7 @@ from xrec_utils.exercises.register import exercise, near, near_unless_slip
 def evening_of_the_novel(
     answer: object, planted: Mapping, learned: Mapping
 ) -> bool | str:
+    """How much more a novel is wanted in the evening."""
     evening, curve = planted["novel"] > 0, learned["novel"]
     return near_unless_slip(
         answer,
@@ -25,6 +26,7 @@ def evening_of_the_novel(
 
 @exercise("07.2", hint="A = 1 + 1 + 4, b = 0·1 + 1·2; then x·b/A and √(x²/A) at x = 3.")
 def estimate_and_bonus(answer: object) -> bool:
+    """LinUCB's estimate and bonus of one number."""
     return near(answer, [1.0, np.sqrt(1.5)])
 
 
@@ -32,6 +34,7 @@ def estimate_and_bonus(answer: object) -> bool:
     "07.3", hint="Square the sum of the weights, divide by the sum of their squares."
 )
 def effective_sample_size(answer: object, weights: np.ndarray) -> bool:
+    """The effective sample size of importance weights."""
     return near(
         answer,
         weights.sum() ** 2 / (weights**2).sum(),

@@ -12,6 +12,7 @@ from xrec_utils.language.results import spread
     hint="The first is the product of the four numbers, the second the mean of their logarithms.",
 )
 def product_and_mean(answer: object, probabilities: np.ndarray) -> bool | str:
+    """Likelihood of a title, and mean log-likelihood of its tokens."""
     product, logs = probabilities.prod(), np.log(probabilities)
     return near_unless_slip(
         answer,
@@ -26,6 +27,7 @@ def product_and_mean(answer: object, probabilities: np.ndarray) -> bool | str:
     hint="Average lang.scores at start and (start + 10) % 20, take lang.ndcg, then the spread.",
 )
 def two_turns(answer: object) -> bool:
+    """The spread of NDCG over pairs of opposite orders."""
     scores = {start: [lang.scores(f"target at {(start + turn) % lang.CANDIDATES}") for turn in (0, 10)]
               for start in lang.STARTS}  # fmt: skip
     return near(
@@ -41,6 +43,7 @@ def two_turns(answer: object) -> bool:
     hint="Subtract each row's mean and divide by its standard deviation, in both; then add and rank.",
 )
 def mixed(answer: object) -> bool | str:
+    """What NDCG gains when likelihood is added to popularity."""
     famous, likely = lang.baseline("popularity"), lang.scores("no list")
     parts = [
         (each - each.mean(axis=1, keepdims=True)) / each.std(axis=1, keepdims=True)

@@ -14,6 +14,7 @@ from xrec_utils.keras_start import keras
     hint="x @ W + b has two numbers, x @ W.T + b has three; then 1 / (1 + exp(-z)).",
 )
 def two_layers_by_hand(answer: Sequence[np.ndarray]) -> bool | str:
+    """Two layers of sigmoid units, computed by hand."""
     before = [2.3, 3.0], [0.6, 1.3, 2.0]
     first, second = answer
     if near(first, before[0]) and near(second, before[1]):
@@ -31,6 +32,7 @@ def two_layers_by_hand(answer: Sequence[np.ndarray]) -> bool | str:
 def film_noir_on_top(
     answer: np.ndarray, mlp: keras.Model, names: Sequence[str]
 ) -> bool | str:
+    """A scaling of neurons that puts one input on top of the map."""
     scale = np.asarray(answer, dtype=np.float64)
     if scale.shape != (64,) or not (np.isfinite(scale) & (scale > 0)).all():
         return "64 finite scales are asked for, one for each neuron, all above zero"
@@ -45,6 +47,7 @@ def film_noir_on_top(
 def attention_taken_out(
     answer: float, parts: Mapping[str, np.ndarray], item: int
 ) -> bool | str:
+    """A film's score without the part of one attention layer."""
     model = zoo.load("attention")
     stream = sum(part[-1] for part in parts.values())
     both = np.stack([stream - parts["attention"][-1], stream])[None].astype(np.float32)

@@ -16,6 +16,7 @@ from xrec_utils.games.features import feature_game
     hint="Write down both orders of arrival, and what each film adds in each of them; then take the mean.",
 )
 def either_is_enough(answer: object) -> bool | str:
+    """Shapley values of a film that either of two films is enough for."""
     return near_unless_slip(
         answer,
         expected=[3, 3],
@@ -29,6 +30,7 @@ def either_is_enough(answer: object) -> bool | str:
     hint="Add the first 18 columns up along axis 1, take the absolute value of each sum, then the mean.",
 )
 def taste_as_one(answer: object, explanations: Sequence[Explanation]) -> bool | str:
+    """The mean size of all genre columns taken as one player."""
     values = np.array([explanation.values for explanation in explanations])
     tastes = values[:, np.isin(explanations[0].players, TASTE)]
     return near_unless_slip(
@@ -50,5 +52,6 @@ def compared_with_the_best(
     background: np.ndarray,
     names: Sequence[str],
 ) -> bool:
+    """Exact Shapley values against the best rows as background."""
     exact = brute_force(feature_game(predict, row, background, names))
     return near(answer, exact.values[list(names).index("film: mean stars")])

@@ -15,6 +15,7 @@ from xrec_utils.games.game import Game
     hint="game(~np.eye(12, dtype=bool)) scores the twelve groups without one film; take the falls' sum.",
 )
 def share_of_leave_one_out(answer: object, game: Game) -> bool:
+    """The share of the score that leave-one-out credits add up to."""
     fall = game.full() - game(
         ~np.eye(
             game.n_players,
@@ -29,6 +30,7 @@ def share_of_leave_one_out(answer: object, game: Game) -> bool:
     hint="others = (sum - own) / (n - 1); H_n = sum of 1/k for k from 1 to n; then the table's formula.",
 )
 def mean_pool_yourself(answer: Callable) -> bool:
+    """The closed form of Shapley values of a mean."""
     games = [np.random.default_rng(seed).normal(size=2 + seed) for seed in range(8)]
     return all(near(answer(answers), mean_pool(answers), 1e-9) for answers in games)
 
@@ -38,5 +40,6 @@ def mean_pool_yourself(answer: Callable) -> bool:
     hint="Keep the films whose value is above 0 in one and below 0 in the other; take gru's lowest.",
 )
 def changed_sides(answer: object, attention: Explanation, gru: Explanation) -> bool:
+    """A film that speaks for in one model and against in the other."""
     changed = np.flatnonzero((attention.values > 0) & (gru.values < 0))
     return answer == gru.players[changed[gru.values[changed].argmin()]]

@@ -15,6 +15,7 @@ from xrec_utils.games.explanation import Explanation
     hint="p = gru_trial.shares; the entropy is -sum(p ln p), in nats; the answer is e to that power.",
 )
 def films_attended_to(answer: object, trial: AttentionTrial) -> bool | str:
+    """The number of films that attention amounts to: e to its entropy."""
     entropy = -(trial.shares * np.log(trial.shares)).sum()
     return near_unless_slip(
         answer,
@@ -29,6 +30,7 @@ def films_attended_to(answer: object, trial: AttentionTrial) -> bool | str:
     hint="Mean of two sums, each of p ln(p / u) with u = (p + q) / 2; where p is 0 its term is 0.",
 )
 def divergence_by_hand(answer: Callable) -> bool | str:
+    """The Jensen-Shannon divergence of two distributions, in nats."""
     rng = np.random.default_rng(12)
     for p, q in rng.dirichlet(np.ones(5), (4, 2)):
         if near(answer(p, q), jensenshannon(p, q)):
@@ -47,6 +49,7 @@ def divergence_by_hand(answer: Callable) -> bool | str:
 def praised_but_against(
     answer: object, weights: np.ndarray, exact: Explanation
 ) -> bool | str:
+    """The film with most attention among those that speak against."""
     against = np.where(exact.values < 0, weights, -1)
     if answer == exact.players[int(weights.argmax())][:40]:
         return (

@@ -17,6 +17,7 @@ from xrec_utils.models.classic import EASE
 def fewest_of_ten(
     answer: object, model: EASE, history: np.ndarray, item: int
 ) -> bool | str:
+    """The fewest films of ten without which a film leaves the first three."""
     return near_unless_slip(
         answer,
         expected=minimal_linear(model, history, item, k=3).size,
@@ -32,6 +33,7 @@ def fewest_of_ten(
 def another_foil(
     answer: object, model: EASE, history: np.ndarray, item: int, film: int
 ) -> bool | str:
+    """A film that speaks for one recommendation and against another."""
     if answer not in recommend(model, history):
         return "that film is not among EASE's top ten for this history; give its code, not its title"
     return bool(model.weights[film, item] < model.weights[film, answer])
@@ -42,6 +44,7 @@ def another_foil(
     hint="With y = P @ x the answer is P plus the outer product of y with itself, divided by a number.",
 )
 def sherman_morrison(answer: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> bool:
+    """The inverse after one user has left."""
     rng = np.random.default_rng(0)
     for _ in range(5):
         x, rest = rng.random(5), rng.random((8, 5))

@@ -15,6 +15,7 @@ from xrec_utils.language.citations import Citations
     hint="np.exp of the scores, divided by its sum over axis=1 with keepdims=True.",
 )
 def three_classes(answer: Callable) -> bool | str:
+    """Probabilities of three classes from their scores."""
     scores = np.random.default_rng(14).normal(size=(5, 3))
     found = np.asarray(answer(scores))
     if found.shape != scores.shape:
@@ -37,6 +38,7 @@ def three_classes(answer: Callable) -> bool | str:
 def against(
     answer: object, attention: Sequence[Explanation], exact: Sequence[Explanation]
 ) -> bool:
+    """How often the film with most attention speaks against."""
     return near(
         answer,
         sum(
@@ -51,6 +53,7 @@ def against(
     hint="Each entry of told has a list `cited` of lines counted from 0; pool them over all users.",
 )
 def by_place(answer: object, told: Sequence[Citations]) -> bool | str:
+    """The share of cited lines that are among the first four."""
     lines = [line for each in told for line in each.cited]
     return near_unless_slip(
         answer,

@@ -14,6 +14,7 @@ from xrec_utils.judge.deletion import area, deletion_curve
     hint="At how many of the six steps is the rank ten or better? POS@10 is their share.",
 )
 def pos_by_hand(answer: object, after: np.ndarray) -> bool | str:
+    """POS@10 from the ranks after each removal."""
     return near_unless_slip(
         answer,
         expected=np.mean(after <= 10),
@@ -27,6 +28,7 @@ def pos_by_hand(answer: object, after: np.ndarray) -> bool | str:
     hint="Sort; multiply by 5, 4, 3, 2, 1; let none fall below the one before; put back in order.",
 )
 def holm_by_hand(answer: object, p_values: np.ndarray) -> bool | str:
+    """Holm's corrected p-values."""
     if near(answer, np.minimum(5 * p_values, 1), 1e-6):
         return "that is Bonferroni's correction: only the smallest is multiplied by 5, the next by 4"
     return near_unless_slip(
@@ -43,6 +45,7 @@ def holm_by_hand(answer: object, p_values: np.ndarray) -> bool | str:
     hint="Deletion looks at the order of the values only. What leaves an order as it is?",
 )
 def broken_referee(answer: object, game: Game, shapley: Explanation) -> bool | str:
+    """Values that deletion takes for as good, though they are wrong."""
     values, rise = np.asarray(answer, dtype=float), shapley.score - shapley.base
     if values.shape != shapley.values.shape or not np.isfinite(values).all():
         return f"{game.n_players} finite values are asked for"

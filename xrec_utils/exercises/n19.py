@@ -14,6 +14,7 @@ from xrec_utils.service.schema import RecommendRequest
     hint="A round takes wait + 10 seconds; the rate times a round is how many people are in it.",
 )
 def people(answer: object, rate: float, wait: float) -> bool:
+    """How many people a service with this rate and wait serves."""
     return near(answer, rate * (wait + 10))
 
 
@@ -22,6 +23,7 @@ def people(answer: object, rate: float, wait: float) -> bool:
     hint="Put four ones beside every miss; then np.median and np.quantile(..., 0.99) of all.",
 )
 def with_hits(answer: object, misses: np.ndarray) -> bool | str:
+    """Median and 99th percentile when four in five answers are kept ones."""
     everything = np.append(misses, np.ones(4 * len(misses)))
     return near_unless_slip(
         answer,
@@ -36,6 +38,7 @@ def with_hits(answer: object, misses: np.ndarray) -> bool | str:
     hint="A tuple of the codes as a tuple, the model, its version, the explainer and k; do not sort.",
 )
 def key(answer: Callable[[RecommendRequest], Hashable], service: Any) -> bool | str:
+    """What an answer may be kept under."""
     same = [
         RecommendRequest(history=films)
         for films in ((1, 260), ("Toy Story", 260), ("toy storry", 260, 1))
