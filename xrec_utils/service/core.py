@@ -24,7 +24,6 @@ from xrec_utils.files import sha256
 from xrec_utils.games import Explanation
 from xrec_utils.service import schema
 from xrec_utils.service.films import Films
-from xrec_utils.service.schema import Refusal
 
 # one of each kind; the first is the default
 MODELS = ("ease", "popularity", "item_knn", "dae", "attention", "gru")
@@ -36,8 +35,24 @@ A = TypeVar("A", bound=schema.Answer)
 
 
 class Service:
-    """Trained models and the films they know. Loading takes seconds, so it happens
-    here, once.
+    """Trained models and the films they know, ready to answer.
+
+    Loading takes seconds, so it happens here, once. Threads may share a service.
+
+    Args:
+        models: names of models of `zoo`, the default of all questions first.
+
+    Raises:
+        KeyError: no model of this name.
+
+    Example:
+        >>> service = Service(["popularity"])
+        >>> asked = schema.RecommendRequest(history=(1,), model="popularity", k=2)
+        >>> answer = service.recommend(asked)
+        >>> [film.rank for film in answer.recommendations]
+        [1, 2]
+        >>> answer.history[0].title
+        'Toy Story (1995)'
     """
 
     def __init__(self, models: Sequence[str] = MODELS) -> None:
@@ -46,26 +61,32 @@ class Service:
         self.versions = {name: version(name) for name in models}
         self.locks = {name: Lock() for name in models}
         self.cache = Cache(KEPT)
-        first = int(self.films.ids[0])
-        # the first question to a network traces it
+        # the first question to a network traces it, which takes seconds: ask it now
         for name in models:
             self.recommend(
-                schema.RecommendRequest(history=(first,), model=name, k=1),
+                schema.RecommendRequest(
+                    history=self.films.ids[:1].tolist(), model=name, k=1
+                )
             )
 
     def recommend(self, request: schema.RecommendRequest) -> schema.RecommendAnswer:
-        """The best films outside the history, best first, each with its reasons."""
+        """Recommend the best films outside the history, each with its reasons.
+
+        Raises Refusal if a film or a model is unknown, or the explainer does not fit.
+        """
         return self.cache.answer(request, self._recommend)
 
     def explain(self, request: schema.ExplainRequest) -> schema.ExplainAnswer:
-        """Why one film has its score; with `path`, also the way from the input to the
-        score.
+        """Say why one film has its score; with `path`, also the way from the input to it.
+
+        Raises Refusal as `recommend`, and if the history is empty or holds the film.
         """
         return self.cache.answer(request, self._explain)
 
     def _recommend(self, request: schema.RecommendRequest) -> schema.RecommendAnswer:
         common, history = self._common(request)
         model = self.models[request.model]
+        # questions to one model take turns; those to other models need not wait
         with self.locks[request.model]:
             scores = np.array(model.score([history])[0], dtype=np.float64)
             best = self._best(scores, history, request.k)
@@ -74,7 +95,10 @@ class Service:
             **common,
             recommendations=[
                 schema.Recommended(
-                    rank=n, **self._film(code), score=because.score, because=because
+                    rank=n,
+                    **self.films.names[code],
+                    score=because.score,
+                    because=because,
                 )
                 for n, (code, because) in enumerate(
                     zip(best, reasons, strict=True), start=1
@@ -85,114 +109,65 @@ class Service:
     def _explain(self, request: schema.ExplainRequest) -> schema.ExplainAnswer:
         common, history = self._common(request)
         if not len(history):
-            raise Refusal(
+            raise schema.Refusal(
                 "empty_history",
                 "no film of the history is left to be a reason: give one or more",
                 "history",
             )
-        code = self._item(request.item, history)
+        code = self.films.unseen(request.item, history)
         with self.locks[request.model]:
             (because,) = self._because(request, history, [code], None)
             path = self._path(request, history, code) if request.path else None
         return schema.ExplainAnswer(
-            **common, **self._film(code), because=because, path=path
+            **common, **self.films.names[code], because=because, path=path
         )
 
     def _common(self, request: schema.Request) -> tuple[dict[str, Any], np.ndarray]:
         """The parts that all answers share, and the history as codes."""
         if request.model not in self.models:
-            raise Refusal(
+            raise schema.Refusal(
                 "unknown_model",
                 f"no model {request.model!r}: choose {', '.join(self.models)}",
                 "model",
             )
         codes, corrections, left_out = self.understand(request.history)
         common = {
+            "corrections": corrections,
+            "left_out": left_out,
             "model": schema.ModelVersion(
                 name=request.model, version=self.versions[request.model]
             ),
             "explainer": request.explainer,
-            "history": [self._film(code) for code in codes],
-            "seconds": 0.0,
+            "history": [self.films.names[code] for code in codes],
+            "seconds": 0.0,  # the cache writes in how long the answer took
         }
-        return {**common, "corrections": corrections, "left_out": left_out}, np.array(
-            codes, dtype=np.int64
-        )
+        # the dtype is given, as an empty history would become floats
+        return common, np.array(codes, dtype=np.int64)
 
     def understand(
         self, history: Sequence[int | str]
     ) -> tuple[list[int], list[schema.Correction], list[schema.LeftOut]]:
-        """Item codes of a history, each once; what was read otherwise than written;
-        what was left out.
+        """Turn a history as people write it into item codes.
+
+        Args:
+            history: MovieLens ids or titles, oldest first.
+
+        Returns:
+            The codes, each once; what was read otherwise than written; what was left
+            out.
+
+        Raises:
+            Refusal: a film is not in MovieLens.
         """
-        codes: list[int] = []
-        corrections = []
-        left_out = []
-        for place, given in enumerate(history):
-            field = f"history[{place}]"
-            item, similarity = self._id(given, field)
-            code = self.films.codes.get(item)
-            if code is None or code in codes:
-                why = (
-                    "is in the history already"
-                    if code is not None
-                    else self._unlearned(item)
-                )
-                left_out.append(schema.LeftOut(field=field, given=given, why=why))
-                continue
-            if similarity < 1:
-                corrections.append(
-                    schema.Correction(
-                        field=field,
-                        given=str(given),
-                        similarity=similarity,
-                        **self._film(code),
-                    )
-                )
-            codes.append(code)
-        return codes, corrections, left_out
-
-    def _id(self, given: int | str, field: str) -> tuple[int, float]:
-        """The MovieLens id of a film given by id or by title, and how alike the title
-        is.
-        """
-        if isinstance(given, int):
-            if given not in self.films.known:
-                raise Refusal("unknown_film", f"{field}: MovieLens (small) has no film {given}; GET /films?q=... "
-                              "finds ids by title", field)  # fmt: skip
-            return given, 1.0
-        if match := self.films.find(given):
-            return match.item, match.similarity
-        near = (
-            " or ".join(
-                str(self.films.titles[code]) for code in self.films.search(given, 3)
-            )
-            or "GET /films?q=..."
-        )
-        hint = "; an id is a number without quotes" if given.strip().isdecimal() else ""
-        raise Refusal("unknown_film", f"{field}: no film has a title like {given!r}; try {near}{hint}",
-                      field)  # fmt: skip
-
-    def _unlearned(self, item: int) -> str:
-        return f"{self.films.known[item]} has too few ratings (fewer than 5), so that no model has learned it"
-
-    def _item(self, given: int | str, history: np.ndarray) -> int:
-        """Code of the film to explain."""
-        item, _ = self._id(given, "item")
-        code = self.films.codes.get(item)
-        if code is None:
-            raise Refusal("unknown_film", f"item: {self._unlearned(item)}", "item")
-        if code in history:
-            raise Refusal("item_in_history", f"item: {self.films.titles[code]} is in the history; explain a film "
-                          "that the user has not seen", "item")  # fmt: skip
-        return code
+        return self.films.understand(history)
 
     def _best(self, scores: np.ndarray, history: np.ndarray, k: int) -> list[int]:
         """Codes of the k best unseen films; of equally good ones the more popular
         first.
         """
-        scores = scores.copy()
+        scores = scores.copy()  # the caller still needs those of the films seen
         scores[history] = -np.inf
+        # `lexsort` sorts by the last key first: by score, then by number of users
         return np.lexsort((-self.films.users, -scores))[:k].tolist()
 
     def _because(
@@ -202,9 +177,7 @@ class Service:
         codes: list[int],
         scores: np.ndarray | None,
     ) -> list[schema.Because]:
-        """Reasons for each code; without films there are none, and the score is the
-        base.
-        """
+        """Reasons for each code; without films there are none."""
         if not len(history):
             return [_without_reasons(scores[code]) for code in codes]
         return [
@@ -215,11 +188,11 @@ class Service:
     def _explanations(
         self, request: schema.Request, history: np.ndarray, codes: list[int]
     ) -> list[Explanation]:
+        """Explain each code by the method asked for."""
         model = self.models[request.model]
-        titles = self.films.titles
         method = request.explainer
         if method == "leave-one-out":
-            games = shared_games(model, history, codes, titles)
+            games = shared_games(model, history, codes, self.films.titles)
             return [leave_one_out(game) for game in games]
         try:
             return explain_many(
@@ -227,21 +200,22 @@ class Service:
                 history,
                 codes,
                 method,
-                titles=titles,
+                titles=self.films.titles,
                 permutations=PERMUTATIONS,
             )
         except ValueError as fault:
+            # auto always finds a way: if it fails, the fault is not the question's
             if method == "auto":
                 raise
-            message = f"{method} cannot explain {request.model} for {len(history)} films: GET /models lists what fits"
-            raise Refusal(
+            raise schema.Refusal(
                 "unfit_explainer",
-                f"explainer: {message}, auto always does",
+                f"explainer: {method} cannot explain {request.model} for {len(history)} "
+                "films: GET /models lists what fits, auto always does",
                 "explainer",
             ) from fault
 
     def reasons(self, found: Explanation, history: np.ndarray) -> schema.Because:
-        """The values of an explanation as reasons, strongest first, rounded."""
+        """Write the values of a history's films (p,) as reasons, strongest first."""
         order = np.argsort(-np.abs(found.values), kind="stable")
         weights = found.values[order].round(DIGITS).tolist()
         errors = (
@@ -255,7 +229,7 @@ class Service:
             method=found.method,
             error=None if found.error is None else max(errors),
             reasons=[
-                schema.Reason(**self._film(code), weight=weight, error=error)
+                schema.Reason(**self.films.names[code], weight=weight, error=error)
                 for code, weight, error in zip(
                     history[order].tolist(), weights, errors, strict=True
                 )
@@ -266,6 +240,7 @@ class Service:
     def _path(
         self, request: schema.Request, history: np.ndarray, code: int
     ) -> list[schema.Step]:
+        """The steps from the input to the score of one film."""
         path = decision_path(
             self.models[request.model],
             history,
@@ -274,15 +249,19 @@ class Service:
         )
         return [schema.Step(**step) for step in path.as_dict()["steps"]]
 
-    def _film(self, code: int) -> dict[str, Any]:
-        return self.films.names[code]
-
     def search(self, typed: str) -> schema.FilmsAnswer:
-        """Films for what is typed so far."""
+        """Suggest films for what is typed so far.
+
+        Args:
+            typed: the start of a title; nothing for the films most rated.
+
+        Returns:
+            Up to eight films, best first.
+        """
         return schema.FilmsAnswer(
             films=[
                 schema.FilmFound(
-                    **self._film(code),
+                    **self.films.names[code],
                     genres=self.films.genres[code],
                     users=int(self.films.users[code]),
                 )
@@ -291,8 +270,10 @@ class Service:
         )
 
     def describe(self) -> schema.ModelsAnswer:
-        """The models, what `auto` does for a long history and which explainers fit
-        each.
+        """Describe the models.
+
+        Returns:
+            Of each, what `auto` does for a long history and which explainers fit.
         """
         rows = []
         for name, model in self.models.items():
@@ -313,6 +294,7 @@ def spoken(found: Explanation) -> str:
     """The strongest reasons in words: up to two for the film and one against it, each
     larger than twice its error.
     """
+    # 2 standard errors: what chance alone rarely reaches
     sure = np.abs(found.values) > (0 if found.error is None else 2 * found.error)
     order = [n for n in found.top().tolist() if sure[n]]
     said = [f"{found.players[n]} ({found.values[n]:+.2g})" for n in order]
@@ -321,8 +303,7 @@ def spoken(found: Explanation) -> str:
     ]
     parts = []
     if helps:
-        then = "".join(f", then {words}" for words in helps[1:])
-        parts.append(f"{helps[0]} speaks most for it{then}")
+        parts.append(", then ".join([f"{helps[0]} speaks most for it", *helps[1:]]))
     if order and found.values[order[-1]] < 0:
         parts.append(f"{said[-1]} speaks most against it")
     if not parts:
@@ -331,6 +312,7 @@ def spoken(found: Explanation) -> str:
 
 
 def _without_reasons(score: float) -> schema.Because:
+    """What is said of a score without a history: it is the base, and nothing else."""
     score = round(float(score), DIGITS)
     return schema.Because(
         base=score,
@@ -338,7 +320,8 @@ def _without_reasons(score: float) -> schema.Because:
         method="none",
         error=None,
         reasons=[],
-        sentence="The history is empty, so there are no reasons: everybody without a history gets these films.",
+        sentence="The history is empty, so there are no reasons: "
+        "everybody without a history gets these films.",
     )
 
 
@@ -346,11 +329,13 @@ def fitting(model: HistoryModel) -> list[str]:
     """The methods of `explain` that fit a model, tried on two films; for long histories
     the first is the best.
     """
+    # any films do: whether a method fits depends on the model, not on the films
     history = np.array([0, 1])
     items = np.array([2])
     games = shared_games(model, history, items)
     case = Case(games, model, history, items, permutations=4)
     fits = [name for name, method in METHODS.items() if method(case)]
+    # False sorts before True: "all groups" cannot be used for long histories
     return sorted(fits, key=lambda name: name == "all groups")
 
 
@@ -366,8 +351,21 @@ def version(name: str) -> str:
 
 
 class Cache:
-    """The latest answers; the one that was not asked for longest goes first. Threads
-    may share it.
+    """The latest answers; the one that was not asked for longest goes first.
+
+    Threads may share it.
+
+    Args:
+        size: how many answers are kept at most.
+
+    Example:
+        >>> request = schema.RecommendRequest(history=(1,))
+        >>> cache = Cache(2)
+        >>> found = schema.Answer.model_construct(cached=False)
+        >>> cache.answer(request, lambda asked: found).cached
+        False
+        >>> cache.answer(request, lambda asked: found).cached
+        True
     """
 
     def __init__(self, size: int) -> None:
@@ -376,8 +374,14 @@ class Cache:
         self._kept: OrderedDict[schema.Request, schema.Answer] = OrderedDict()
 
     def answer(self, question: schema.Request, find: Callable[[Any], A]) -> A:
-        """The kept answer, or the one that `find` gives, kept from now on; `cached`
-        says which.
+        """Give the kept answer, or the one that `find` gives, kept from now on.
+
+        Args:
+            question: what is asked; equal questions have one answer.
+            find: the function that answers it.
+
+        Returns:
+            The answer; `cached` says where it is from, `seconds` how long that took.
         """
         start = perf_counter()
         with self._lock:

@@ -3,6 +3,7 @@ write to item codes.
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -12,11 +13,14 @@ from rapidfuzz import fuzz, process
 
 from xrec_utils.data.splits import Split
 from xrec_utils.data.titles import Catalogue, key
+from xrec_utils.service.schema import Correction, LeftOut, Refusal
 
 
 class Match(NamedTuple):
-    """A film found by title: its MovieLens id, its code (None: no model here knows it),
-    and how alike the names are.
+    """A film found by title.
+
+    item: its MovieLens id. code: its item code, None if no model here knows it.
+    similarity: how alike the names are, from 0 to 1.
     """
 
     item: int
@@ -42,17 +46,16 @@ class Films:
         ]
         self.users = np.bincount(split.train["item"], minlength=split.n_items)
         self.codes = {int(item): code for code, item in enumerate(self.ids)}
-        self.known = dict(
-            zip(items["item"].tolist(), items["title"].tolist(), strict=True)
-        )
+        self.known = items.set_index("item")["title"].to_dict()
         self._keys = [key(title) for title in self.titles]
+        # without the year
         self._short = [key(re.sub(r" \(.*", "", title)) for title in self.titles]
         named = items.dropna(subset=["title"])
-        rated = named["item"].map(
+        # of films of one name the most rated comes first, those without a code last
+        order = named["item"].map(
             lambda item: -self.users[self.codes[item]] if item in self.codes else 1
         )
-        # of films of one name the most rated comes first
-        named = named.iloc[np.argsort(rated, kind="stable")]
+        named = named.iloc[np.argsort(order, kind="stable")]
         self._items = named["item"].tolist()
         self._catalogue = Catalogue(
             [
@@ -60,10 +63,11 @@ class Films:
                 for title, year in zip(named["title"], named["year"], strict=True)
             ]
         )
+        # the same titles are asked for again and again, and a search takes milliseconds
         self.find = lru_cache(4096)(self._find)
 
     def _find(self, title: str) -> Match | None:
-        """The film a title means (see `replies` for how alike it must be); of several
+        """The film a title means (see `Catalogue` for how alike it must be); of several
         the most rated; None for none.
         """
         found = self._catalogue.match([title])
@@ -73,18 +77,100 @@ class Films:
         return Match(item, self.codes.get(item), round(float(found.scores[0]) / 100, 3))
 
     def search(self, typed: str, limit: int = 8) -> list[int]:
-        """Codes of films for what is typed so far: that title itself, then words that
-        begin so, then the alike.
+        """Find films for what is typed so far.
+
+        Args:
+            typed: the start of a title; nothing for the films most rated.
+            limit: how many films are found at most.
+
+        Returns:
+            Their codes: of that title itself, then those with a word that begins so,
+            then the alike.
         """
         wanted = key(typed)
         exact = np.array([name == wanted for name in self._short])
+        # the last key counts first: exact ones, then the most rated
         popular = np.lexsort((-self.users, ~exact))
         begin = [
             code for code in popular.tolist() if f" {wanted}" in f" {self._keys[code]}"
         ][:limit]
         if len(begin) == limit or not wanted:
             return begin
+        # typing errors: looked for only if too few films begin as typed
         alike = process.extract(
             wanted, self._keys, scorer=fuzz.WRatio, score_cutoff=75, limit=limit
         )
         return list(dict.fromkeys([*begin, *(code for _, _, code in alike)]))[:limit]
+
+    def understand(
+        self, history: Sequence[int | str]
+    ) -> tuple[list[int], list[Correction], list[LeftOut]]:
+        """See `Service.understand`."""
+        codes: list[int] = []
+        corrections = []
+        left_out = []
+        for place, given in enumerate(history):
+            field = f"history[{place}]"
+            item, similarity = self._id(given, field)
+            code = self.codes.get(item)
+            if code is None or code in codes:
+                why = "is in the history already" if code in codes else self._rare(item)
+                left_out.append(LeftOut(field=field, given=given, why=why))
+                continue
+            if similarity < 1:
+                corrections.append(
+                    Correction(
+                        field=field,
+                        given=str(given),
+                        similarity=similarity,
+                        **self.names[code],
+                    )
+                )
+            codes.append(code)
+        return codes, corrections, left_out
+
+    def _id(self, given: int | str, field: str) -> tuple[int, float]:
+        """The MovieLens id of a film given by id or by title, and how alike the title
+        is.
+        """
+        if isinstance(given, int):
+            if given not in self.known:
+                raise Refusal(
+                    "unknown_film",
+                    f"{field}: MovieLens (small) has no film {given}; "
+                    "GET /films?q=... finds ids by title",
+                    field,
+                )
+            return given, 1.0
+        if match := self.find(given):
+            return match.item, match.similarity
+        near = " or ".join(self.titles[self.search(given, 3)])
+        hint = "; an id is a number without quotes" if given.strip().isdecimal() else ""
+        raise Refusal(
+            "unknown_film",
+            f"{field}: no film has a title like {given!r}; "
+            f"try {near or 'GET /films?q=...'}{hint}",
+            field,
+        )
+
+    def _rare(self, item: int) -> str:
+        """Why a film that MovieLens knows has no code."""
+        return (
+            f"{self.known[item]} has too few ratings (fewer than 5), "
+            "so that no model has learned it"
+        )
+
+    def unseen(self, given: int | str, history: np.ndarray) -> int:
+        """Code of the film to explain; it must not be in the history (codes)."""
+        item, _ = self._id(given, "item")
+        code = self.codes.get(item)
+        if code is None:
+            raise Refusal("unknown_film", f"item: {self._rare(item)}", "item")
+        if code in history:
+            raise Refusal(
+                "item_in_history",
+                f"item: {self.titles[code]} is in the history; "
+                "explain a film that the user has not seen",
+                "item",
+            )
+        return code

@@ -35,9 +35,7 @@ from xrec_utils import __version__
 from xrec_utils.processes import sigterm_interrupts
 from xrec_utils.service import schema
 from xrec_utils.service.core import Service
-from xrec_utils.service.schema import ErrorAnswer, Refusal
 
-PAGE = Path(__file__).with_name("page")
 LARGEST = 64 * 1024  # bytes of a body: 100 titles of 200 letters fit twice
 # bytes of a body that the server reads at all, so that the refusal can be read as well
 HELD = 16 * 1024 * 1024
@@ -59,30 +57,60 @@ class _Request(Request):
     """
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
+        """Refuse a body that cannot be read; flask calls this with the fault."""
+        # None: the header does not say that the body is JSON
         if e is None:
-            raise Refusal("unsupported_media_type", HINTS[415], status=415)
-        raise Refusal("invalid_json", f"the body is not JSON: {e}", status=400)
+            raise schema.Refusal("unsupported_media_type", HINTS[415], status=415)
+        raise schema.Refusal("invalid_json", f"the body is not JSON: {e}", status=400)
 
 
 class _Json(DefaultJSONProvider):
+    """JSON read by pydantic's parser, which is strict, and written in the order given."""
+
     sort_keys = False
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """Read JSON; NaN and infinity are refused, as the standard knows neither."""
         return from_json(s, allow_inf_nan=False)
 
 
 class _App(OpenAPI):
+    """A flask application that describes itself, with the strict reading of above."""
+
     request_class = _Request
     json_provider_class = _Json
 
 
 def create_app(service: Service) -> Flask:
-    """The WSGI application around loaded models."""
+    """Build the WSGI application around loaded models.
+
+    Args:
+        service: the models and their films.
+
+    Returns:
+        The application; any WSGI server can run it, and its test client asks it without
+        one.
+
+    Example:
+        >>> app = create_app(Service(["popularity"]))
+        >>> client = app.test_client()
+        >>> client.get("/health").get_json()["models"]
+        1
+        >>> asked = {"history": ["Toy Story"], "model": "popularity", "k": 1}
+        >>> answer = client.post("/recommend", json=asked)
+        >>> answer.status_code, len(answer.get_json()["recommendations"])
+        (200, 1)
+    """
     app = _App(
-        __name__, info=Info(title="Recommendations with reasons", version=__version__), static_folder=PAGE,
-        static_url_path="/page", validation_error_model=ErrorAnswer, validation_error_callback=_invalid,
-        security_schemes={}, responses={400: ErrorAnswer, 413: ErrorAnswer, 415: ErrorAnswer, 422: ErrorAnswer},
-    )  # fmt: skip
+        __name__,
+        info=Info(title="Recommendations with reasons", version=__version__),
+        static_folder=Path(__file__).with_name("page"),
+        static_url_path="/page",
+        validation_error_model=schema.ErrorAnswer,
+        validation_error_callback=_invalid,
+        security_schemes={},
+        responses=dict.fromkeys((400, 413, 415, 422), schema.ErrorAnswer),
+    )
     app.config["MAX_CONTENT_LENGTH"] = LARGEST
     app.before_request(_read_body)
     app.register_error_handler(Exception, _failed)
@@ -92,38 +120,36 @@ def create_app(service: Service) -> Flask:
 
 
 def _routes(app: OpenAPI, service: Service) -> None:
+    """Connect each address to what answers it.
+
+    Each docstring is its line on the API's page.
+    """
+    # the models do not change, and asking what fits them takes a second
     description = service.describe()
 
-    @app.post(
-        "/recommend",
-        summary="Films for a history, with reasons",
-        responses={200: schema.RecommendAnswer},
-    )
+    @app.post("/recommend", responses={200: schema.RecommendAnswer})
     def recommend(body: schema.RecommendRequest) -> Response:
+        """Films for a history, with reasons"""
         return _json(service.recommend(body))
 
-    @app.post(
-        "/explain",
-        summary="The reasons for one film",
-        responses={200: schema.ExplainAnswer},
-    )
+    @app.post("/explain", responses={200: schema.ExplainAnswer})
     def explain(body: schema.ExplainRequest) -> Response:
+        """The reasons for one film"""
         return _json(service.explain(body))
 
-    @app.get(
-        "/films",
-        summary="Films for the start of a title",
-        responses={200: schema.FilmsAnswer},
-    )
+    @app.get("/films", responses={200: schema.FilmsAnswer})
     def films(query: schema.FilmsQuery) -> Response:
+        """Films for the start of a title"""
         return _json(service.search(query.q))
 
-    @app.get("/models", summary="What is served", responses={200: schema.ModelsAnswer})
+    @app.get("/models", responses={200: schema.ModelsAnswer})
     def models() -> Response:
+        """What is served"""
         return _json(description)
 
-    @app.get("/health", summary="Is it ready?", responses={200: schema.HealthAnswer})
+    @app.get("/health", responses={200: schema.HealthAnswer})
     def health() -> Response:
+        """Is it ready?"""
         return _json(
             schema.HealthAnswer(
                 status="ok", models=len(service.models), films=len(service.films.titles)
@@ -132,10 +158,12 @@ def _routes(app: OpenAPI, service: Service) -> None:
 
     @app.get("/", doc_ui=False)
     def page() -> Response:
+        """The page to try it"""
         return app.send_static_file("index.html")
 
 
 def _json(answer: BaseModel, status: int = 200) -> Response:
+    """An answer as JSON, written by pydantic: flask's own writer is slower."""
     return Response(answer.model_dump_json(), status, mimetype="application/json")
 
 
@@ -146,7 +174,7 @@ def _read_body() -> None:
         and request.routing_exception is None
         and not isinstance(request.get_json(), dict)
     ):
-        raise Refusal(
+        raise schema.Refusal(
             "invalid_json",
             'the body must be a JSON object such as {"history": ["Alien"]}',
             status=400,
@@ -168,12 +196,7 @@ def _invalid(fault: ValidationError) -> Response:
         "tuple_type": ("list_type", "must be a list of movie ids and titles"),
         "too_long": ("too_long", f"must hold at most {most} films: send the latest"),
     }.get(first["type"], (first["type"], first["msg"]))
-    return _json(
-        ErrorAnswer(
-            error=schema.Fault(code=code, message=f"{field}: {message}", field=field)
-        ),
-        422,
-    )
+    return _failed(schema.Refusal(code, f"{field}: {message}", field))
 
 
 def _field(place: tuple[int | str, ...]) -> str:
@@ -188,42 +211,38 @@ def _failed(fault: Exception) -> Response:
     """Every failure as JSON; what went wrong inside goes to the log and not to the
     caller.
     """
-    if isinstance(fault, Refusal):
+    if isinstance(fault, schema.Refusal):
         return _json(fault.answer, fault.status)
-    if not isinstance(fault, HTTPException) or fault.code is None:
-        log.exception("%s %s failed", request.method, request.path)
-        return _json(
-            ErrorAnswer(
-                error=schema.Fault(
-                    code="internal_error",
-                    message="the service failed; its log says why",
-                )
-            ),
-            500,
+    if isinstance(fault, HTTPException) and fault.code is not None:
+        return _http_failed(fault)
+    log.exception("%s %s failed", request.method, request.path)
+    return _failed(
+        schema.Refusal(
+            "internal_error",
+            "the service failed; its log says why",
+            status=500,
         )
+    )
+
+
+def _http_failed(fault: HTTPException) -> Response:
+    """What HTTP itself refuses: a wrong address or method, a body that is too large."""
+    # below 400 is no failure, but a redirection
     if fault.code < 400:
         return fault.get_response()
     name = fault.name.lower().replace(" ", "_")
+    # a wrong method: HTTP wants to know which ones are right
     allowed = {key: value for key, value in fault.get_headers() if key == "Allow"}
-    answer = _json(
-        ErrorAnswer(
-            error=schema.Fault(
-                code=name,
-                message=" ".join(
-                    [
-                        HINTS.get(fault.code, fault.description or name),
-                        *(f"It takes {way}." for way in allowed.values()),
-                    ]
-                ),
-            )
-        ),
-        fault.code,
-    )
+    hint = HINTS.get(fault.code, fault.description or name)
+    message = " ".join([hint, *(f"It takes {way}." for way in allowed.values())])
+    answer = _failed(schema.Refusal(name, message, status=fault.code))
     answer.headers.extend(allowed)
     return answer
 
 
 def _headers(response: Response) -> Response:
+    """Say what a browser may do with an answer."""
+    # a browser must not guess that JSON is a page
     response.headers["X-Content-Type-Options"] = "nosniff"
     if request.endpoint in ("page", "static"):
         response.headers["Content-Security-Policy"] = NOTHING_FROM_OUTSIDE
@@ -232,7 +251,21 @@ def _headers(response: Response) -> Response:
 
 
 def address(environment: Mapping[str, str]) -> tuple[str, int]:
-    """HOST and PORT. Raises ValueError when PORT is no port."""
+    """Read the address to serve at.
+
+    Args:
+        environment: has HOST (or 127.0.0.1) and PORT (or 8000).
+
+    Returns:
+        Host and port.
+
+    Raises:
+        ValueError: PORT is no port.
+
+    Example:
+        >>> address({"PORT": "8001"})
+        ('127.0.0.1', 8001)
+    """
     port = environment.get("PORT", "8000")
     if not port.isdecimal() or int(port) > 65535:
         raise ValueError(
@@ -271,11 +304,18 @@ def serve() -> int:
         # models and libraries stay: the collector need not look through them again and
         # again
         gc.freeze()
-        server = create_server(app, host=host, port=port, threads=THREADS,
-                               max_request_body_size=HELD, ident="xrec")  # fmt: skip
+        server = create_server(
+            app,
+            host=host,
+            port=port,
+            threads=THREADS,
+            max_request_body_size=HELD,
+            ident="xrec",
+        )
     except (ValueError, OSError) as fault:
         print(
-            f"The service cannot start: {fault}. Choose another address: PORT=8001 make serve",
+            f"The service cannot start: {fault}. "
+            "Choose another address: PORT=8001 make serve",
             file=sys.stderr,
         )
         return 1

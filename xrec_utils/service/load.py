@@ -18,15 +18,17 @@ from xrec_utils import zoo
 from xrec_utils.files import ROOT
 from xrec_utils.processes import end, first_line
 
-FILMS = 100
-K = 10
-CLIENTS = 50
+FILMS = 100  # of each history, the most that the service takes
+K = 10  # films asked for
+CLIENTS = 50  # at once
 PATIENCE = 120  # seconds without a byte after which a connection counts as lost
 
 
 class Started(NamedTuple):
-    """A running service: host and port as in an address, seconds from launch to ready,
-    and its process.
+    """A running service.
+
+    address: host and port, as "127.0.0.1:8000". seconds: from launch to ready. process:
+    where it runs.
     """
 
     address: str
@@ -36,8 +38,16 @@ class Started(NamedTuple):
 
 @contextmanager
 def started(port: str = "0") -> Iterator[Started]:
-    """Start the service and end it at the end. Raises RuntimeError if it does not come
-    up.
+    """Start the service in a process of its own, and end it at the end of the block.
+
+    Args:
+        port: the port to listen at; "0" for any that is free.
+
+    Yields:
+        The running service.
+
+    Raises:
+        RuntimeError: it does not come up; its own message stands in stderr.
     """
     start = perf_counter()
     with subprocess.Popen(
@@ -52,6 +62,7 @@ def started(port: str = "0") -> Iterator[Started]:
         stdout=subprocess.PIPE,
     ) as process:
         try:
+            # the service prints its address once it answers
             line = first_line(process)
             if "http://" not in line:
                 raise RuntimeError(
@@ -67,8 +78,18 @@ def started(port: str = "0") -> Iterator[Started]:
 
 
 def histories(n: int, seed: int = 0) -> list[np.ndarray]:
-    """n different histories of 100 item codes: drawn from those of users who have more,
-    in their order.
+    """Draw different long histories from those of the test users.
+
+    Args:
+        n: how many.
+        seed: of the draw.
+
+    Returns:
+        n arrays of 100 item codes, each from a user who has more, in the user's order.
+
+    Example:
+        >>> [history.shape for history in histories(2)]
+        [(100,), (100,)]
     """
     rng = np.random.default_rng(seed)
     long = [
@@ -83,7 +104,20 @@ def histories(n: int, seed: int = 0) -> list[np.ndarray]:
 
 
 def question(history: np.ndarray, model: str) -> bytes:
-    """The body of POST /recommend."""
+    """Write the body of POST /recommend.
+
+    Args:
+        history: (p,) item codes, oldest first.
+        model: name of the model.
+
+    Returns:
+        JSON with the films' MovieLens ids; it asks for 10 films.
+
+    Example:
+        >>> asked = json.loads(question(np.array([0, 1]), "ease"))
+        >>> asked["k"], asked["model"], len(asked["history"])
+        (10, 'ease', 2)
+    """
     return json.dumps(
         {
             "history": zoo.split().items["item"].to_numpy()[history].tolist(),
@@ -94,14 +128,33 @@ def question(history: np.ndarray, model: str) -> bytes:
 
 
 class Client:
-    """One connection, kept open."""
+    """One connection to a service, kept open.
+
+    Args:
+        address: host and port, as "127.0.0.1:8000".
+
+    Example:
+        >>> client = Client("127.0.0.1:8000")  # it connects when it first asks
+        >>> client.connection.host, client.connection.port
+        ('127.0.0.1', 8000)
+    """
 
     def __init__(self, address: str) -> None:
         self.connection = http.client.HTTPConnection(address, timeout=PATIENCE)
 
     def ask(self, body: bytes) -> tuple[float, bool]:
-        """Seconds until the last byte of the answer, and whether it is whole, fresh and
-        explained.
+        """Ask, and measure the answer.
+
+        Args:
+            body: what `question` writes.
+
+        Returns:
+            Seconds until the last byte of the answer, and whether it is whole, fresh
+            and explained.
+
+        Raises:
+            OSError: no service answers there.
+            http.client.HTTPException: the connection broke.
         """
         start = perf_counter()
         self.connection.request(
@@ -109,6 +162,7 @@ class Client:
         )
         response = self.connection.getresponse()
         content = response.read()
+        # reading the JSON is the client's own work, so it is not counted
         seconds = perf_counter() - start
         answer = json.loads(content)
         whole = (
@@ -123,7 +177,15 @@ class Client:
 
 
 def one_client(address: str, bodies: Sequence[bytes]) -> tuple[np.ndarray, int]:
-    """Seconds of each answer, one after the other, and how many were wrong."""
+    """Ask one question after the other.
+
+    Args:
+        address: host and port of the service.
+        bodies: n questions, as `question` writes them.
+
+    Returns:
+        (n,) seconds of each answer, and how many were wrong.
+    """
     client = Client(address)
     seconds, right = zip(*(client.ask(body) for body in bodies), strict=True)
     return np.array(seconds), right.count(False)
@@ -132,18 +194,31 @@ def one_client(address: str, bodies: Sequence[bytes]) -> tuple[np.ndarray, int]:
 def many_clients(
     address: str, bodies: Sequence[bytes], seconds: float, clients: int
 ) -> tuple[np.ndarray, int, float]:
-    """Clients ask at once, without a pause, for `seconds` or until `bodies` are used
-    up.
+    """Let many clients ask at once, each without a pause.
 
-    Returns the seconds of each answer, the number of wrong answers and lost
-    connections, and the time that all took.
+    Args:
+        address: host and port of the service.
+        bodies: the questions; each is asked once.
+        seconds: how long clients go on asking, if there are questions left.
+        clients: how many there are.
+
+    Returns:
+        Seconds of each right answer, the number of wrong answers and lost connections,
+        and the seconds that all took.
+
+    Example:
+        >>> times, wrong, _ = many_clients("127.0.0.1:8000", [], seconds=1, clients=2)
+        >>> len(times), wrong
+        (0, 0)
     """
     taken: list[float] = []
     wrong: list[float] = []
+    # the next question; a counter in C needs no lock
     turn = count()
     start = perf_counter()
 
     def run() -> None:
+        """Ask until questions or time are used up: one client, in a thread."""
         client = Client(address)
         while (place := next(turn)) < len(bodies) and perf_counter() - start < seconds:
             try:
@@ -151,6 +226,7 @@ def many_clients(
                 (taken if right else wrong).append(spent)
             except (OSError, http.client.HTTPException, ValueError, KeyError):
                 wrong.append(0.0)
+                # a broken connection cannot be used again
                 client = Client(address)
 
     threads = [threading.Thread(target=run, daemon=True) for _ in range(clients)]

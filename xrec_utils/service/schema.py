@@ -18,6 +18,7 @@ def _kind(film: Any) -> str | None:
     """Which of the two a film is given as; neither for a bool, a broken number or
     anything else.
     """
+    # by `type`: for `isinstance` True would be the number 1
     return {int: "id", str: "title"}.get(type(film))
 
 
@@ -38,13 +39,18 @@ class Request(BaseModel):
     in the cache.
     """
 
+    # pydantic keeps names that begin with "model_" for itself; ours is "model"
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
+    # a tuple and not a list, so that a question can be a key of the cache
     history: Annotated[
         tuple[Film, ...],
-        Field(max_length=LONGEST, description="films seen, oldest first: MovieLens movie ids or titles",
-              examples=[["Matrix", "Alien (1979)", 260]]),
-    ]  # fmt: skip
+        Field(
+            max_length=LONGEST,
+            description="films seen, oldest first: MovieLens movie ids or titles",
+            examples=[["Matrix", "Alien (1979)", 260]],
+        ),
+    ]
     model: Annotated[
         str, Field(max_length=50, description="a name that GET /models lists")
     ] = "ease"
@@ -59,6 +65,7 @@ class Request(BaseModel):
 class RecommendRequest(Request):
     """A history and how many films to recommend for it."""
 
+    # strict: "10" and 10.0 are no number of films
     k: Annotated[
         int, Field(strict=True, ge=1, le=MOST, description="films recommended")
     ] = 10
@@ -86,6 +93,7 @@ class FilmsQuery(BaseModel):
     ] = ""
 
 
+# what a question to each address may hold, for the refusal of anything else
 FIELDS = {
     "/recommend": tuple(RecommendRequest.model_fields),
     "/explain": tuple(ExplainRequest.model_fields),
@@ -255,7 +263,19 @@ class ErrorAnswer(BaseModel):
 
 
 class Refusal(Exception):
-    """A question that cannot be answered, and how to ask it instead."""
+    """A question that cannot be answered, and how to ask it instead.
+
+    Args:
+        code: what is wrong, for programs.
+        message: what is wrong and what to do, for people.
+        field: the part of the question that is to blame, if one is.
+        status: of HTTP.
+
+    Example:
+        >>> refusal = Refusal("missing", "history: is missing", "history")
+        >>> refusal.status, refusal.answer.error.field
+        (422, 'history')
+    """
 
     def __init__(
         self, code: str, message: str, field: str | None = None, status: int = 422
