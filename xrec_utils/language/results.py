@@ -63,8 +63,8 @@ class Row(NamedTuple):
 
 def row(figure: str, of: str, by_user: np.ndarray, source: str = SMALL) -> Row:
     """The mean over users as a row."""
-    mean, low, high = astuple(mean_interval(by_user))
-    return Row(figure, of, mean, low, high, len(by_user), source)
+    interval = astuple(mean_interval(by_user))
+    return Row(figure, of, *interval, len(by_user), source)
 
 
 def resampled(
@@ -108,10 +108,9 @@ def quality() -> Iterator[Row]:
         ('random order', 0.227)
     """
     # a random order puts the target at each place equally often
-    chance = discounts(np.arange(1, lang.CANDIDATES + 1), 10).mean()
-    yield Row(
-        "NDCG@10", "random order", chance, chance, chance, lang.USERS, "closed form"
-    )
+    chance = discounts(np.arange(1, lang.CANDIDATES + 1), k=10).mean()
+    certain = (chance, chance, chance)
+    yield Row("NDCG@10", "random order", *certain, lang.USERS, "closed form")
     ranked = _ranked()
     for name, (by_user, source) in ranked.items():
         yield row("NDCG@10", name, by_user, source)
@@ -124,12 +123,12 @@ def _ranked() -> dict[str, tuple[np.ndarray, str]]:
     """NDCG@10 by user and source of everything that ranks the candidates."""
     encoder = "all-MiniLM-L6-v2, stored answers"
     course = "weights of the course"
-    last_ten = lang.baseline("ease", lang.LENGTH)
     return {
         **{f"SmolLM2, {name}": (lang.ndcg(lang.scores(name)), SMALL) for name in ASKED},
         "MiniLM similarity": (lang.ndcg(lang.similarity()), encoder),
         **{name: (lang.ndcg(lang.baseline(name)), course) for name in BESIDE},
-        "ease, last 10 films": (lang.ndcg(last_ten), course),
+        # as many films as the language model is told
+        "ease, last 10 films": (lang.ndcg(lang.baseline("ease", lang.LENGTH)), course),
     }
 
 
@@ -165,18 +164,25 @@ def places() -> Iterator[Row]:
 
     As asked, and averaged over four turns.
     """
-
-    def one_order(start: int) -> np.ndarray:
-        return lang.scores(f"target at {start}")
-
-    orders = {"one order": one_order, "mean of four turns": lang.averaged}
+    asked = [f"target at {start}" for start in lang.STARTS]
+    orders = {
+        "one order": map(lang.scores, asked),
+        "mean of four turns": map(lang.averaged, lang.STARTS),
+    }
     for name, scores in orders.items():
-        by_place = np.array([lang.ndcg(scores(start)) for start in lang.STARTS])
-        for start, by_user in zip(lang.STARTS, by_place, strict=True):
-            yield row(f"NDCG@10, {name}", f"target at {start}", by_user)
-        figure = "spread of NDCG@10 over places"
-        interval = astuple(resampled(spread, by_place))
-        yield Row(figure, name, *interval, lang.HALF, SMALL)
+        # (places, users)
+        by_place = np.array(list(map(lang.ndcg, scores)))
+        for of, by_user in zip(asked, by_place, strict=True):
+            yield row(f"NDCG@10, {name}", of, by_user)
+        yield _resampled_row("spread of NDCG@10 over places", name, spread, by_place)
+
+
+def _resampled_row(
+    figure: str, of: str, statistic: Callable[[np.ndarray], float], table: np.ndarray
+) -> Row:
+    """A statistic of a table (..., users) as a row."""
+    interval = astuple(resampled(statistic, table))
+    return Row(figure, of, *interval, table.shape[-1], SMALL)
 
 
 def written(kind: str) -> pd.DataFrame:
@@ -187,7 +193,11 @@ def written(kind: str) -> pd.DataFrame:
     """
     films = load_movielens("movielens-small").items
     catalogue = Catalogue(zoo.split().titles)
-    others = Catalogue(films["title"] + films["year"].map(" ({:.0f})".format))
+    others = Catalogue(
+        films["title"]
+        # a year is a float there, because some films have none
+        + films["year"].map(" ({:.0f})".format)
+    )
     return pd.DataFrame(
         _counted(n, reply, catalogue, others)
         for n, reply in enumerate(reasons.texts(kind))
@@ -198,9 +208,10 @@ def _counted(
     n: int, reply: str, catalogue: Catalogue, others: Catalogue
 ) -> dict[str, int]:
     """The titles of one reply, counted as `written` says."""
-    past = lang.panel().histories[n][-lang.LINES :]
+    past = reasons.lines(n)
     offered = lang.panel().candidates[n]
     titles = films_in(reply)
+    # each once, in the order written
     different = list(dict.fromkeys(titles))
     matches = catalogue.match(different, likely=[*past, *offered])
     unknown = matches.invented
@@ -224,22 +235,14 @@ def lists() -> Iterator[Row]:
     Yields:
         Rows of shares in [0, 1], of "list" and "choice" (see `language.texts`).
     """
-    of_different = dict.fromkeys(
-        ("unknown", "invented", "seen", "offered"), "different"
-    )
-    shares = {"different": "titles"} | of_different
     for kind in ("list", "choice"):
         # (users,) per column
         counts = written(kind)
-        for part, whole in shares.items():
-            of_users = counts[[part, whole]].to_numpy().T
-            yield _share(f"share of titles {part}", kind, of_users)
-
-
-def _share(figure: str, of: str, counts: np.ndarray) -> Row:
-    """Part over whole of counts (2, users) as a row."""
-    interval = astuple(resampled(share, counts))
-    return Row(figure, of, *interval, counts.shape[1], SMALL)
+        for part in ("different", "unknown", "invented", "seen", "offered"):
+            whole = "titles" if part == "different" else "different"
+            # (2, users)
+            both = counts[[part, whole]].to_numpy().T
+            yield _resampled_row(f"share of titles {part}", kind, share, both)
 
 
 @cache
@@ -259,16 +262,20 @@ def explained() -> dict[str, list[Explanation]]:
         (16, 8)
     """
     cases = range(lang.EXPLAINED)
-    games = [reasons.game(n) for n in cases]
-    by_method = {"exact Shapley": [brute_force(game) for game in games]}
+    games = list(map(reasons.game, cases))
+    by_method = {"exact Shapley": list(map(brute_force, games))}
     for groups in GROUPS:
         by_method[f"Shapley, {groups} groups"] = [
-            leverage_regression(game, groups, n) for n, game in enumerate(games)
+            leverage_regression(game, groups, seed=n) for n, game in enumerate(games)
         ]
-    by_method["leave-one-out"] = [leave_one_out(game) for game in games]
+    by_method["leave-one-out"] = list(map(leave_one_out, games))
     for method in ("integrated gradients", "LIME over words", "attention"):
-        by_method[method] = [reasons.explanation(n, method) for n in cases]
-    by_method["most recent first"] = [most_recent(game) for game in games]
+        by_method[method] = [
+            # stored, for these ask the model itself
+            reasons.explanation(n, method)
+            for n in cases
+        ]
+    by_method["most recent first"] = list(map(most_recent, games))
     return by_method
 
 
@@ -284,42 +291,38 @@ def lead(game: Game, explanation: Explanation) -> float:
 
 def referee() -> Iterator[Row]:
     """Deletion, agreement with the exact values, error of the estimates, by prompt."""
-    games = [reasons.game(n) for n in range(lang.EXPLAINED)]
-    exact = [each.values for each in explained()["exact Shapley"]]
+    games = list(map(reasons.game, range(lang.EXPLAINED)))
+    values = {
+        name: [each.values for each in explanations]
+        for name, explanations in explained().items()
+    }
+    exact = values["exact Shapley"]
     for name, explanations in explained().items():
-        leads = np.array(list(map(lead, games, explanations)))
-        yield row("deletion, lead over a random order", name, leads)
+        leads = list(map(lead, games, explanations))
+        yield row("deletion, lead over a random order", name, np.array(leads))
         if name != "exact Shapley":
-            taus = _beside(kendall, explanations, exact)
-            yield row("Kendall's tau with exact Shapley", name, taus)
+            taus = list(map(kendall, values[name], exact))
+            yield row("Kendall's tau with exact Shapley", name, np.array(taus))
     for groups in GROUPS:
         name = f"Shapley, {groups} groups"
-        errors = _beside(relative_error, explained()[name], exact)
-        yield row("relative error to exact Shapley", name, errors)
-
-
-def _beside(
-    measure: Callable[[np.ndarray, np.ndarray], float],
-    explanations: list[Explanation],
-    truths: list[np.ndarray],
-) -> np.ndarray:
-    """The measure (cases,) of each explanation's values and the true ones."""
-    pairs = zip(explanations, truths, strict=True)
-    return np.array([measure(each.values, truth) for each, truth in pairs])
+        errors = list(map(relative_error, values[name], exact))
+        yield row("relative error to exact Shapley", name, np.array(errors))
 
 
 def _invented(of: str, mentions: list[Citations]) -> Row:
     """The share of titles mentioned that are no film's."""
-    invented = np.array([len(each.invented) for each in mentions])
-    films = np.array([len(each.cited) + len(each.others) for each in mentions])
-    counts = np.stack([invented, films + invented])
-    return _share("share of titles invented", of, counts)
+    counts = [
+        # part and whole
+        [len(each.invented), len([*each.cited, *each.others, *each.invented])]
+        for each in mentions
+    ]
+    return _resampled_row("share of titles invented", of, share, np.transpose(counts))
 
 
 def cited_films() -> Iterator[Row]:
     """What the model's reasons cite and whether it matters; beside the template's."""
     stated = reasons.stated()
-    falls = [reasons.falls(n) for n in range(lang.CITED)]
+    falls = list(map(reasons.falls, range(lang.CITED)))
     yield _invented("stated reasons", stated)
     gaps = _gaps(falls, stated)
     yield row("deletion, cited minus other films", "preference", gaps[:, 0])
@@ -327,12 +330,11 @@ def cited_films() -> Iterator[Row]:
     cited = {"stated reasons": [each.cited for each in stated]}
     for groups in GROUPS:
         name = f"template, {groups} groups"
-        told = list(map(template_reason, explained()[f"Shapley, {groups} groups"]))
+        estimates = explained()[f"Shapley, {groups} groups"]
+        told = list(map(template_reason, estimates))
         cited[name] = [reason.cited for reason in told]
-        yield _invented(
-            name,
-            [reasons.named_in(n, reason.sentence) for n, reason in enumerate(told)],
-        )
+        named = [reasons.named_in(n, reason.sentence) for n, reason in enumerate(told)]
+        yield _invented(name, named)
     # what citing without a look at the effects would get
     cited["any film"] = [list(range(lang.LINES))] * lang.CITED
     exact = [each.values for each in explained()["exact Shapley"]]
@@ -351,7 +353,11 @@ def _gaps(falls: list[np.ndarray], stated: list[Citations]) -> np.ndarray:
     for fall, reason in zip(falls, stated, strict=True):
         if 0 < len(reason.cited) < lang.LINES:
             said = np.isin(range(lang.LINES), reason.cited)
-            gaps.append(fall[:, said].mean(axis=1) - fall[:, ~said].mean(axis=1))
+            gaps.append(
+                fall[:, said].mean(axis=1)
+                # (2,): nats and places
+                - fall[:, ~said].mean(axis=1)
+            )
     return np.array(gaps)
 
 
@@ -382,18 +388,11 @@ def nearness() -> Iterator[Row]:
         yield Row("Keras model beside", name, value, value, value, 20, SMALL)
 
 
-ROWS: tuple[Callable[[], Iterator[Row]], ...] = (
-    quality,
-    history,
-    places,
-    lists,
-    referee,
-    cited_films,
-    nearness,
-)
+ROWS = (quality, history, places, lists, referee, cited_films, nearness)
 
 
 def write() -> None:
     """Every row into data/bench/language.csv."""
-    rows = [each for part in ROWS for each in part()]
-    replace_text(RESULT, pd.DataFrame(rows).round(4).to_csv(index=False))
+    rows = [row for part in ROWS for row in part()]
+    table = pd.DataFrame(rows).round(4)
+    replace_text(RESULT, table.to_csv(index=False))
