@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from xrec_utils.files import ROOT
+from xrec_utils.service import load
+from xrec_utils.service.http import main
 from xrec_utils.service.load import Started, started
 
 PART = re.compile(
@@ -46,16 +49,21 @@ def test_the_curl_command_answers(running: Started) -> None:
 
 
 def test_a_port_that_is_taken_is_said_plainly(
-    running: Started, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with (
-        pytest.raises(RuntimeError, match="did not start"),
-        started(running.address.split(":")[1]),
-    ):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("HOST", "127.0.0.1")
+        monkeypatch.setenv("PORT", str(taken.getsockname()[1]))
+        # in this process: the answer comes before the models are loaded
+        assert main() == 1
+    message = capsys.readouterr().err
+    assert "cannot start" in message and "PORT=8001 make serve" in message
+
+
+def test_a_service_that_does_not_come_up_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # a program that prints something else and ends
+    monkeypatch.setattr(load.sys, "executable", "/bin/echo")
+    with pytest.raises(RuntimeError, match="did not start"), started():
         pass
-    message = capfd.readouterr().err
-    assert (
-        "cannot start" in message
-        and "PORT=8001 make serve" in message
-        and "Traceback" not in message
-    )

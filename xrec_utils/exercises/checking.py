@@ -41,13 +41,26 @@ verdicts: dict[str, Verdict] = {}
 
 
 def check(name: str, answer: Any, **context: Any) -> Verdict:
-    """Print one line on the answer to exercise `name` and return the verdict.
+    """Print one line on the answer to an exercise and return the verdict.
 
-    `context` carries what the check needs from the notebook. Odd answers meet the hint,
-    never an exception.
+    Odd answers meet the hint, never an exception.
+
+    Args:
+        name: of the exercise: notebook, then running number, as "00.1".
+        answer: the reader's; with its dots it counts as not tried.
+        **context: what the check needs from the notebook.
+
+    Returns:
+        Whether the answer was tried and is correct, and the line that was printed.
 
     Raises:
         KeyError: there is no exercise of this name.
+
+    Example:
+        >>> verdict = check("00.1", ...)
+        00.1: not tried yet. Put your answer in place of the dots.
+        >>> verdict.tried, verdict.correct
+        (False, False)
     """
     found = exercise_named(name)
     if untouched(answer):
