@@ -198,7 +198,10 @@ def _ratings(files: dict[str, TextFile], name: str) -> pd.DataFrame:
     """Ratings as columns user, item, value, time, checked."""
     layout = _layout(files, name)
     _, *theirs = FILES[name]
-    events = read_numbers(layout, dict(zip(theirs, NUMBERS.values(), strict=True)))
+    events = read_numbers(
+        layout,
+        dtypes=dict(zip(theirs, NUMBERS.values(), strict=True)),
+    )
     events.columns = list(NUMBERS)
     columns = dict(zip(NUMBERS, theirs, strict=True))
     check_events(events, layout, columns, STARS)
@@ -220,6 +223,12 @@ def _ratings(files: dict[str, TextFile], name: str) -> pd.DataFrame:
 
 def _items(files: dict[str, TextFile], name: str) -> pd.DataFrame:
     """Films as columns item, title, genres and, where there are links, imdb, tmdb."""
+    if name not in files:
+        place = next(iter(files.values())).path
+        raise DataError(
+            f"{place}: {name} is missing; it belongs beside the ratings, "
+            "so get the whole edition again"
+        )
     items = _table(files, name)
     if name == "u.item":
         # (films, 18); the flag "unknown" is no genre
@@ -255,12 +264,10 @@ def _table(files: dict[str, TextFile], name: str) -> pd.DataFrame:
 
 
 def _layout(files: dict[str, TextFile], name: str) -> Layout:
-    """How the file of that name is written, or DataError if it is not there."""
-    if name not in files:
-        place = next(iter(files.values())).path
-        raise DataError(
-            f"{place}: {name} is missing; it belongs beside the ratings, "
-            "so get the whole edition again"
-        )
+    """How the file of that name is written."""
     sep, *columns = FILES[name]
-    return Layout(files[name], sep, None if sep == "," else tuple(columns))
+    return Layout(
+        files[name],
+        sep,
+        None if sep == "," else tuple(columns),
+    )

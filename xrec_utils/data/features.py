@@ -107,7 +107,10 @@ class FeatureTable:
             ValueError: the part is none of the three.
         """
         x = pd.DataFrame(self.x(part), columns=self.names)
-        return [x[USER].to_numpy(), x[FILM].to_numpy()]
+        return [
+            x[USER].to_numpy(),
+            x[FILM].to_numpy(),
+        ]
 
     def with_leak(self) -> "FeatureTable":
         """The same table with the rating, wrongly, among the inputs.
@@ -160,11 +163,14 @@ def feature_table(
     )
     items = _rated_items(dataset, ratings)
     genres = _genre_flags(items)
-    of_user = _user_columns(ratings, genres)
-    of_film = _film_columns(ratings, items, genres)
     return FeatureTable(
         raw=pd.DataFrame(
-            np.hstack([of_user, of_film]),
+            np.hstack(
+                [
+                    _user_columns(ratings, genres),
+                    _film_columns(ratings, items, genres),
+                ]
+            ),
             columns=[*USER, *FILM],
             dtype=np.float32,
         ),
@@ -209,22 +215,27 @@ def earlier_sum(key: np.ndarray, time: np.ndarray, values: np.ndarray) -> np.nda
         [[0.0], [0.0], [11.0]]
     """
     order = np.lexsort((time, key))
-    rows = pd.DataFrame({"key": key, "time": time}).iloc[order]
+    rows = pd.DataFrame(
+        {
+            "key": key[order],
+            "time": time[order],
+        }
+    )
     values = np.asarray(values, dtype=np.float64)[order]
     # (n, c): all rows above this one, whatever their key
     before = np.cumsum(values, axis=0) - values
     # rows of the same moment know nothing of each other
     until_moment = before[_last_start(~rows.duplicated())]
     until_key = before[_last_start(~rows.duplicated("key"))]
-    result = np.empty_like(before)
-    result[order] = until_moment - until_key
-    return result
+    # back into the order in which the rows came
+    return (until_moment - until_key)[np.argsort(order)]
 
 
 def _last_start(starts: pd.Series) -> np.ndarray:
     """For each row, the index of the latest row at or before it that starts a run."""
-    rows = np.arange(len(starts))
-    return np.maximum.accumulate(np.where(starts, rows, 0))
+    return np.maximum.accumulate(
+        np.where(starts, np.arange(len(starts)), 0),
+    )
 
 
 def _user_columns(ratings: pd.DataFrame, genres: np.ndarray) -> np.ndarray:
@@ -254,12 +265,11 @@ def _earlier(ratings: pd.DataFrame, key: str, flags: np.ndarray) -> list[np.ndar
     Returns:
         Two arrays (n, c) of sums.
     """
-    above = ratings["value"].to_numpy() - MIDDLE
-    sums = earlier_sum(
-        ratings[key].to_numpy(),
-        ratings["time"].to_numpy(),
-        np.hstack([flags * above[:, None], flags]),
-    )
+    # (n, 1) stars above the middle, spread over the columns
+    stars = flags * (ratings[["value"]].to_numpy() - MIDDLE)
+    keys = ratings[key].to_numpy()
+    times = ratings["time"].to_numpy()
+    sums = earlier_sum(keys, times, np.hstack([stars, flags]))
     return np.hsplit(sums, 2)
 
 
@@ -276,8 +286,11 @@ def _film_columns(
     ratings: pd.DataFrame, items: pd.DataFrame, genres: np.ndarray
 ) -> np.ndarray:
     """(n, 21): genres, age in years, count and mean stars of the film until then."""
-    every_film = np.ones((len(ratings), 1))
-    stars, count = _earlier(ratings, "item", every_film)
+    stars, count = _earlier(
+        ratings,
+        "item",
+        flags=np.ones((len(ratings), 1)),
+    )
     rated_in = pd.to_datetime(ratings["time"], unit="s").dt.year.to_numpy()
     # some films were rated before the year in their title
     age = np.maximum(rated_in - items["year"].to_numpy(), 0)
@@ -296,7 +309,5 @@ def _parts(n: int, validation: float, test: float) -> np.ndarray:
     check_shares(validation, test)
     validation_from = int(n * (1 - validation - test))
     test_from = int(n * (1 - test))
-    return np.repeat(
-        ["train", "validation", "test"],
-        [validation_from, test_from - validation_from, n - test_from],
-    )
+    lengths = [validation_from, test_from - validation_from, n - test_from]
+    return np.repeat(["train", "validation", "test"], lengths)

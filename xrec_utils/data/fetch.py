@@ -153,7 +153,9 @@ def from_grouplens(name: str, folder: Path) -> Path:
     # a lost connection is no error to urllib when it is read in blocks
     arrived = target.stat().st_size
     if size and arrived != size:
-        raise OSError(f"{address(name)} ended after {arrived:,} of {size:,} bytes")
+        raise OSError(
+            f"{address(name)} ended after {arrived:,} of {size:,} bytes",
+        )
     return target
 
 
@@ -181,7 +183,10 @@ def from_recbole(name: str, folder: Path) -> Path:
                 title = table["title"]
                 dated = title + " (" + table["year"] + ")"
                 # "unknown" is no year
-                table["title"] = dated.where(table.pop("year").str.isdigit(), title)
+                table["title"] = dated.where(
+                    table.pop("year").str.isdigit(),
+                    other=title,
+                )
                 table["genres"] = table["genres"].str.replace(" ", "|")
             table.to_csv(target / file, index=False)
     return target

@@ -302,12 +302,8 @@ def _typed_events(
         "time": np.int64(0),
     }
     for key in ("user", "item"):
-        demand(
-            table[key] != "",
-            layout,
-            columns[key],
-            "is no id; fill it in or delete the line",
-        )
+        problem = "is no id; fill it in or delete the line"
+        demand(table[key] != "", layout, columns[key], problem)
         typed[key] = _ids(table[key])
     if "value" in table:
         typed["value"] = _values(table["value"], layout, columns["value"])
@@ -330,12 +326,8 @@ def _ids(column: pd.Series) -> pd.Series:
 def _values(column: pd.Series, layout: Layout, name: str) -> pd.Series:
     """Values as float32."""
     number = pd.to_numeric(column, errors="coerce")
-    demand(
-        np.isfinite(number),
-        layout,
-        name,
-        "is not a number; correct or delete the line",
-    )
+    problem = "is not a number; correct or delete the line"
+    demand(np.isfinite(number), layout, name, problem)
     return number.astype(np.float32)
 
 
@@ -344,12 +336,8 @@ def _times(column: pd.Series, layout: Layout, name: str) -> pd.Series:
     number = pd.to_numeric(column, errors="coerce")
     # one number is enough to tell that seconds are meant
     if number.notna().any():
-        demand(
-            np.isfinite(number),
-            layout,
-            name,
-            "is not a number of seconds since 1970, but other lines have one",
-        )
+        problem = "is not a number of seconds since 1970, but other lines have one"
+        demand(np.isfinite(number), layout, name, problem)
         return np.floor(number).astype(np.int64)
     moment = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
     demand(

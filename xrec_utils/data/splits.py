@@ -287,7 +287,12 @@ def random_per_user(
     """
     check_shares(validation, test)
     events = in_time_order(dataset.interactions, seed)
-    draw = tie_hash(events["user"], events["item"], seed + 1)
+    draw = tie_hash(
+        events["user"],
+        events["item"],
+        # not the seed of the order, else the first of every tie would be drawn
+        seed + 1,
+    )
     by_user = pd.Series(draw).groupby(events["user"])
     rank = by_user.rank(method="first").to_numpy() - 1
     count = by_user.transform("size").to_numpy()
@@ -336,13 +341,8 @@ def _split(
 
 def _by_code(table: pd.DataFrame, key: str, ids: pd.Index) -> pd.DataFrame:
     """The rows of the ids, in their order; the index is the code."""
-    return (
-        table.set_index(key)
-        .reindex(ids)
-        .rename_axis(key)
-        .reset_index()
-        .rename_axis("code")
-    )
+    rows = table.set_index(key).reindex(ids).rename_axis(key)
+    return rows.reset_index().rename_axis("code")
 
 
 def in_place(events: pd.DataFrame) -> pd.DataFrame:
@@ -377,5 +377,5 @@ def check_shares(validation: float, test: float) -> None:
     if min(validation, test) <= 0 or validation + test >= 1:
         raise ValueError(
             f"validation={validation} and test={test}: both must be above 0 "
-            "and together below 1"
+            "and together below 1, to leave rows to train on"
         )

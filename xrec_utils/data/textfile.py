@@ -25,14 +25,25 @@ import pandas as pd
 from xrec_utils.files import DataError
 
 EARLIEST = 631_152_000  # 1990-01-01 00:00:00 UTC: no recommender log is older
-OPENERS = {".bz2": bz2.open, ".gz": gzip.open, ".xz": lzma.open}
+OPENERS = {
+    ".bz2": bz2.open,
+    ".gz": gzip.open,
+    ".xz": lzma.open,
+}
 # the types that numbers are read as, and the largest of each
 LARGEST = {
     "int32": np.iinfo("int32").max,
     "int64": np.iinfo("int64").max,
     "float32": np.finfo("float32").max,
 }
-DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
+# what the standard library raises at a file that is cut short or spoiled
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+)
 
 
 @dataclass(frozen=True)
@@ -220,41 +231,50 @@ def read_numbers(layout: Layout, dtypes: dict[str, str]) -> pd.DataFrame:
             file is empty or damaged.
     """
     layout.require(list(dtypes))
-    columns = layout.columns()
-    # to the C parser "::" is ":" twice, with nothing in between
-    step = len(layout.sep)
-    place = {name: columns.index(name) * step for name in dtypes}
     try:
-        with layout.file.open() as stream:
-            table = pd.read_csv(
-                stream,
-                sep=layout.sep[0],
-                header=None if layout.names else 0,
-                index_col=False,
-                names=range((len(columns) - 1) * step + 1),
-                usecols=list(place.values()),
-                engine="c",
-                # wide, as pandas before 3 wraps too large numbers without a word
-                dtype={
-                    place[name]: dtype.replace("int32", "int64")
-                    for name, dtype in dtypes.items()
-                },
-                encoding="latin-1",
-                quoting=layout.quoting,
-            )
-        narrow = {}
-        for name, dtype in dtypes.items():
-            # popped, so that wide and narrow columns are not all in memory at once
-            column = table.pop(place[name])
-            if not column.between(-LARGEST[dtype], LARGEST[dtype]).all():
-                raise OverflowError(f"a number is not finite or too large for {dtype}")
-            narrow[name] = column.astype(dtype)
-        return pd.DataFrame(narrow)
+        return _parse(layout, dtypes)
     except DataError:
         # a ValueError, too, but it names the damage
         raise
     except (ValueError, OverflowError) as fault:
         raise _first_bad_number(layout, dtypes, fault) from fault
+
+
+def _parse(layout: Layout, dtypes: dict[str, str]) -> pd.DataFrame:
+    """Read the columns as they should be.
+
+    Raises:
+        ValueError, OverflowError: a field is not a finite number of its type.
+    """
+    columns = layout.columns()
+    # to the C parser "::" is ":" twice, with nothing in between
+    step = len(layout.sep)
+    place = {name: columns.index(name) * step for name in dtypes}
+    with layout.file.open() as stream:
+        table = pd.read_csv(
+            stream,
+            sep=layout.sep[0],
+            header=None if layout.names else 0,
+            index_col=False,
+            names=range((len(columns) - 1) * step + 1),
+            usecols=list(place.values()),
+            engine="c",
+            # wide, as pandas before 3 wraps too large numbers without a word
+            dtype={
+                place[name]: dtype.replace("int32", "int64")
+                for name, dtype in dtypes.items()
+            },
+            encoding="latin-1",
+            quoting=layout.quoting,
+        )
+    narrow = {}
+    for name, dtype in dtypes.items():
+        # popped, so that wide and narrow columns are not all in memory at once
+        column = table.pop(place[name])
+        if not column.between(-LARGEST[dtype], LARGEST[dtype]).all():
+            raise OverflowError(f"a number is not finite or too large for {dtype}")
+        narrow[name] = column.astype(dtype)
+    return pd.DataFrame(narrow)
 
 
 def _first_bad_number(
@@ -352,12 +372,12 @@ def check_unique(
     if not repeated.any():
         return
     second = int(np.argmax(repeated))
-    same = events[keys].eq(events[keys].iloc[second]).all(axis=1)
+    pair = events[keys].iloc[second]
+    same = events[keys].eq(pair).all(axis=1)
     first = int(np.argmax(same))
     first_line, _ = next(islice(layout.rows(), first, None))
-    twice = ", ".join(
-        f"{columns[key]} {events[key].iloc[second]}" for key in keys if key in columns
-    )
+    named = [key for key in keys if key in columns]
+    twice = ", ".join(f"{columns[key]} {pair[key]}" for key in named)
     raise layout.fault(
         columns["user"],
         second,

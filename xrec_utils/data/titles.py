@@ -69,15 +69,21 @@ def key(title: str) -> str:
 
     "Godfather: Part II, The" and "the godfather 2" are both "godfather 2".
     """
-    small = plain(title).casefold().replace("&", " and ")
-    letters = re.sub(r"\bl['’](?=\w)", "l ", small)
-    without_marks = re.sub(r"['’.]", "", letters)
-    every = re.findall(r"[^\W_]+", without_marks)
+    every = _words(title)
     # a title of nothing but such words keeps them
     words = [word for word in every if word not in SKIPPED] or every
     # the first word is a name even where it could be a number: "X", "I, Robot"
     later = [ROMAN.get(word, word) for word in words[1:]]
     return " ".join(words[:1] + later)
+
+
+def _words(title: str) -> list[str]:
+    """The words in small letters, without accents and marks."""
+    small = plain(title).casefold().replace("&", " and ")
+    # "L'Avventura" has two words, "Ocean's" and "E.T." are one each
+    apart = re.sub(r"\bl['’](?=\w)", "l ", small)
+    without_marks = re.sub(r"['’.]", "", apart)
+    return re.findall(r"[^\W_]+", without_marks)
 
 
 def split_year(title: str) -> tuple[str, int]:
@@ -134,7 +140,9 @@ class Catalogue:
         self._codes = np.array(codes)
         self._years = np.array(years)
         self._parts = np.array(parts)
-        self._numbers = np.array([_numbers(words) for words in self._keys])
+        self._numbers = np.array(
+            [_numbers(words) for words in self._keys],
+        )
 
     def match(
         self,
