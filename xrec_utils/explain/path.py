@@ -61,6 +61,7 @@ class DecisionPath:
 
     def as_dict(self) -> dict[str, Any]:
         """The path as dicts, lists, text and numbers: what JSON can say."""
+        # there and back: tuples come back as lists, as a reader of the JSON has them
         return json.loads(json.dumps(asdict(self)))
 
     def text(self) -> str:
@@ -68,6 +69,7 @@ class DecisionPath:
         blocks = [f"{self.title}: {shown(self.score)} by {self.model}"]
         for number, step in enumerate(self.steps, start=1):
             lines = [f"{number}. {step.name}: {step.sentence}"]
+            # the names of the columns are the first row
             for row in (step.columns, *step.rows):
                 cells = [shown(cell) for cell in row]
                 lines.append("   " + " | ".join(cells))
@@ -123,13 +125,13 @@ def decision_path(
         title=namer(titles)(item),
         titles=titles,
     )
-    inside = steps(model, case)
     return DecisionPath(
         model=model.name,
         item=case.item,
         title=case.title,
         score=game.full(),
-        steps=(_input(model, case), *inside),
+        # which steps: by the kind of model, see `steps`
+        steps=(_input(model, case), *steps(model, case)),
     )
 
 
@@ -139,14 +141,14 @@ def steps(model: Any, case: Case) -> tuple[Step, ...]:
 
     Kinds of models register their own; of any other, this returns the Shapley values.
     """
-    shapley = explain(model, case.films, case.item, titles=case.titles)
-    sentence = (
-        f"The inside of {model.name} is not shown. In its place, {shapley.method}: "
-        "what each film adds to the score, on average over all orders in which the "
-        "films could come in."
+    shapley = explain(
+        model,
+        case.films,
+        case.item,
+        titles=case.titles,
     )
+    # exact values have no error, and their table no column for it
     errors = {} if shapley.error is None else {"standard error": shapley.error}
-    rows = strongest(case.names, *errors.values(), shapley.values)
     parts = [
         ("score of the empty history", shapley.base),
         ("the films together", float(shapley.values.sum())),
@@ -154,75 +156,108 @@ def steps(model: Any, case: Case) -> tuple[Step, ...]:
     # rounding errors are not worth a row
     if abs(shapley.gap) > 1e-6 * max(1, abs(shapley.score)):
         parts.append(("left over by the method", shapley.gap))
-    summary = "What the films add comes on top of the score of the empty history."
-    return (
-        Step("Shapley values", sentence, ("film", *errors, "adds"), rows),
-        summed(summary, parts),
+    values = Step(
+        "Shapley values",
+        f"The inside of {model.name} is not shown. In its place, {shapley.method}: "
+        "what each film adds to the score, on average over all orders in which the "
+        "films could come in.",
+        columns=("film", *errors, "adds"),
+        rows=strongest(case.names, *errors.values(), shapley.values),
+    )
+    return values, summed(
+        "What the films add comes on top of the score of the empty history.",
+        parts,
     )
 
 
 @steps.register
 def _(model: Popularity, case: Case) -> tuple[Step, ...]:
     count = int(model.count[case.item])
-    users = (
+    users = Step(
+        "users",
         f"{count} of the users who trained the model have {case.title}; "
-        "the history plays no part."
+        "the history plays no part.",
+        columns=("film", "users"),
+        rows=((case.title, count),),
     )
-    logarithm = f"The score is log(1 + {count}), the same for every user."
-    score = ("score", float(np.log1p(count)))
-    return (
-        Step("users", users, ("film", "users"), ((case.title, count),)),
-        Step("score", logarithm, ("part", "value"), (score,)),
+    score = Step(
+        "score",
+        f"The score is log(1 + {count}), the same for every user.",
+        columns=("part", "value"),
+        rows=(("score", float(np.log1p(count))),),
     )
+    return users, score
 
 
 @steps.register
 def _(model: ItemToItem, case: Case) -> tuple[Step, ...]:
     # a film met twice counts once
     films, first = np.unique(case.films, return_index=True)
-    names = [case.names[place] for place in first]
     weights = model.weights[films, case.item].astype(float)
     sentence = f"Each film has a fixed weight to {case.title}, the same for every user."
     if isinstance(model, ContentBased):
+        # its score is the mean over the history, not the sum
         weights /= len(case.films)
         sentence = (
             f"How alike each film and {case.title} are, divided by the number of films."
         )
-    return (
-        Step("weights", sentence, ("film", "weight"), strongest(names, weights)),
-        signed("The weights add up to the score.", "films", weights),
+    table = Step(
+        "weights",
+        sentence,
+        columns=("film", "weight"),
+        rows=strongest(
+            [case.names[place] for place in first],
+            weights,
+        ),
     )
+    return table, signed("The weights add up to the score.", "films", weights)
 
 
 @steps.register
 def _(model: Autoencoder, case: Case) -> tuple[Step, ...]:
     net = one_hidden(model)
     films = np.unique(case.films)  # a film met twice counts once
+    # vae brings its input to length one: each of n ones becomes 1 / √n
     divisor = np.sqrt(len(films)) if net.by_length else 1
     pushes = (net.rows[films] / divisor).astype(float)  # (films, units)
     sums = net.bias + pushes.sum(axis=0)  # (units,)
-    units = np.tanh(sums)
     weights = net.readout[:, case.item].astype(float)
-    products = units * weights
-    names = [f"unit {n}" for n in range(len(units))]
-    rows = strongest(names, units, weights, products, what="units")
-    bias = ("bias of the film", net.constant[case.item])
-
-    merged = ""
-    if net.by_length:
-        merged = (
-            " (two linear maps in a row, to μ and from there to the film, "
-            "are taken as one)"
-        )
-    sentence = (
-        f"Each unit's activation is multiplied by its weight to {case.title}{merged}."
+    products = np.tanh(sums) * weights
+    last = signed(
+        "The products and the film's own bias add up to the score.",
+        "units",
+        products,
+        ("bias of the film", net.constant[case.item]),
     )
-    summary = "The products and the film's own bias add up to the score."
-    columns = ("unit", "activation", "weight", "product")
     return (
         _hidden_units(case, films, pushes, sums, products),
-        Step("output weights", sentence, columns, rows),
-        signed(summary, "units", products, bias),
+        _output_weights(case, net.by_length, np.tanh(sums), weights),
+        last,
+    )
+
+
+def _output_weights(
+    case: Case, merged: bool, units: np.ndarray, weights: np.ndarray
+) -> Step:
+    """What the units (h,) with the largest products give to the film.
+
+    merged: the weights (h,) are those of two linear layers taken as one.
+    """
+    remark = (
+        " (two linear maps in a row, to μ and from there to the film, are taken as one)"
+    )
+    return Step(
+        "output weights",
+        f"Each unit's activation is multiplied by its weight to {case.title}"
+        f"{remark if merged else ''}.",
+        columns=("unit", "activation", "weight", "product"),
+        rows=strongest(
+            [f"unit {n}" for n in range(len(units))],
+            units,
+            weights,
+            units * weights,
+            what="units",
+        ),
     )
 
 
@@ -237,21 +272,30 @@ def _hidden_units(
 
     films (n,), pushes (n, h), sums and products (h,).
     """
-    units = np.tanh(sums)
     # a film drives a unit if it pushes it where the sum went
     drivers = films[(pushes * np.sign(sums)).argmax(axis=0)]
     name = namer(case.titles)
-    top = np.argsort(-np.abs(products), kind="stable")[:ROWS]
+    top = np.argsort(
+        -np.abs(products),
+        kind="stable",
+    )[:ROWS]
     rows = [
-        (f"unit {n}", name(drivers[n]), float(sums[n]), float(units[n])) for n in top
+        (
+            f"unit {n}",
+            name(drivers[n]),
+            float(sums[n]),
+            float(np.tanh(sums[n])),
+        )
+        for n in top
     ]
-    sentence = (
-        f"Each of {len(units)} units adds up its weights to the films and a bias; tanh "
+    return Step(
+        "hidden units",
+        f"Each of {len(sums)} units adds up its weights to the films and a bias; tanh "
         "squeezes the sum to between -1 and 1, its activation. These units count most "
-        f"for {case.title}; beside each, the film that drives it most."
+        f"for {case.title}; beside each, the film that drives it most.",
+        columns=("unit", "driven most by", "sum", "activation"),
+        rows=tuple(rows),
     )
-    columns = ("unit", "driven most by", "sum", "activation")
-    return Step("hidden units", sentence, columns, tuple(rows))
 
 
 @steps.register
@@ -259,22 +303,29 @@ def _(model: TargetAttention, case: Case) -> tuple[Step, ...]:
     weights, answers = model.parts(case.films, case.item)  # (places,) each
     weights = weights.astype(float)
     answers = answers.astype(float)
+    # the start token is paid its share, too
     shares = weights / weights.sum()
-    places = places_read(model, case)
-    rows = strongest(places, shares, answers, shares * answers, what="places")
-    sentence = (
+    attention = Step(
+        "attention",
         f"{case.title} asks every film of the history. It pays each a share of its "
         "attention (the shares add up to 1) and gets an answer back; "
-        "share times answer is what counts."
+        "share times answer is what counts.",
+        columns=("place", "share", "answer", "product"),
+        rows=strongest(
+            places_read(model, case),
+            shares,
+            answers,
+            shares * answers,
+            what="places",
+        ),
     )
-    summary = "The products and the film's own bias add up to the score."
     parts = [
         ("answers, weighed by attention", shares @ answers),
         film_bias(model, case),
     ]
-    return (
-        Step("attention", sentence, ("place", "share", "answer", "product"), rows),
-        summed(summary, parts),
+    return attention, summed(
+        "The products and the film's own bias add up to the score.",
+        parts,
     )
 
 
@@ -284,11 +335,17 @@ steps.register(HistoryRecommender)(sequence_steps)
 def _input(model: HistoryModel, case: Case) -> Step:
     """The first step: the films that go in, the latest first."""
     count = len(case.names)
-    rows: list[Row] = [(count - n, case.names[-1 - n]) for n in range(min(count, ROWS))]
+    latest = case.names[::-1][:ROWS]
+    rows: list[Row] = [(count - n, name) for n, name in enumerate(latest)]
     if count > len(rows):
-        rows.append((None, f"{count - len(rows)} earlier films"))
+        earlier = count - len(rows)
+        rows.append((None, f"{earlier} earlier films"))
     # models that read everything have no window
     window = getattr(model, "window", None) or count
     read = f"; {model.name} reads the latest {window}" if count > window else ""
-    sentence = f"{count} films go in{read}. The latest comes first."
-    return Step("input", sentence, ("place", "film"), tuple(rows))
+    return Step(
+        "input",
+        f"{count} films go in{read}. The latest comes first.",
+        columns=("place", "film"),
+        rows=tuple(rows),
+    )

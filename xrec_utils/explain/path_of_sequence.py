@@ -23,12 +23,8 @@ from xrec_utils.models.sequence import HistoryRecommender
 def sequence_steps(model: HistoryRecommender, case: Case) -> tuple[Step, ...]:
     """The steps after the input of a network that reads a window of films."""
     ids = model.windows([case.films])
-    layers = dict(
-        layer_outputs(
-            model.encoder,
-            [model.table(ids), ids != model.padding],
-        )
-    )
+    inputs = [model.table(ids), ids != model.padding]
+    layers = dict(layer_outputs(model.encoder, inputs))
     hidden = layers["final_norm"].astype(float)  # (places, width)
     user = hidden[-1]
     found = [_vectors(model, case, layers)]
@@ -75,10 +71,7 @@ def _vectors(
         rows=tuple(
             # as long as the shortest: the latest films
             zip(
-                case.names[::-1],
-                _nearest(model, case),
-                *lengths.values(),
-                strict=False,
+                case.names[::-1], _nearest(model, case), *lengths.values(), strict=False
             )
         ),
     )
@@ -87,21 +80,13 @@ def _vectors(
 def _nearest(model: HistoryRecommender, case: Case) -> list[str]:
     """For each of the latest films, the latest first, the nearest other film."""
     films = _films(model)
-    unit = films / np.linalg.norm(
-        films,
-        axis=1,
-        keepdims=True,
-    )
+    unit = films / np.linalg.norm(films, axis=1, keepdims=True)
     latest = case.films[::-1][: min(ROWS, model.window)]
     cosine = unit[latest] @ unit.T  # (latest, items)
     # a film is not its own neighbour
-    np.put_along_axis(
-        cosine,
-        latest[:, None],
-        -1,
-        axis=1,
-    )
-    return [*map(namer(case.titles), cosine.argmax(axis=1))]
+    np.put_along_axis(cosine, latest[:, None], -1, axis=1)
+    name = namer(case.titles)
+    return [name(film) for film in cosine.argmax(axis=1)]
 
 
 def _lengths(vectors: np.ndarray) -> list[float]:
@@ -150,11 +135,7 @@ def _attention(model: HistoryRecommender, case: Case) -> list[Step]:
             f"attention {n}",
             sentence,
             columns=("place", "share"),
-            rows=strongest(
-                places_read(model, case),
-                shares,
-                what="places",
-            ),
+            rows=strongest(places_read(model, case), shares, what="places"),
         )
         # of the last row: the mean over the heads
         for n, shares in enumerate(maps[:, :, -1].mean(axis=1), start=1)
@@ -164,20 +145,7 @@ def _attention(model: HistoryRecommender, case: Case) -> list[Step]:
 def _stream(
     model: HistoryRecommender, case: Case, layers: dict[str, np.ndarray]
 ) -> Step:
-    """The parts of the sum before the last normalisation, and what each adds.
-
-    The divisor of the normalisation is held fixed.
-    """
-    norm = model.encoder.get_layer("final_norm")
-    gain, offset = norm.get_weights()
-    parts = _parts(layers)
-    divisor = np.sqrt(sum(parts.values()).var() + norm.epsilon)
-    # less its mean, divided, stretched: what the layer does to the sum, for each part
-    shares = {
-        name: gain.astype(float) * (part - part.mean()) / divisor
-        for name, part in parts.items()
-    }
-    shares["offset of the normalisation"] = offset.astype(float)
+    """The parts of the sum before the last normalisation, and what each adds."""
     item = _films(model)[case.item]
     rows = [
         (
@@ -185,7 +153,7 @@ def _stream(
             float(np.linalg.norm(share)),
             float(share @ item),
         )
-        for name, share in shares.items()
+        for name, share in _normalised(model, _parts(layers)).items()
     ]
     return Step(
         "parts of the user vector",
@@ -195,6 +163,25 @@ def _stream(
         columns=("part", "length", "adds"),
         rows=tuple(rows),
     )
+
+
+def _normalised(
+    model: HistoryRecommender, parts: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """What the last normalisation makes of each part of its sum, all (width,).
+
+    Its divisor, which depends on them all, is held fixed.
+    """
+    norm = model.encoder.get_layer("final_norm")
+    gain, offset = norm.get_weights()
+    # without epsilon, numbers that are all equal would be divided by zero
+    variance = sum(parts.values()).var() + norm.epsilon
+    shares = {
+        name: gain.astype(float) * (part - part.mean()) / np.sqrt(variance)
+        for name, part in parts.items()
+    }
+    shares["offset of the normalisation"] = offset.astype(float)
+    return shares
 
 
 def _parts(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -221,23 +208,17 @@ def _user_vector(model: HistoryRecommender, case: Case, user: np.ndarray) -> Ste
     products = _films(model) @ user
     biases = model.table.bias.numpy().astype(float)
     scores = products + biases
-    unseen = np.setdiff1d(
-        np.arange(model.n_items),
-        case.films,
-    )
-    best_first = np.argsort(-scores[unseen], kind="stable")
-    order = unseen[best_first].tolist()
+    order = _unseen(scores, case)
     place = order.index(case.item)
     films = order[:ROWS]
     if place >= ROWS:
         # the film of the question is shown wherever it stands
         films.append(case.item)
-    numbers = np.column_stack([products, biases, scores])
-    rows = zip(
-        map(namer(case.titles), films),
-        *numbers[films].T.tolist(),
-        strict=True,
-    )
+    name = namer(case.titles)
+    rows = [
+        (name(film), float(products[film]), float(biases[film]), float(scores[film]))
+        for film in films
+    ]
     return Step(
         "user vector",
         "The history is now one vector. Multiplied with the vector of any film, plus "
@@ -246,3 +227,13 @@ def _user_vector(model: HistoryRecommender, case: Case, user: np.ndarray) -> Ste
         columns=("film", "product", "bias", "score"),
         rows=tuple(rows),
     )
+
+
+def _unseen(scores: np.ndarray, case: Case) -> list[int]:
+    """The films outside the history, by their scores (n_items,), best first."""
+    films = np.setdiff1d(
+        np.arange(len(scores)),
+        case.films,
+    )
+    best_first = np.argsort(-scores[films], kind="stable")
+    return films[best_first].tolist()

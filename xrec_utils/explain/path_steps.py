@@ -10,8 +10,6 @@ from xrec_utils.contract import History
 from xrec_utils.models.sequence import HistoryRecommender
 
 ROWS = 9  # rows of a table, before one that stands for the others
-
-
 Row = tuple[Any, ...]  # text, whole numbers, floats, or None for "does not apply"
 
 
@@ -46,7 +44,8 @@ def places_read(model: HistoryRecommender, case: Case) -> tuple[str, ...]:
 
 def film_bias(model: HistoryRecommender, case: Case) -> tuple[str, float]:
     """The film's own bias as a part of the score."""
-    return "bias of the film", float(model.table.bias.numpy()[case.item])
+    biases = model.table.bias.numpy()
+    return "bias of the film", float(biases[case.item])
 
 
 def strongest(
@@ -58,16 +57,22 @@ def strongest(
     column and nothing in the columns before it.
     """
     last = columns[-1]
+    # stable: films that count alike keep their order
     order = np.argsort(-np.abs(last), kind="stable")
     rows: list[Row] = []
     for n in order[:ROWS]:
+        # floats of Python: JSON knows no others
         numbers = [float(column[n]) for column in columns]
         rows.append((str(names[n]), *numbers))
     others = order[ROWS:]
     if len(others):
-        blank = (None,) * (len(columns) - 1)
-        together = float(last[others].sum())
-        rows.append((f"{len(others)} other {what}", *blank, together))
+        rows.append(
+            (
+                f"{len(others)} other {what}",
+                *[None] * (len(columns) - 1),
+                float(last[others].sum()),
+            )
+        )
     return tuple(rows)
 
 
@@ -75,13 +80,23 @@ def signed(
     sentence: str, what: str, parts: np.ndarray, *more: tuple[str, float]
 ) -> Step:
     """The last step of a score that is a sum of many parts (n,), up and down apart."""
-    up = (f"{what} that push it up", parts[parts > 0].sum())
-    down = (f"{what} that push it down", parts[parts < 0].sum())
-    return summed(sentence, [up, down, *more])
+    return summed(
+        sentence,
+        [
+            (f"{what} that push it up", parts[parts > 0].sum()),
+            (f"{what} that push it down", parts[parts < 0].sum()),
+            *more,
+        ],
+    )
 
 
 def summed(sentence: str, parts: Sequence[tuple[str, float]]) -> Step:
     """The last step: named parts, and the score as their sum."""
     rows = [(name, float(value)) for name, value in parts]
     score = sum(value for _, value in rows)
-    return Step("score", sentence, ("part", "value"), (*rows, ("score", score)))
+    return Step(
+        "score",
+        sentence,
+        columns=("part", "value"),
+        rows=(*rows, ("score", score)),
+    )
