@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -56,8 +57,8 @@ class Preference:
         """
 
         def value(masks: Masks) -> np.ndarray:
-            films = np.array(self.history, dtype=object)
-            return self.of([films[mask].tolist() for mask in masks])
+            """The preference after the lines of each group."""
+            return self.of([list(compress(self.history, mask)) for mask in masks])
 
         return Game(self.history, self.target, value)
 
@@ -70,11 +71,14 @@ class Preference:
         given.
         """
         empty, full = self.of([(), self.history])
-        if base is None:
-            base = empty
-        seconds = time.perf_counter() - started
         return Explanation(
-            self.history, self.target, values, base, full, method, seconds
+            self.history,
+            self.target,
+            values,
+            base=empty if base is None else base,
+            score=full,
+            method=method,
+            seconds=time.perf_counter() - started,
         )
 
 
@@ -89,6 +93,7 @@ def probabilities(
     """
 
     def predict(texts: list[str]) -> np.ndarray:
+        """P(other) and P(film) of each text."""
         lines = [[line.strip() for line in text.split("\n")] for text in texts]
         found = preference(
             [[line for line in films if any(map(str.isalnum, line))] for films in lines]
@@ -110,34 +115,34 @@ def lime_words(
     """
     started = time.perf_counter()
     text = "\n".join(case.history)
+    # no bag of words: one that comes twice has two weights
     explainer = LimeTextExplainer(
         split_expression=WORD, bow=False, mask_string="", random_state=seed
     )
+    # more features than there can be words: all get a weight
     fitted = explainer.explain_instance(
         text, probabilities(case.of), num_features=len(text), num_samples=samples
     )
-    weights = dict(fitted.as_map()[1])  # words without a weight are missing
-    places, spelled = _words(text, fitted.domain_mapper.indexed_string)
-    by_word = [weights.get(n, 0.0) for n in range(len(spelled))]
-    lines = np.array([text.count("\n", 0, place) for place in places])
+    weights = dict(fitted.as_map()[1])
+    values = np.zeros(len(case.history))
+    by_word = []
+    words = fitted.domain_mapper.indexed_string
+    for n in range(words.num_words()):
+        # a word without a weight is missing there
+        weight = float(weights.get(n, 0.0))
+        line = text.count("\n", 0, int(words.string_position(n)[0]))
+        values[line] += weight
+        by_word.append((str(words.word(n)), weight))
     explained = Explanation(
         case.history,
         f"P({case.film} over {case.other})",
-        values=np.bincount(lines, by_word, len(case.history)),
+        values,
         base=float(fitted.intercept[1]),
         score=float(fitted.predict_proba[1]),
         method=f"LIME over words ({samples} samples, local R2 {fitted.score:.2f})",
         seconds=time.perf_counter() - started,
     )
-    return explained, list(zip(spelled, map(float, by_word), strict=True))
-
-
-def _words(text: str, indexed: object) -> tuple[list[int], list[str]]:
-    """Place in the text and spelling of each of LIME's words."""
-    count = indexed.num_words()
-    places = [int(indexed.string_position(n)[0]) for n in range(count)]
-    spelled = [str(indexed.word(n)) for n in range(count)]
-    return places, spelled
+    return explained, by_word
 
 
 def line_of_tokens(case: Preference) -> tuple[list[int], np.ndarray]:
@@ -148,14 +153,13 @@ def line_of_tokens(case: Preference) -> tuple[list[int], np.ndarray]:
     prompt = chat(message(case.history))
     films = numbered(case.history)
     start = prompt.index(films)
-    # each line ends with the character that breaks it
-    lengths = [len(line) + 1 for line in films.split("\n")]
-    ends = start + np.cumsum(lengths)
     encoding = case.model.tokenizer.encode(prompt)
-    begins = np.array([begin for begin, _ in encoding.offsets])
-    line = np.searchsorted(ends, begins, side="right")
-    outside = (begins < start) | (line >= len(ends))
-    return encoding.ids, np.where(outside, -1, line)
+    lines = []
+    for begin, _ in encoding.offsets:
+        inside = start <= begin <= start + len(films)
+        # as many lines are broken between the first film and the token
+        lines.append(prompt.count("\n", start, begin) if inside else -1)
+    return encoding.ids, np.array(lines)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,18 +179,20 @@ class Reading:
         """The reading of a case."""
         prompt, lines = line_of_tokens(case)
         tree = Tree()
-        film_end = case.model.tokens(f" {case.film}")
-        film = tree.add(prompt + film_end)[-len(film_end) :]
-        other_end = case.model.tokens(f" {case.other}")
-        other = tree.add(prompt + other_end)[-len(other_end) :]
+        ends = []
+        for title in (case.film, case.other):
+            path = tree.add(prompt + case.model.tokens(f" {title}"))
+            ends.append(path[len(prompt) :])
         # the two titles come after the prompt, in no line
-        titles = np.full(len(tree.tokens) - len(lines), -1)
-        return cls(tree, np.append(lines, titles), (film, other))
+        after = len(tree.tokens) - len(lines)
+        lines = np.pad(lines, (0, after), constant_values=-1)
+        return cls(tree, lines, tuple(ends))
 
     @cached_property
     def network(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions (1, tokens) and mask (1, tokens, tokens) of the tree."""
-        return np.array([self.tree.depths], np.int32), self.tree.mask()[None]
+        positions = np.array([self.tree.depths], np.int32)
+        return positions, self.tree.mask()[None]
 
     def preference(self, case: Preference, vectors: tf.Tensor) -> tf.Tensor:
         """The preference (1,) from token vectors (1, tokens, width), differentiable."""
@@ -200,14 +206,15 @@ class Reading:
         self, network: Any, hidden: tf.Tensor, path: list[int]
     ) -> tf.Tensor:
         """Mean log-probability (1,) of the tokens of a path."""
+        # a token is as likely as the node before it says
         before = [self.tree.parents[node] for node in path]
         # (1, path, vocabulary)
         logits = network.logits(tf.gather(hidden, before, axis=1))
         spoken = tf.nn.log_softmax(logits)
-        steps = []
-        for place, node in enumerate(path):
-            steps.append(spoken[:, place, self.tree.tokens[node]])
-        return sum(steps) / len(path)
+        tokens = [self.tree.tokens[node] for node in path]
+        # (1, path)
+        steps = tf.gather(spoken, [tokens], batch_dims=2)
+        return tf.reduce_mean(steps, axis=1)
 
     def by_line(self, credit: np.ndarray, count: int) -> np.ndarray:
         """Sum credit (tokens,) over the tokens of each of `count` lines."""
@@ -229,19 +236,25 @@ def line_gradients(case: Preference, steps: int = 16) -> tuple[Explanation, np.n
     reading = Reading.of(case)
     words = case.model.model.words.embeddings
     end = tf.gather(words, reading.tree.tokens).numpy()
-    mean_word = tf.reduce_mean(words, axis=0).numpy()
     # (tokens, width): all other tokens stay what they are
-    inside = (reading.lines >= 0)[:, None]
-    begin = np.where(inside, mean_word, end)
+    begin = np.where(
+        (reading.lines >= 0)[:, None],
+        tf.reduce_mean(words, axis=0),
+        end,
+    )
     slopes = np.zeros_like(end)
     for step in (np.arange(steps) + 0.5) / steps:
         point = begin + step * (end - begin)
         slopes += _slope(reading, case, point) / steps
     credit = ((end - begin) * slopes).sum(axis=1)
-    base = float(reading.preference(case, tf.constant(begin[None]))[0])
-    values = reading.by_line(credit, len(case.history))
-    method = f"integrated gradients ({steps} steps)"
-    return case.explanation(values, method, started, base), credit
+    (base,) = reading.preference(case, tf.constant(begin[None])).numpy()
+    explained = case.explanation(
+        reading.by_line(credit, len(case.history)),
+        f"integrated gradients ({steps} steps)",
+        started,
+        float(base),
+    )
+    return explained, credit
 
 
 def _slope(reading: Reading, case: Preference, vectors: np.ndarray) -> np.ndarray:
@@ -263,18 +276,22 @@ def line_attention(case: Preference) -> tuple[Explanation, np.ndarray]:
     started = time.perf_counter()
     reading = Reading.of(case)
     network = case.model.model
-    vectors = network.embed(np.array([reading.tree.tokens], np.int32))
+    tokens = np.array([reading.tree.tokens], np.int32)
     film, _ = reading.paths
+    # where a token is predicted: at the one before it
     rows = [reading.tree.parents[node] for node in film]
     by_block = []
-    for weights in network.attention(vectors, *reading.network):
-        # (heads, rows, tokens) -> (tokens,)
+    for weights in network.attention(network.embed(tokens), *reading.network):
+        # (heads, rows, tokens)
         looks = weights[0].numpy()[:, rows]
         by_block.append(looks.mean(axis=(0, 1)))
-    weights = np.stack(by_block)
-    values = reading.by_line(weights.mean(axis=0), len(case.history))
-    method = "attention (mean of blocks and heads)"
-    return case.explanation(values, method, started), weights
+    weights = np.array(by_block)
+    explained = case.explanation(
+        reading.by_line(weights.mean(axis=0), len(case.history)),
+        "attention (mean of blocks and heads)",
+        started,
+    )
+    return explained, weights
 
 
 class Reason(NamedTuple):
@@ -320,8 +337,7 @@ def template_reason(explanation: Explanation, k: int = 3) -> Reason:
     cited = [int(player) for player in explanation.top() if sure[player]][:k]
     if not cited:
         return Reason(f"No single film of your list clearly raises {target}.", [])
-    films = [f"“{explanation.players[player]}”" for player in cited]
-    *others, last = films
+    *others, last = [f"“{explanation.players[player]}”" for player in cited]
     if others:
         return Reason(f"{', '.join(others)} and {last} raise {target}.", cited)
     return Reason(f"{last} raises {target}.", cited)
@@ -368,11 +384,14 @@ def citation_precision(
     """
     hits = []
     for films, effect in zip(cited, effects, strict=True):
-        hits += [effect[player] > 0 for player in films]
+        hits += [bool(effect[player] > 0) for player in films]
     if not hits:
         raise ValueError(
             "no film is cited in any of the cases, so no share of them is right"
         )
-    right = int(np.sum(hits))
-    interval = binomtest(right, len(hits)).proportion_ci(method="wilson")
-    return Precision(right, len(hits), float(interval.low), float(interval.high))
+    tested = binomtest(sum(hits), len(hits))
+    return Precision(
+        tested.k,
+        tested.n,
+        *map(float, tested.proportion_ci(method="wilson")),
+    )

