@@ -52,12 +52,7 @@ def started(port: str = "0") -> Iterator[Started]:
     start = perf_counter()
     with subprocess.Popen(
         [sys.executable, "-m", "xrec_utils.service.http"],
-        env={
-            **os.environ,
-            "PORT": port,
-            "HOST": "127.0.0.1",
-            "PYTHONPATH": str(ROOT),
-        },
+        env=os.environ | {"PORT": port, "HOST": "127.0.0.1", "PYTHONPATH": str(ROOT)},
         text=True,
         stdout=subprocess.PIPE,
     ) as process:
