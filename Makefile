@@ -21,11 +21,11 @@ run: $(READY) ## run every notebook without a window, or some: NB=04, NB="04 10"
 serve: $(READY) ## the recommender as a web service with a page (PORT=8000, HOST=127.0.0.1)
 	@$(if $(filter file default,$(origin PORT)),,PORT="$(PORT)") $(PY) -m xrec_utils serve
 
-test: $(READY) ## installation, style, unit tests with branch coverage, then all notebooks with their solutions
+test: $(READY) ## installation, style, unit tests and examples with branch coverage, then all notebooks with their solutions
 	@$(PY) -m xrec_utils check
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check --quiet .
-	@$(PY) -m pytest tests -n 2 --dist loadfile --cov --cov-fail-under=90
+	@$(PY) -m pytest tests xrec_utils --doctest-modules -n 2 --dist loadfile --cov --cov-fail-under=90
 	@$(PY) -m pytest notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 check: $(READY) ## is everything in place? OK or FAIL line by line, with the mend

@@ -23,6 +23,10 @@ from hypothesis import settings
 from xrec_utils.language.weights import MODELS, model_path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Two workers share two cores: further threads only wait for one another, which makes
+# linear algebra several times slower. NumPy and TensorFlow read this when they load.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+    os.environ.setdefault(variable, "1")
 runpy.run_path(str(Path(__file__).parent / "offline" / "sitecustomize.py"))
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.load_profile("course")

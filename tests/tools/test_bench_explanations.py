@@ -4,6 +4,8 @@ made from their rows.
 
 from __future__ import annotations
 
+import subprocess
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,7 +100,7 @@ def test_all_pairs_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_support_of_a_model_without_a_network() -> None:
-    row = shapley._supported("ease")
+    row = shapley._supported("item_knn")
     assert (
         row["shap Deep"] == "no network"
         and row["gap"] < 1e-5
@@ -106,9 +108,11 @@ def test_support_of_a_model_without_a_network() -> None:
     )
 
 
-def test_shap_is_tried_in_its_own_process() -> None:
+def test_shap_is_tried_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ran, completeness gap" in shapley._apart("feature_mlp", "Gradient")
-    assert "rror" in shapley._apart("gru", "Gradient")
+    failed = subprocess.CompletedProcess([], 1, "", "Traceback\nValueError: no shape\n")
+    monkeypatch.setattr(shapley.subprocess, "run", lambda *args, **options: failed)
+    assert shapley._apart("gru", "Gradient") == "ValueError: no shape"
 
 
 @pytest.mark.parametrize(

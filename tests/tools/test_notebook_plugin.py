@@ -45,6 +45,8 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
         "pytest",
         "-rA",
         "-p",
+        "nbval.plugin",
+        "-p",
         "notebook_plugin",
         "-p",
         "no:cacheprovider",
@@ -56,7 +58,12 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> str:
         "-c",
         str(ROOT / "pyproject.toml"),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "tests"),
+        # the plugins named above are enough
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     return subprocess.run(
         [*command, str(folder)],
         cwd=ROOT,
