@@ -141,7 +141,10 @@ class AttentionTrial:
             np.append(self.history, self.item),
         )
         # (draws + 1,): how many stand above the item, first with its own score
-        places = (others > np.append(self.score, scores)[:, None]).sum(axis=1)
+        places = np.sum(
+            others > np.append(self.score, scores)[:, None],
+            axis=1,
+        )
         return {
             "max_attention": float(self.shares.max()),
             "median_change": float(np.median(np.abs(scores - self.score))),

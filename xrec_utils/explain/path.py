@@ -39,6 +39,7 @@ from xrec_utils.explain.path_steps import (
     strongest,
     summed,
 )
+from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import history_game, namer
 from xrec_utils.models.autoencoders import Autoencoder
 from xrec_utils.models.classic import ContentBased, ItemToItem, Popularity
@@ -66,7 +67,8 @@ class DecisionPath:
 
     def text(self) -> str:
         """The path as plain text, a heading, a sentence and a table for each step."""
-        blocks = [f"{self.title}: {shown(self.score)} by {self.model}"]
+        heading = f"{self.title}: {shown(self.score)} by {self.model}"
+        blocks = [heading]
         for number, step in enumerate(self.steps, start=1):
             lines = [f"{number}. {step.name}: {step.sentence}"]
             # the names of the columns are the first row
@@ -149,13 +151,6 @@ def steps(model: Any, case: Case) -> tuple[Step, ...]:
     )
     # exact values have no error, and their table no column for it
     errors = {} if shapley.error is None else {"standard error": shapley.error}
-    parts = [
-        ("score of the empty history", shapley.base),
-        ("the films together", float(shapley.values.sum())),
-    ]
-    # rounding errors are not worth a row
-    if abs(shapley.gap) > 1e-6 * max(1, abs(shapley.score)):
-        parts.append(("left over by the method", shapley.gap))
     values = Step(
         "Shapley values",
         f"The inside of {model.name} is not shown. In its place, {shapley.method}: "
@@ -164,7 +159,19 @@ def steps(model: Any, case: Case) -> tuple[Step, ...]:
         columns=("film", *errors, "adds"),
         rows=strongest(case.names, *errors.values(), shapley.values),
     )
-    return values, summed(
+    return values, _shapley_sum(shapley)
+
+
+def _shapley_sum(shapley: Explanation) -> Step:
+    """The score as the sum of what the films add, and of what no film accounts for."""
+    parts = [
+        ("score of the empty history", shapley.base),
+        ("the films together", float(shapley.values.sum())),
+    ]
+    # rounding errors are not worth a row
+    if abs(shapley.gap) > 1e-6 * max(1, abs(shapley.score)):
+        parts.append(("left over by the method", shapley.gap))
+    return summed(
         "What the films add comes on top of the score of the empty history.",
         parts,
     )
@@ -342,7 +349,9 @@ def _input(model: HistoryModel, case: Case) -> Step:
         rows.append((None, f"{earlier} earlier films"))
     # models that read everything have no window
     window = getattr(model, "window", None) or count
-    read = f"; {model.name} reads the latest {window}" if count > window else ""
+    read = ""
+    if count > window:
+        read = f"; {model.name} reads the latest {window}"
     return Step(
         "input",
         f"{count} films go in{read}. The latest comes first.",

@@ -61,7 +61,8 @@ def _vectors(
     lengths = {}
     if "position" in layers:
         # the layer gives both added up
-        lengths["length of position"] = _lengths(layers["position"] - layers["vectors"])
+        added = layers["position"] - layers["vectors"]
+        lengths["length of position"] = _lengths(added)
         sentence += " A vector for its place, counted from the latest film, is added."
     lengths["length"] = _lengths(layers["vectors"])
     return Step(
@@ -81,7 +82,8 @@ def _nearest(model: HistoryRecommender, case: Case) -> list[str]:
     """For each of the latest films, the latest first, the nearest other film."""
     films = _films(model)
     unit = films / np.linalg.norm(films, axis=1, keepdims=True)
-    latest = case.films[::-1][: min(ROWS, model.window)]
+    count = min(ROWS, model.window)
+    latest = case.films[::-1][:count]
     cosine = unit[latest] @ unit.T  # (latest, items)
     # a film is not its own neighbour
     np.put_along_axis(cosine, latest[:, None], -1, axis=1)
