@@ -308,6 +308,19 @@ def test_faults_in_the_small_tables(tmp_path: Path) -> None:
         message(load_movielens, folder_of(tmp_path / "b", files)),
         "u.item, line 1: 21 fields instead of 24",
     )
+    files = csv_layout() | {"movies.csv": "movieId,title,genres\n10,Heat (1995)\n"}
+    says(
+        message(load_movielens, folder_of(tmp_path / "c", files)),
+        "movies.csv, line 2: 2 fields instead of 3",
+    )
+
+
+def test_a_byte_order_mark_and_a_line_in_latin_1(tmp_path: Path) -> None:
+    """Files joined on Windows hold both."""
+    folder = folder_of(tmp_path / "ml", csv_layout())
+    films = "\ufeffmovieId,title,genres\n".encode() + "10,Café,\n".encode("latin-1")
+    (folder / "movies.csv").write_bytes(films)
+    assert load_movielens(folder).items["title"].iloc[0] == "Café"
 
 
 @layouts

@@ -207,9 +207,8 @@ def _ratings(files: dict[str, TextFile], name: str) -> pd.DataFrame:
     check_events(events, layout, columns, STARS)
     # packed into one number and sorted: of 25 million pairs this takes a second,
     # `duplicated` takes ten
-    pairs = np.sort(
-        (events["user"].to_numpy(np.int64) << 32) + events["item"].to_numpy(),
-    )
+    pairs = (events["user"].to_numpy(np.int64) << 32) + events["item"].to_numpy()
+    pairs.sort()
     if (pairs[1:] == pairs[:-1]).any():
         check_unique(
             events,

@@ -172,8 +172,7 @@ def feature_table(
                 ]
             ),
             columns=[*USER, *FILM],
-            dtype=np.float32,
-        ),
+        ).astype(np.float32),
         liked=(ratings["value"] >= LIKED).to_numpy(dtype=int),
         ratings=ratings,
         part=_parts(len(ratings), validation, test),
