@@ -35,8 +35,9 @@ def leave_one_out(game: Game) -> Explanation:
     """
     start = perf_counter()
     everybody = np.ones(game.n_players, dtype=bool)
-    # in one call, which the model answers in one batch
-    scores = game(np.vstack([everybody, ~np.diag(everybody)]))
+    # n groups lack one player each: the diagonal is absent
+    groups = np.vstack([everybody, ~np.diag(everybody)])
+    scores = game(groups)
     return game.explanation(
         scores[0] - scores[1:],
         "leave-one-out",

@@ -80,7 +80,8 @@ def one_hidden(model: Autoencoder) -> OneHidden:
         mean, shift = weights["mean"]
         constant = shift @ readout + constant
         readout = mean @ readout
-    return OneHidden(rows, bias, readout, constant, by_length="length_one" in weights)
+    by_length = "length_one" in weights
+    return OneHidden(rows, bias, readout, constant, by_length)
 
 
 def hidden_shapley(
@@ -150,8 +151,10 @@ def with_errors(
     values = _item_values(net, history, items, nodes)
     coarse = _item_values(net, history, items, nodes - 1)
     missing = np.abs(moved - values.sum(axis=1))
-    even_share = missing[:, None] / len(history)
-    return values, np.abs(values - coarse) + even_share
+    return (
+        values,
+        np.abs(values - coarse) + missing[:, None] / len(history),
+    )
 
 
 def _item_values(
@@ -159,7 +162,8 @@ def _item_values(
 ) -> np.ndarray:
     """Values (items, n) float64 by a rule of so many nodes."""
     units = hidden_shapley(net.rows[history], net.bias, net.by_length, nodes)
-    return (units @ net.readout[:, items]).T.astype(float)
+    values = units @ net.readout[:, items]
+    return values.T.astype(float)
 
 
 def inner_nodes(n: int) -> int:
@@ -167,7 +171,7 @@ def inner_nodes(n: int) -> int:
 
     Six carry the fourth cumulant; a wider sum needs more.
     """
-    return int(np.clip(6 + n // 120, 6, 12))
+    return min(6 + n // 120, 12)
 
 
 def default_nodes(n: int) -> int:
@@ -175,7 +179,7 @@ def default_nodes(n: int) -> int:
 
     More films push the units further into saturation, where the integrand bends.
     """
-    return int(np.clip(5 + n // 40, 5, 20))
+    return min(5 + n // 40, 20)
 
 
 def _law(
@@ -211,7 +215,14 @@ def _powers(rows: np.ndarray) -> np.ndarray:
     once = rows.astype(np.float64)
     # products: NumPy's ** is slower from the third power on
     twice = once * once
-    powers = np.array([once, twice, twice * once, twice * twice])
+    powers = np.array(
+        [
+            once,
+            twice,
+            twice * once,
+            twice * twice,
+        ]
+    )
     return powers.sum(axis=1, keepdims=True) - powers
 
 
@@ -250,16 +261,18 @@ def _sizes(
     Between the sizes used, a spline over √k fills in.
     """
     m = len(rows) - 1
-    # small sizes lie closer together: there the scale changes fast
-    spaced = np.linspace(0, 1, min(m + 1, 4 * nodes)) ** 2
-    sizes = np.unique(np.rint(m * spaced)).astype(int)
+    even = np.linspace(0, 1, min(m + 1, 4 * nodes))
+    # squared, so that small sizes lie closer together: there the scale changes fast
+    sizes = np.unique(np.rint(m * even**2)).astype(int)
+    roots = np.sqrt(np.arange(m + 1))
+    # one spline per size used: 1 there, 0 at the others
     basis = make_interp_spline(
-        np.sqrt(sizes),
+        roots[sizes],
         np.eye(len(sizes)),
         k=min(3, len(sizes) - 1),
     )
     # (sizes,): a size's share of the mean over all sizes
-    weights = basis(np.sqrt(np.arange(m + 1))).mean(axis=0)
+    weights = basis(roots).mean(axis=0)
     moments = _central_moments(rows)
     for k, weight in zip(sizes, weights, strict=True):
         law = _law(*_drawn(k, m, *moments))
@@ -296,14 +309,14 @@ def _drawn(
     """
     left = k * (m - k)
     pairs = (m - 1) * (m - 2)
-    # max: where nothing is left to draw from, zero is divided by one, not by zero
+    # where a divisor would be zero, so is what it divides: max keeps 0/0 away
     variance = left / max(m - 1, 1) * second
     skew = left * (m - 2 * k) / max(pairs, 1) * third
     if m <= 3:
         return k * mean, variance, skew, np.zeros_like(variance)
-    inner = (m * (m + 1) - 6 * left) * fourth
-    inner += 3 * m * (k - 1) * (m - k - 1) * second**2
-    tail = left / (pairs * (m - 3)) * inner - 3 * variance**2
+    of_fourth = (m * (m + 1) - 6 * left) * fourth
+    of_second = 3 * m * (k - 1) * (m - k - 1) * second**2
+    tail = left / (pairs * (m - 3)) * (of_fourth + of_second) - 3 * variance**2
     return k * mean, variance, skew, tail
 
 
@@ -355,11 +368,12 @@ def fourier_shapley(
     """
     rows = rows.astype(np.float64)
     bias = bias.astype(np.float64)
-    reach = 10 + (np.abs(bias) + np.abs(rows).sum(axis=0)).max()
-    # odd frequencies; the terms beyond are below e⁻²²
+    farthest = np.abs(bias) + np.abs(rows).sum(axis=0)
+    reach = 10 + farthest.max()
+    # odd k; the terms beyond are below e⁻²²
     k = np.arange(1, 22 * 2 * reach / np.pi**2, 2)
     omega = k * np.pi / reach
-    share = 2 * np.pi / reach / np.sinh(k * np.pi**2 / (2 * reach))
+    share = 2 * np.pi / reach / np.sinh(omega * np.pi / 2)
     # exact for a polynomial of degree n - 1
     points = min(chances, len(rows) // 2 + 1)
     values = np.empty_like(rows)

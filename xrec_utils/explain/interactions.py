@@ -64,18 +64,16 @@ def shapley_interactions(
     # (pairs,) each: positions above the diagonal
     first, second = np.triu_indices(n, 1)
     names = np.array(game.players, dtype=object)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "first": names[first],
             "second": names[second],
             "value": _pairs(game, samples, seed)[first, second],
         }
-    ).sort_values(
-        "value",
-        key=lambda value: -value.abs(),
-        # equal pairs keep the order of the players
-        kind="stable",
-        ignore_index=True,
+    )
+    # stable: equal pairs keep the order of the players
+    return table.sort_values(
+        "value", key=abs, ascending=False, kind="stable", ignore_index=True
     )
 
 
@@ -85,7 +83,8 @@ def _pairs(game: Game, samples: int, seed: int) -> np.ndarray:
 
     n = game.n_players
     if n <= EXACT:
-        found = shapiq.ExactComputer(game, n)(index="SII", order=2)
+        computer = shapiq.ExactComputer(game, n)
+        found = computer(index="SII", order=2)
     else:
         approximator = shapiq.KernelSHAPIQ(
             n,

@@ -76,8 +76,9 @@ def leverage_regression(
     base = game.empty()
     score = game.full()
     drawn = draw_pairs(n, samples // 2, np.random.default_rng(seed))
+    both = np.vstack([drawn.groups, ~drawn.groups])
     # (2, m): the groups drawn, then their complements
-    scores = game(np.vstack([drawn.groups, ~drawn.groups])).reshape(2, -1)
+    scores = game(both).reshape(2, -1)
     x, y = _pair_differences(drawn, scores, base, score)
     values, error = _fit(x, y, drawn)
     # what the fit misses of the whole is shared out evenly
@@ -97,7 +98,8 @@ def _pair_differences(
     Every row of x sums to 0: only how players differ is left to find.
     """
     share = drawn.size / drawn.groups.shape[1]
-    halves = (scores[0] - scores[1] + score - base) / 2
+    group, complement = scores
+    halves = (group - complement + score - base) / 2
     return (
         drawn.groups - share[:, None],
         halves - share * (score - base),
@@ -111,11 +113,16 @@ def draw_pairs(n: int, pairs: int, rng: np.random.Generator) -> Drawn:
     """
     sizes = np.arange(1, n // 2 + 1)
     # in the middle, a group's complement has its size: half as many pairs
-    alike = np.where(2 * sizes == n, 0.5, 1.0)
-    most = [comb(n, s) // (1 + (2 * s == n)) for s in sizes.tolist()]
+    alike = np.where(
+        2 * sizes == n,
+        0.5,
+        1.0,
+    )
+    most = [_pairs_of_size(n, size) for size in sizes.tolist()]
     quota = _quotas(most, alike, pairs)
     # one random start for all sizes: whole numbers that keep the total
-    steps = np.floor(np.append(0, quota.cumsum()) + rng.random())
+    reached = np.append(0, quota.cumsum())
+    steps = np.floor(reached + rng.random())
     count = np.diff(steps).astype(int).tolist()
     groups = [
         _groups(n, size, drawn, total, rng)
@@ -132,6 +139,13 @@ def draw_pairs(n: int, pairs: int, rng: np.random.Generator) -> Drawn:
             count,
         ),
     )
+
+
+def _pairs_of_size(n: int, size: int) -> int:
+    """How many pairs of a group of `size` and its complement n players make."""
+    groups = comb(n, size)
+    # in the middle, both groups of a pair are among them
+    return groups // 2 if 2 * size == n else groups
 
 
 def _quotas(most: list[int], alike: np.ndarray, pairs: int) -> np.ndarray:
@@ -161,17 +175,26 @@ def _groups(
     if count == most:
         # of two complements, the first has player 0
         members = np.array(list(combinations(range(n), size))[:most])
-        return (members[:, :, None] == np.arange(n)).any(axis=1)
+        # (most, size, n): each member of a group beside every player
+        same = members[:, :, None] == np.arange(n)
+        return same.any(axis=1)
     groups = np.empty((0, n), dtype=bool)
     while len(groups) < count:
         # twice what is missing, for some are drawn twice
-        ranks = rng.random((2 * (count - len(groups)), n)).argsort(axis=1)
-        more = ranks < size
-        # of two complements, keep the one with player 0
-        more ^= (2 * size == n) & ~more[:, :1]
+        draws = 2 * (count - len(groups))
+        # whoever has one of the `size` lowest numbers is in
+        more = rng.random((draws, n)).argsort(axis=1) < size
+        if 2 * size == n:
+            # of two complements, keep the one with player 0
+            more ^= ~more[:, :1]
         groups = np.concatenate([groups, more])
+        # eight players a byte: rows are compared faster
         packed = np.packbits(groups, axis=1)
-        _, first = np.unique(packed, axis=0, return_index=True)
+        _, first = np.unique(
+            packed,
+            axis=0,
+            return_index=True,
+        )
         groups = groups[np.sort(first)]
     return groups[:count]
 
@@ -191,10 +214,19 @@ def _fit(x: np.ndarray, y: np.ndarray, drawn: Drawn) -> tuple[np.ndarray, np.nda
         y[rows] -= y[rows].mean()
         leverage[rows] = 1 / rows.sum()
     weighted = drawn.weight[:, None] * x
-    inverse = np.linalg.pinv(x.T @ weighted, rcond=1e-10, hermitian=True)
+    # a pseudo-inverse: every row of x sums to 0, and so one direction is empty
+    inverse = np.linalg.pinv(
+        x.T @ weighted,
+        rcond=1e-10,
+        hermitian=True,
+    )
     solver = weighted @ inverse  # (m, n)
     values = y @ solver
     leverage += (solver * x).sum(axis=1)
-    # the residual had the pair not been in the fit
-    left_out = (y - x @ values) / np.maximum(1 - leverage, 1e-6)
-    return values, np.sqrt(drawn.missing * left_out**2 @ solver**2)
+    residual = y - x @ values
+    # what it would be had the pair not been in the fit
+    left_out = residual / np.maximum(1 - leverage, 1e-6)
+    return (
+        values,
+        np.sqrt(drawn.missing * left_out**2 @ solver**2),
+    )

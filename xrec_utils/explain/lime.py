@@ -106,9 +106,7 @@ def lime_tabular(
         ([0.2, 0.0], 0.7)
     """
     started = time.perf_counter()
-    row = np.asarray(row, dtype=np.float64)
-    background = np.asarray(background, dtype=np.float64)
-    _check_shapes(row, background, names)
+    row, background = _checked(row, background, names)
     explainer = LimeTabularExplainer(
         background,
         feature_names=list(names),
@@ -119,10 +117,7 @@ def lime_tabular(
         random_state=seed,
     )
     fit = explainer.explain_instance(
-        row,
-        partial(_two_columns, predict),
-        num_features=len(row),
-        num_samples=samples,
+        row, partial(_two_columns, predict), num_features=len(row), num_samples=samples
     )
     # the library answers class by class; 1 is yes
     effects = _in_order(fit.local_exp[1]) * (row - explainer.scaler.mean_)
@@ -177,27 +172,11 @@ def lime_history(
             f"samples={samples} must be 2 or more: the first is the whole history"
         )
     started = time.perf_counter()
-    n = game.n_players
+    # the library draws groups and solves with one generator
     rng = np.random.RandomState(seed)
-    masks = _masks_around_all(n, samples, rng)
+    masks = _masks_around_all(game.n_players, samples, rng)
     answers = game(masks)
-    # (samples,): in percent, for the library's kernel widths are
-    distance = 100 * (1 - np.sqrt(masks.mean(axis=1)))
-
-    def nearness(d: np.ndarray) -> np.ndarray:
-        """The library's weights (samples,) of distances."""
-        return np.sqrt(np.exp(-(d**2) / kernel_width**2))
-
-    surrogate = LimeBase(nearness, random_state=rng)
-    base, pairs, r2, _ = surrogate.explain_instance_with_data(
-        masks.astype(float),
-        # a column per class, of which the first is explained
-        answers[:, None],
-        distance,
-        label=0,
-        num_features=n,
-        feature_selection="none",
-    )
+    base, pairs, r2 = _line(masks, answers, kernel_width, rng)
     return Explanation(
         players=game.players,
         target=game.target,
@@ -207,6 +186,36 @@ def lime_history(
         method=f"LIME ({samples} samples, local R2 {r2:.2f})",
         seconds=time.perf_counter() - started,
     )
+
+
+def _line(
+    masks: np.ndarray,
+    answers: np.ndarray,
+    kernel_width: float,
+    rng: np.random.RandomState,
+) -> tuple[float, list[tuple[int, float]], float]:
+    """The library's weighted ridge regression of answers (samples,) on masks.
+
+    Returns its intercept, its (player, coefficient) pairs and its weighted R2.
+    """
+
+    def nearness(distance: np.ndarray) -> np.ndarray:
+        """The library's weights (samples,) of distances."""
+        return np.sqrt(np.exp(-(distance**2) / kernel_width**2))
+
+    share_present = masks.mean(axis=1)
+    surrogate = LimeBase(nearness, random_state=rng)
+    *line, _ = surrogate.explain_instance_with_data(
+        masks.astype(float),
+        # a column per class, of which the first is explained
+        answers[:, None],
+        # in percent, for the library's kernel widths are
+        distances=100 * (1 - np.sqrt(share_present)),
+        label=0,
+        num_features=masks.shape[1],
+        feature_selection="none",
+    )
+    return tuple(line)
 
 
 def _masks_around_all(n: int, samples: int, rng: np.random.RandomState) -> np.ndarray:
@@ -243,13 +252,19 @@ def _two_columns(predict: Predict, rows: np.ndarray) -> np.ndarray:
     return np.column_stack([1 - yes, yes])
 
 
-def _check_shapes(
+def _checked(
     row: np.ndarray, background: np.ndarray, names: Sequence[str]
-) -> None:
-    """Raise ValueError unless row (d,), background (m, d) and d names fit together."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row (d,) and background (m, d) in float64.
+
+    Raises ValueError unless they and the d names fit together.
+    """
+    row = np.asarray(row, dtype=np.float64)
+    background = np.asarray(background, dtype=np.float64)
     axes_fit = row.ndim == 1 and background.ndim == 2
     if not axes_fit or not background.shape[1] == len(row) == len(names):
         raise ValueError(
             f"row has shape {row.shape}, background {background.shape} and there are "
             f"{len(names)} names; they must be (d,), (m, d) and d."
         )
+    return row, background

@@ -99,7 +99,7 @@ def shap_values(
             model_or_predict, predict, rows, background, output, budget
         )
     # the credit of a position is the sum over the numbers that stand for it
-    values = values.reshape(*rows.shape[:2], -1).sum(axis=2, dtype=np.float64)
+    values = _over_positions(values, rows)
     scores = predict(rows).tolist()
     seconds = (time.perf_counter() - started) / len(rows)
     return [
@@ -172,11 +172,18 @@ def _deep(model, predict, rows, background, output, budget) -> Found:
             message="Your TensorFlow version is newer than 2.4.0",
         )
         try:
-            explainer = shap.DeepExplainer(graph, background.astype(np.float32))
+            explainer = shap.DeepExplainer(
+                graph,
+                background.astype(np.float32),
+            )
             values = explainer.shap_values(rows.astype(np.float32))
         except Exception as error:
             raise explained_failure(model, error) from error
-    return values[..., 0], float(explainer.expected_value[0]), None
+    return (
+        values[..., 0],
+        float(explainer.expected_value[0]),
+        None,
+    )
 
 
 def _gradient(model, predict, rows, background, output, budget) -> Found:
@@ -191,12 +198,15 @@ def _gradient(model, predict, rows, background, output, budget) -> Found:
         rseed=int(np.random.randint(2**31 - 1)),
         return_variances=True,
     )
-    # shap divides each variance by sqrt(draws); the variance of a mean has draws below
-    # the line
-    squares = np.asarray(variances[0], dtype=np.float64) / np.sqrt(draws)
-    # the numbers of a position as if independent
-    squares = squares.reshape(*rows.shape[:2], -1).sum(axis=2)
-    return values[..., 0], float(predict(background).mean()), np.sqrt(squares)
+    # the numbers of a position vary as if independent
+    variance = _over_positions(variances[0], rows)
+    return (
+        values[..., 0],
+        float(predict(background).mean()),
+        # shap divides each variance by sqrt(draws); the variance of a mean has draws
+        # below the line
+        np.sqrt(variance / np.sqrt(draws)),
+    )
 
 
 def _permutation(model, predict, rows, background, output, budget) -> Found:
@@ -249,35 +259,47 @@ METHODS: dict[str, Callable[..., Found]] = {
 # -- models and shapes
 
 
+def _over_positions(numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Sums (n, p) float64 of numbers (n, p, ...) for rows of n."""
+    n, positions = rows.shape[:2]
+    return np.reshape(numbers, (n, positions, -1)).sum(axis=2, dtype=np.float64)
+
+
 def _graph(model, output: int, method: str) -> tuple[list, keras.KerasTensor]:
     """Return the model's inputs and the one output column to explain.
 
     Or say why Deep and Gradient cannot read it.
     """
-    way_out = "Use method='permutation', which only needs predictions"
-    # a model that is neither functional nor sequential names no inputs
-    inputs = getattr(model, "inputs", None)
-    if not isinstance(model, keras.Model) or not inputs:
+    obstacle = _obstacle(model, method)
+    if obstacle:
         raise ExplainerError(
-            f"method {method!r} needs a functional or sequential Keras model, "
-            f"not {type(model).__name__}. {way_out}."
-        )
-    if len(inputs) > 1:
-        raise ExplainerError(
-            f"The model has {len(inputs)} inputs; join them into one row first. "
-            f"{way_out}."
-        )
-    if not str(inputs[0].dtype).startswith("float"):
-        raise ExplainerError(
-            f"Input {inputs[0].name!r} holds {inputs[0].dtype} ids, which have no "
-            "gradient. Split the model after its embedding layer and explain the "
-            f"embedded vectors. {way_out}."
+            f"{obstacle}. Use method='permutation', which only needs predictions."
         )
     columns = model.outputs[0]
     if columns.shape[-1] == 1:
-        return inputs, columns
+        return model.inputs, columns
     column = range(columns.shape[-1])[output]  # from the end if negative
-    return inputs, columns[:, column : column + 1]
+    return model.inputs, columns[:, column : column + 1]
+
+
+def _obstacle(model, method: str) -> str | None:
+    """Why Deep and Gradient cannot read a model, None if they can."""
+    # a model that is neither functional nor sequential names no inputs
+    inputs = getattr(model, "inputs", None)
+    if not isinstance(model, keras.Model) or not inputs:
+        return (
+            f"method {method!r} needs a functional or sequential Keras model, "
+            f"not {type(model).__name__}"
+        )
+    if len(inputs) > 1:
+        return f"The model has {len(inputs)} inputs; join them into one row first"
+    if not str(inputs[0].dtype).startswith("float"):
+        return (
+            f"Input {inputs[0].name!r} holds {inputs[0].dtype} ids, which have no "
+            "gradient. Split the model after its embedding layer and explain the "
+            "embedded vectors"
+        )
+    return None
 
 
 def _predictions(model, output: int, rows: np.ndarray) -> np.ndarray:
@@ -285,8 +307,10 @@ def _predictions(model, output: int, rows: np.ndarray) -> np.ndarray:
 
     Without the slow `model.predict`.
     """
-    starts = range(0, len(rows), BATCH)
-    parts = [_answers(model, rows[at : at + BATCH]) for at in starts]
+    # in batches, which bounds the memory
+    parts = [
+        _answers(model, rows[at : at + BATCH]) for at in range(0, len(rows), BATCH)
+    ]
     answers = np.concatenate(parts).astype(np.float64)
     return answers if answers.ndim == 1 else answers[:, output]
 

@@ -165,16 +165,16 @@ def means_over_pairs(
         )
     rng = np.random.default_rng(seed)
     # (pairs, n): the first of each pair, whose other order is its reverse
-    orders = np.array([rng.permutation(n) for _ in range(permutations // 2)])
+    pairs = permutations // 2
+    orders = np.array([rng.permutation(n) for _ in range(pairs)])
     parts = [
-        contributions(orders[at : at + at_once])
-        for at in range(0, len(orders), at_once)
+        contributions(orders[at : at + at_once]) for at in range(0, pairs, at_once)
     ]
     # the two orders of a pair depend on each other: the pairs are the sample
     gains = np.concatenate(parts)
     return (
         gains.mean(axis=0),
-        gains.std(axis=0, ddof=1) / np.sqrt(len(orders)),
+        gains.std(axis=0, ddof=1) / np.sqrt(pairs),
     )
 
 
