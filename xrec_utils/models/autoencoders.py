@@ -19,12 +19,8 @@ import numpy as np
 
 from xrec_utils.contract import History, Sums, multi_hot
 from xrec_utils.data.splits import Cases
-from xrec_utils.keras_start import keras, tf
-from xrec_utils.models.training import fit_network
-
-layers = keras.layers
-ops = keras.ops
-
+from xrec_utils.keras_start import keras, layers, ops, tf
+from xrec_utils.models.training import Batches, fit_network
 
 # layers after which ones and zeros are still a sum over films
 SUMMED = (layers.InputLayer, layers.Dropout, layers.UnitNormalization)
@@ -65,8 +61,10 @@ class Autoencoder:
         """
         if items is None:
             return self._in_batches(self.model, histories, batch)
-        code = self._in_batches(self.code, histories, batch)
-        return self._decoded(code, items)
+        return self._decoded(
+            self._in_batches(self.code, histories, batch),
+            items,
+        )
 
     def _in_batches(
         self, network: keras.Model, histories: Sequence[History], batch: int
@@ -241,7 +239,7 @@ def multinomial_loss(seen: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     )
 
 
-class MultiHot(keras.utils.PyDataset):
+class MultiHot(Batches):
     """Batches of whole histories as rows of ones and zeros, in a new order every epoch.
 
     Input and target are the same. The last batch is filled up with users drawn at
@@ -251,24 +249,18 @@ class MultiHot(keras.utils.PyDataset):
     def __init__(
         self, histories: Sequence[History], n_items: int, batch: int = 64, seed: int = 0
     ) -> None:
-        super().__init__()
         self.histories = [history for history in histories if len(history)]
         self.n_items = n_items
-        self.batch = batch
-        self.random = np.random.default_rng(seed)
-        self.on_epoch_end()
+        super().__init__(batch, seed)
 
-    def on_epoch_end(self) -> None:
-        """Shuffle anew."""
+    def draw(self) -> tuple[np.ndarray]:
+        """Shuffle the users, and fill up the last batch."""
         count = len(self.histories)
         filling = self.random.choice(count, -count % self.batch)
-        self.order = np.concatenate([self.random.permutation(count), filling])
-
-    def __len__(self) -> int:
-        return len(self.order) // self.batch
+        return (np.concatenate([self.random.permutation(count), filling]),)
 
     def __getitem__(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        users = self.order[n * self.batch : (n + 1) * self.batch]
+        (users,) = super().__getitem__(n)
         rows = multi_hot([self.histories[user] for user in users], self.n_items)
         return rows, rows
 

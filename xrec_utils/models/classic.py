@@ -40,8 +40,10 @@ class Popularity:
         self, histories: Sequence[History], items: np.ndarray | None = None
     ) -> np.ndarray:
         """Return scores of shape (n histories, n items or len(items))."""
-        scores = np.tile(np.log1p(self.count), (len(histories), 1))
-        return item_columns(scores, items)
+        return item_columns(
+            np.tile(np.log1p(self.count), (len(histories), 1)),
+            items,
+        )
 
 
 class ItemToItem:
@@ -55,8 +57,10 @@ class ItemToItem:
 
     def sums(self, history: History, items: np.ndarray) -> Sums:
         """What each film adds to the scores of `items`; nothing follows the sum."""
-        weights = self.weights[np.ix_(history, items)]
-        return Sums(weights, lambda sums, films: sums)
+        return Sums(
+            self.weights[np.ix_(history, items)],
+            finish=lambda sums, films: sums,
+        )
 
     def score(
         self, histories: Sequence[History], items: np.ndarray | None = None
@@ -95,11 +99,10 @@ def item_features(
     ]
     # the words are cut already: the analyzer only lists them
     vectorizer = TfidfVectorizer(analyzer=list, dtype=np.float32)
-    fields = [(1.0, genres), (year, years), (title, words)]
     blocks = [
-        weight * vectorizer.fit_transform(words)
-        for weight, words in fields
-        if weight and any(words)
+        weight * vectorizer.fit_transform(field)
+        for weight, field in ((1.0, genres), (year, years), (title, words))
+        if weight and any(field)
     ]
     return normalize(sparse.hstack(blocks))
 
@@ -235,8 +238,9 @@ class ItemKNN(ItemToItem):
         length = np.sqrt(np.maximum(np.diag(both), 1))
         similarity = both / (np.outer(length, length) + np.float32(self.shrink))
         np.fill_diagonal(similarity, 0)
-        largest = keep_largest(similarity, self.n_neighbours)
-        self.weights = np.ascontiguousarray(largest.T)
+        self.weights = np.ascontiguousarray(
+            keep_largest(similarity, self.n_neighbours).T,
+        )
         return self
 
 
@@ -302,8 +306,8 @@ class HybridEASE(EASE):
 
     def gram(self, histories: Sequence[History]) -> np.ndarray:
         """XᵀX + weight · TᵀT, float64."""
-        shared = (self.features @ self.features.T).toarray()
-        return super().gram(histories) + self.weight * shared
+        alike = self.features @ self.features.T
+        return super().gram(histories) + self.weight * alike.toarray()
 
 
 @dataclass(eq=False)
@@ -338,12 +342,13 @@ class ImplicitALS:
         self.n_items = n_items
         # for each film the users who have it: the other side's "histories"
         owners = [np.flatnonzero(column) for column in multi_hot(histories, n_items).T]
-        start = np.random.default_rng(self.seed).normal(
-            loc=0,
-            scale=self.width**-0.5 / 10,
-            size=(n_items, self.width),
+        self.factors = np.float32(
+            np.random.default_rng(self.seed).normal(
+                loc=0,
+                scale=self.width**-0.5 / 10,
+                size=(n_items, self.width),
+            )
         )
-        self.factors = start.astype(np.float32)
         for _ in range(self.sweeps):
             self.factors = self.solve(owners, self.solve(histories, self.factors))
         return self

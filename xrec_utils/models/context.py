@@ -40,9 +40,11 @@ def product_head(x: keras.KerasTensor, kinds: int, penalty: float) -> keras.Kera
         kernel_initializer="zeros",
         kernel_regularizer=keras.regularizers.L2(penalty),
     )(first(x))
-    common = layers.Dense(1, kernel_initializer="zeros")(x)
-    crossed = layers.Dot(axes=1)([differences, x])
-    return layers.Add()([common, crossed])
+    parts = [
+        layers.Dense(1, kernel_initializer="zeros")(x),
+        layers.Dot(axes=1)([differences, x]),
+    ]
+    return layers.Add()(parts)
 
 
 def side_by_side(
@@ -75,9 +77,11 @@ def side_by_side(
         logits[variant] = product_head(x * sees, kinds, penalty)
     model = keras.Model(x, logits, name="side_by_side")
     rate = keras.optimizers.schedules.CosineDecay(1e-2, steps)
-    # each variant learns from its own error, for none shares a weight
-    loss = keras.losses.BinaryCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate), dict.fromkeys(logits, loss))
+    model.compile(
+        keras.optimizers.Adam(rate),
+        # each variant learns from its own error, for none shares a weight
+        loss=dict.fromkeys(logits, keras.losses.BinaryCrossentropy(from_logits=True)),
+    )
     return model
 
 
@@ -189,16 +193,14 @@ def measure(
         >>> round(float(measure([model], table)["log loss"].iloc[0]), 3)  # log 2
         0.693
     """
-    users = table.ratings["user"].to_numpy()[table.part == part]
     x = table.x(part)
-    y = table.y(part)
     results = {}
     for seed, model in enumerate(models):
         for variant, logits in model(x).items():
             results[variant, seed] = by_user(
-                users,
-                y,
-                logits.numpy()[:, 0],
+                users=table.ratings["user"].to_numpy()[table.part == part],
+                labels=table.y(part),
+                logits=logits.numpy()[:, 0],
             )
     return pd.concat(results, names=["variant", "seed"])
 

@@ -70,8 +70,9 @@ class ItemTable(layers.Layer):
 
         The score is the dot product with the item's row, plus its bias.
         """
-        items = self.rows()[: self.n_items]
-        return ops.matmul(hidden, ops.transpose(items)) + self.bias
+        # start token and padding, the last two rows, are never recommended
+        items = ops.transpose(self.rows()[: self.n_items])
+        return ops.matmul(hidden, items) + self.bias
 
 
 @keras.saving.register_keras_serializable("xrec_utils")
@@ -96,9 +97,8 @@ class PositionFromEnd(layers.Layer):
 
     def call(self, vectors: tf.Tensor) -> tf.Tensor:
         """Add each place's position vector to vectors (batch, length, d)."""
-        length = ops.shape(vectors)[1]
         steps_back = ops.minimum(
-            ops.arange(length - 1, -1, -1),
+            ops.arange(ops.shape(vectors)[1] - 1, -1, -1),
             self.longest - 1,
         )
         return vectors + ops.take(self.table, steps_back, axis=0)
@@ -126,10 +126,9 @@ class CausalMean(layers.Layer):
     def call(self, vectors: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
         """Average vectors (batch, length, d) where present (batch, length) is true."""
         weight = ops.cast(present, vectors.dtype)[..., None]
-        total = ops.cumsum(vectors * weight, axis=1)
         # places before the first film have no vector: 0/1 instead of 0/0
         count = ops.maximum(ops.cumsum(weight, axis=1), 1.0)
-        return total / count
+        return ops.cumsum(vectors * weight, axis=1) / count
 
 
 def attention_encoder(
@@ -174,17 +173,22 @@ def average_encoder(width: int = 64, dropout: float = 0.3) -> keras.Model:
     """
     vectors, present = encoder_inputs(width)
     mean = CausalMean(name="causal_mean")(vectors, present)
-    dropped = layers.Dropout(dropout, name="dropout_in")(mean)
-    state = _feed_forward(dropped, 2 * width, dropout, 1)
+    state = _feed_forward(
+        layers.Dropout(dropout, name="dropout_in")(mean),
+        inner=2 * width,
+        dropout=dropout,
+        n=1,
+    )
     hidden = _norm("final_norm")(state)
     return keras.Model([vectors, present], hidden, name="encoder")
 
 
 def encoder_inputs(width: int) -> tuple[tf.Tensor, tf.Tensor]:
     """What every encoder is fed with: vectors, and which places hold one."""
-    vectors = keras.Input((None, width), name="vectors")
-    present = keras.Input((None,), dtype="bool", name="present")
-    return vectors, present
+    return (
+        keras.Input((None, width), name="vectors"),
+        keras.Input((None,), dtype="bool", name="present"),
+    )
 
 
 def _norm(name: str) -> layers.Layer:

@@ -50,11 +50,10 @@ def gru_recommender(
     """
     inputs, states = _gru_states(units, dropout, width)
     hidden = _to_items(states, width, dropout)
-    encoder = keras.Model(inputs, hidden, name="encoder")
     return HistoryRecommender(
         name="gru",
         table=ItemTable(attributes, width),
-        encoder=encoder,
+        encoder=keras.Model(inputs, hidden, name="encoder"),
         window=window,
     )
 
@@ -84,11 +83,10 @@ def gru_attention_recommender(
     )
     both = layers.Concatenate(name="state_and_look_back")([states, mixed])
     hidden = _to_items(both, width, dropout)
-    encoder = keras.Model(inputs, hidden, name="encoder")
     return HistoryRecommender(
         name="gru_attention",
         table=ItemTable(attributes, width),
-        encoder=encoder,
+        encoder=keras.Model(inputs, hidden, name="encoder"),
         maps=keras.Model(inputs, {"attention_1": weights}, name="maps"),
         window=window,
     )

@@ -70,16 +70,18 @@ class HistoryRecommender:
     def _training_model(self) -> keras.Model:
         """The model from ids (batch, length) to logits (batch, length, n_items)."""
         ids = keras.Input((None,), dtype="int32", name="ids")
-        present = ops.not_equal(ids, self.padding)
-        hidden = self.encoder([self.table(ids), present])
+        hidden = self.encoder(self._inputs(ids))
         logits = _TiedLogits(self.table, name="logits")(hidden)
         return keras.Model(ids, logits, name=self.name)
+
+    def _inputs(self, ids: tf.Tensor) -> list[tf.Tensor]:
+        """What the encoder is fed with: vectors of ids, and which are no padding."""
+        return [self.table(ids), ops.not_equal(ids, self.padding)]
 
     # one trace for every length: histories of all sizes share it
     @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])
     def _last_hidden(self, ids: tf.Tensor) -> tf.Tensor:
-        inputs = [self.table(ids), ids != self.padding]
-        return self.encoder(inputs, training=False)[:, -1]
+        return self.encoder(self._inputs(ids), training=False)[:, -1]
 
     def windows(self, histories: Sequence[History]) -> np.ndarray:
         """Lay histories out as ids (n, longest + 1), padded on the left.
@@ -149,8 +151,7 @@ class HistoryRecommender:
 
     def vectors(self, history: History) -> np.ndarray:
         """Return the vectors of a history's films, (length, d), without positions."""
-        ids = np.asarray(history, dtype=np.int32)
-        return self.table(ids[None])[0].numpy()
+        return self.table(np.asarray(history, dtype=np.int32)).numpy()
 
     def score_vectors(self, vectors: tf.Tensor, item: int) -> tf.Tensor:
         """Score one item for embedded histories (n, length, d): (n,), differentiable.
@@ -160,15 +161,16 @@ class HistoryRecommender:
         vectors = ops.cast(vectors[:, -self.window :], "float32")
         # One place of padding keeps the softmax of an empty history from being single.
         tokens = self.table(np.array([[self.padding, self.start]], np.int32))
-        tokens = ops.repeat(tokens, len(vectors), axis=0)
-        whole = ops.concatenate([tokens, vectors], axis=1)
+        whole = ops.concatenate(
+            [ops.repeat(tokens, len(vectors), axis=0), vectors],
+            axis=1,
+        )
         present = ops.broadcast_to(
             ops.arange(whole.shape[1]) > 0,
             whole.shape[:2],
         )
         hidden = self.encoder([whole, present], training=False)[:, -1]
-        row = self.table.rows(item)
-        return ops.matmul(hidden, row) + self.table.bias[item]
+        return ops.matmul(hidden, self.table.rows(item)) + self.table.bias[item]
 
     @property
     def shows_attention(self) -> bool:
@@ -185,7 +187,8 @@ class HistoryRecommender:
             TypeError: the encoder of this model has no attention.
         """
         self._needs_attention()
-        maps = self.maps(self._read(history), training=False)
+        ids = self.windows([history])
+        maps = self.maps(self._inputs(ids), training=False)
         length = 1 + min(len(history), self.window)
         # padding stands on the left and is cut away
         blocks = [m.numpy()[0, :, -length:, -length:] for m in maps.values()]
@@ -207,17 +210,11 @@ class HistoryRecommender:
         self._needs_attention()
         layer, before, after = self._around_attention
         # beside (L, d) passes the attention by, inside (L, d) goes into it
-        beside, inside = (
-            x[0]
-            for x in before(
-                self._read(history),
-                training=False,
-            )
-        )
+        ids = self.windows([history])
+        beside, inside = (x[0] for x in before(self._inputs(ids), training=False))
         *_, kernel, bias, out, shift = layer.weights
         values = ops.einsum("ld,dhe->lhe", inside, kernel) + bias
         row = self.table.rows(item)[:, None]
-        level = self.table.bias[item]
 
         def score(weights: tf.Tensor) -> tf.Tensor:
             """Weights (n, heads, L) -> scores (n,)."""
@@ -226,7 +223,7 @@ class HistoryRecommender:
             mixed = ops.einsum("nhe,hed->nd", heads, out) + shift
             last = ops.tile(beside[-1:], (len(weights), 1))
             hidden = after([last[:, None], mixed[:, None]], training=False)
-            return ops.matmul(hidden[:, 0], row)[:, 0] + level
+            return ops.matmul(hidden[:, 0], row)[:, 0] + self.table.bias[item]
 
         return score
 
@@ -248,11 +245,6 @@ class HistoryRecommender:
         before = keras.Model(self.encoder.inputs, [join.input[0], layer.input[1]])
         after = keras.Model(join.input, self.encoder.output)
         return layer, before, after
-
-    def _read(self, history: History) -> list[tf.Tensor]:
-        """What the encoder is fed with for one history."""
-        ids = ops.convert_to_tensor(self.windows([history]))
-        return [self.table(ids), ids != self.padding]
 
     def _needs_attention(self) -> None:
         if self.maps is None:
@@ -289,8 +281,10 @@ def item_attributes(items: pd.DataFrame) -> np.ndarray:
     years = items["year"].astype("Float64").fillna(items["year"].median())
     period = (years.to_numpy(dtype=float) - _FIRST_YEAR) // _YEARS
     period = np.clip(period, 0, _PERIODS - 1).astype(int)
-    periods = np.eye(_PERIODS, dtype=np.float32)[period]
-    return np.concatenate([genres, periods], axis=1)
+    return np.concatenate(
+        [genres, np.eye(_PERIODS, dtype=np.float32)[period]],
+        axis=1,
+    )
 
 
 def review_attributes(
@@ -322,8 +316,8 @@ def review_attributes(
     early = reviews[reviews["time"] < until]
     texts = early.groupby("item")["text"].agg(" ".join)
     texts = texts.reindex(items["item"], fill_value="")
-    vectorizer = TfidfVectorizer(stop_words="english")
-    return vectorizer.fit_transform(texts).toarray().astype(np.float32)
+    words = TfidfVectorizer(stop_words="english").fit_transform(texts)
+    return words.toarray().astype(np.float32)
 
 
 def attention_recommender(
@@ -367,8 +361,13 @@ def attention_recommender(
             "take a number of heads that divides it"
         )
     encoder, maps = attention_encoder(width, blocks, heads, dropout, window)
-    table = ItemTable(attributes, width)
-    return HistoryRecommender("attention", table, encoder, maps, window)
+    return HistoryRecommender(
+        name="attention",
+        table=ItemTable(attributes, width),
+        encoder=encoder,
+        maps=maps,
+        window=window,
+    )
 
 
 def pooled_mlp(
@@ -378,6 +377,9 @@ def pooled_mlp(
 
     Table and scoring are those of `attention_recommender`; attributes (n_items, a).
     """
-    table = ItemTable(attributes, width)
-    encoder = average_encoder(width, dropout)
-    return HistoryRecommender("pooled_mlp", table, encoder, None, window)
+    return HistoryRecommender(
+        name="pooled_mlp",
+        table=ItemTable(attributes, width),
+        encoder=average_encoder(width, dropout),
+        window=window,
+    )

@@ -76,15 +76,16 @@ def _built(build: Callable[..., Any], *given: str) -> Callable[[Split, dict], An
 
 
 def _with_attributes(build: Callable[..., Any]) -> Callable[[Split, dict], Any]:
-    attributes = sequence.item_attributes
-    return lambda data, settings: build(attributes(data.items), **settings)
+    return lambda data, settings: build(
+        sequence.item_attributes(data.items),
+        **settings,
+    )
 
 
 def _embedding_mlp(data: Split, settings: dict) -> user_item.UserItemRecommender:
-    network = user_item.embedding_mlp(data.n_users, data.n_items, **settings)
     return user_item.UserItemRecommender(
         name="embedding_mlp",
-        model=network,
+        model=user_item.embedding_mlp(data.n_users, data.n_items, **settings),
         histories=data.train_histories(),
         n_items=data.n_items,
     )

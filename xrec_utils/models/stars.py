@@ -66,11 +66,7 @@ class Baseline:
 
     def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Stars, shape (n,)."""
-        return np.clip(
-            self.expected(users, items),
-            self.low,
-            self.high,
-        )
+        return np.clip(self.expected(users, items), self.low, self.high)
 
 
 def shrunk_means(codes: np.ndarray, values: np.ndarray, shrink: float) -> np.ndarray:
@@ -78,10 +74,13 @@ def shrunk_means(codes: np.ndarray, values: np.ndarray, shrink: float) -> np.nda
     last entry is 0.
     """
     size = codes.max() + 2
-    total = np.bincount(codes, weights=values, minlength=size)
     count = np.bincount(codes, minlength=size)
     # a code without ratings divides 0 by a little, not by 0
-    return total / np.maximum(count + shrink, 1e-12)
+    return np.bincount(
+        codes,
+        weights=values,
+        minlength=size,
+    ) / np.maximum(count + shrink, 1e-12)
 
 
 def known(codes: np.ndarray, table: np.ndarray) -> np.ndarray:
@@ -135,40 +134,22 @@ class MatrixFactorisation(Baseline):
         batches = -(-len(values) // self.batch)
         for _ in range(self.epochs):
             for rows in np.array_split(rng.permutation(len(values)), batches):
-                sgd_step(
-                    self,
-                    users[rows],
-                    items[rows],
-                    values[rows],
-                )
+                sgd_step(self, users[rows], items[rows], values[rows])
         return self
 
     def _draw(self, rng: np.random.Generator, codes: np.ndarray) -> np.ndarray:
         """Small random vectors, zeros for codes without a rating."""
-        factors = rng.normal(
-            0,
-            0.1,
-            (codes.max() + 2, self.width),
-        )
-        return (
-            factors
-            * (
-                np.bincount(
-                    codes,
-                    minlength=len(factors),
-                )
-                > 0
-            )[:, None]
-        )
+        factors = rng.normal(0, 0.1, (codes.max() + 2, self.width))
+        count = np.bincount(codes, minlength=len(factors))
+        return factors * (count > 0)[:, None]
 
     def expected(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """μ + b_u + b_i + p_u·q_i, not clipped."""
-        taste = np.einsum(
+        return super().expected(users, items) + np.einsum(
             "nd,nd->n",
             self.user_factors[known(users, self.user_factors)],
             self.item_factors[known(items, self.item_factors)],
         )
-        return super().expected(users, items) + taste
 
 
 def sgd_step(
@@ -230,11 +211,8 @@ class ItemNeighbours:
             rows = slice(start, start + batch)
             similar = self.similarity[items[rows]] * self.rated[users[rows]]
             near = keep_largest(similar, self.n_neighbours)
-            gained = np.einsum(
-                "ni,ni->n",
-                near,
-                self.left[users[rows]],
-            )
+            gained = np.einsum("ni,ni->n", near, self.left[users[rows]])
+            # nobody near: 0 divided by a little
             expected[rows] += gained / np.maximum(near.sum(axis=1), 1e-9)
         return np.clip(expected, self.baseline.low, self.baseline.high)
 

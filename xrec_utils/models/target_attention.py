@@ -86,13 +86,12 @@ class FilmsForCandidates(layers.Layer):
         length = ops.shape(vectors)[1]
         # sums so far are a product with a triangle of ones
         triangle = ops.tril(ops.ones((length, length)))
-        scores = self.scores(
+        return self.table.bias + self.scores(
             vectors,
             films,
             candidates=self.table(ops.arange(self.table.n_items)),
             sums=partial(ops.matmul, triangle),
         )
-        return scores + self.table.bias
 
 
 class TargetAttention(HistoryRecommender):
@@ -182,8 +181,12 @@ class TargetAttention(HistoryRecommender):
         """
         vectors = ops.cast(vectors[:, -self.window :], "float32")
         films = ops.ones(vectors.shape[:2])
-        candidates = self.table(np.array([item], np.int32))
-        scores = self.mix.scores(vectors, films, candidates, TOTAL)
+        scores = self.mix.scores(
+            vectors,
+            films,
+            candidates=self.table(np.array([item], np.int32)),
+            sums=TOTAL,
+        )
         return scores[:, 0] + self.table.bias[item]
 
     def parts(self, history: History, item: int) -> tuple[np.ndarray, np.ndarray]:
@@ -193,8 +196,10 @@ class TargetAttention(HistoryRecommender):
         history that it is part of; the start token's e is one.
         """
         codes = np.append(self.start, history[-self.window :]).astype(np.int32)
-        candidate = self.table(np.array([item], np.int32))
-        weight, answer = self.mix.parts(self.table(codes), candidate)
+        weight, answer = self.mix.parts(
+            vectors=self.table(codes),
+            candidates=self.table(np.array([item], np.int32)),
+        )
         return weight.numpy()[:, 0], answer.numpy()[:, 0]
 
     def weights(self, history: History, item: int) -> np.ndarray:
@@ -213,10 +218,10 @@ class TargetAttention(HistoryRecommender):
         The function maps weights (n, 1, films read + 1) to scores (n,).
         """
         _, answer = self.parts(history, item)
-        level = self.table.bias[item]
 
         def score(weights: tf.Tensor) -> tf.Tensor:
             """Weights (n, 1, films read + 1) -> scores (n,)."""
-            return ops.matmul(weights[:, 0], answer[:, None])[:, 0] + level
+            mixed = ops.matmul(weights[:, 0], answer[:, None])
+            return mixed[:, 0] + self.table.bias[item]
 
         return score

@@ -21,7 +21,37 @@ from xrec_utils.models.sequence import HistoryRecommender
 IGNORED = -1  # the label of a padded place
 
 
-class Windows(keras.utils.PyDataset):
+class Batches(keras.utils.PyDataset):
+    """Columns that are drawn anew for every epoch, in batches of equal rows.
+
+    A subclass gives `draw`, which returns the columns, arrays of one length. What it
+    needs to draw must be set before `super().__init__`, which draws the first time.
+
+    Args:
+        batch: rows per batch; the last one may be smaller.
+        seed: of `random`, by which the subclass draws.
+    """
+
+    def __init__(self, batch: int, seed: int) -> None:
+        super().__init__()
+        self.batch = batch
+        self.random = np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def on_epoch_end(self) -> None:
+        """Draw anew."""
+        self.columns = self.draw()
+
+    def __len__(self) -> int:
+        # the quotient rounded up
+        return -(-len(self.columns[0]) // self.batch)
+
+    def __getitem__(self, n: int) -> tuple[np.ndarray, ...]:
+        here = slice(n * self.batch, (n + 1) * self.batch)
+        return tuple(column[here] for column in self.columns)
+
+
+class Windows(Batches):
     """Batches of windows for next-item training, cut anew in every epoch.
 
     Each window holds the start token and up to `window` consecutive items; its labels
@@ -55,22 +85,21 @@ class Windows(keras.utils.PyDataset):
         batch: int = 64,
         seed: int = 0,
     ) -> None:
-        super().__init__()
         self.histories = [np.asarray(h, dtype=np.int32) for h in histories if len(h)]
         self.model = model
-        self.batch = batch
         self.size: int | None = None
-        self.random = np.random.default_rng(seed)
-        self.on_epoch_end()
+        super().__init__(batch, seed)
 
-    def on_epoch_end(self) -> None:
-        """Cut and shuffle anew."""
+    def draw(self) -> tuple[np.ndarray, np.ndarray]:
+        """Cut and shuffle: inputs and labels, both (windows, window + 1)."""
         pieces = [piece for history in self.histories for piece in self._cut(history)]
         order = self._order(len(pieces))
         # each place predicts the next: the input is one step behind the label
         before = [np.append(self.model.start, piece[:-1]) for piece in pieces]
-        self.inputs = self._padded(before, self.model.padding)[order]
-        self.labels = self._padded(pieces, IGNORED)[order]
+        return (
+            self._padded(before, self.model.padding)[order],
+            self._padded(pieces, IGNORED)[order],
+        )
 
     def _padded(self, rows: list[np.ndarray], filling: int) -> np.ndarray:
         """Rows of codes as int32 (rows, window + 1), filled up on the left."""
@@ -96,13 +125,6 @@ class Windows(keras.utils.PyDataset):
             return [history]
         first = self.random.integers(1, longest + 1)
         return np.split(history, range(first, len(history), longest))
-
-    def __len__(self) -> int:
-        return len(self.inputs) // self.batch
-
-    def __getitem__(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        here = slice(n * self.batch, (n + 1) * self.batch)
-        return self.inputs[here], self.labels[here]
 
 
 def next_item_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

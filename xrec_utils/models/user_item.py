@@ -11,11 +11,12 @@ import numpy as np
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.preprocessing import normalize
 
-from xrec_utils.contract import History, Sums, item_columns, multi_hot
+from xrec_utils.contract import History, Sums, multi_hot
 from xrec_utils.data.splits import Cases
 from xrec_utils.keras_start import keras, layers
-from xrec_utils.models.training import fit_epochs, fit_network
+from xrec_utils.models.training import Batches, fit_epochs, fit_network
 
+USER_TABLES = ("user_embedding", "user_factors")  # the second one only in NeuMF
 FOLD_IN = 0.1  # ridge penalty of the regression from histories to user vectors
 
 
@@ -203,12 +204,12 @@ class UserItemRecommender:
         self.n_items = n_items
         self.known = multi_hot(histories, n_items)
         self.solved_for = np.empty(0)
-        # NeuMF has a second user table
-        tables = ("user_embedding", "user_factors")
-        self.tables = [layer for layer in model.layers if layer.name in tables]
+        self.tables = [layer for layer in model.layers if layer.name in USER_TABLES]
         # the same network, fed with user vectors in place of a user's id
-        vectors = [table.output for table in self.tables]
-        self.from_vectors = keras.Model([*vectors, model.inputs[1]], model.output)
+        self.from_vectors = keras.Model(
+            [*[table.output for table in self.tables], model.inputs[1]],
+            model.output,
+        )
 
     def film_vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Return what each film adds to a folded-in user, and the average user.
@@ -217,8 +218,10 @@ class UserItemRecommender:
         added_i / √(number of films). Shapes (n_items, d) and (d,).
         """
         # (n_users, d): all tables side by side
-        tables = [table.get_weights()[0] for table in self.tables]
-        vectors = np.concatenate(tables, axis=1)
+        vectors = np.concatenate(
+            [table.get_weights()[0] for table in self.tables],
+            axis=1,
+        )
         # solved again only when training has changed the tables
         if not np.array_equal(vectors, self.solved_for):
             average = vectors.mean(axis=0)
@@ -264,18 +267,22 @@ class UserItemRecommender:
 
         vectors: (n, d).
         """
-        cuts = np.cumsum([table.output.shape[-1] for table in self.tables])
+        widths = [table.output.shape[-1] for table in self.tables]
         parts = np.split(
             vectors.astype(np.float32),
-            cuts[:-1],
+            np.cumsum(widths)[:-1],
             axis=1,
         )
         return self._pairs(self.from_vectors, parts, items, batch)
 
     def score_users(self, users: np.ndarray, batch: int = 65536) -> np.ndarray:
         """Return logits (n users, n_items) for user codes of the training part."""
-        users = np.asarray(users, dtype=np.int32)
-        return self._pairs(self.model, [users], None, batch)
+        return self._pairs(
+            self.model,
+            users=[np.asarray(users, dtype=np.int32)],
+            items=None,
+            batch=batch,
+        )
 
     def _pairs(
         self,
@@ -285,21 +292,23 @@ class UserItemRecommender:
         batch: int,
     ) -> np.ndarray:
         """Score every user (rows of each array) with every item."""
-        every = np.arange(self.n_items)
-        items = item_columns(every[None], items)[0].astype(np.int32)
+        every = np.arange(self.n_items, dtype=np.int32)
+        items = every if items is None else every[items]
         # users scored at once, so that a batch has about `batch` pairs
         rows = max(1, batch // len(items))
         pieces = [np.zeros((0, 1), dtype=np.float32)]
         for at in range(0, len(users[0]), rows):
             here = [part[at : at + rows] for part in users]
             # each user's row once per item, and the items once per user
-            inputs = [np.repeat(part, len(items), axis=0) for part in here]
-            inputs.append(np.tile(items, len(here[0])))
+            inputs = [
+                *[np.repeat(part, len(items), axis=0) for part in here],
+                np.tile(items, len(here[0])),
+            ]
             pieces.append(network(inputs, training=False).numpy())
         return np.concatenate(pieces).reshape(len(users[0]), len(items))
 
 
-class Negatives(keras.utils.PyDataset):
+class Negatives(Batches):
     """User-item pairs with label 1, each with random pairs with label 0.
 
     A random pair is one that the user's history does not hold. They are drawn anew
@@ -336,26 +345,25 @@ class Negatives(keras.utils.PyDataset):
         batch: int = 4096,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        codes = np.arange(len(histories), dtype=np.int32)
-        self.users = np.repeat(codes, [len(history) for history in histories])
+        self.users = np.repeat(
+            np.arange(len(histories), dtype=np.int32),
+            [len(history) for history in histories],
+        )
         self.items = np.concatenate(histories).astype(np.int32)
         # a pair as one number, for quick look-up
         self.known = np.unique(self.users.astype(np.int64) * n_items + self.items)
         self.n_items = n_items
         self.negatives = negatives
-        self.batch = batch
-        self.random = np.random.default_rng(seed)
-        self.on_epoch_end()
+        super().__init__(batch, seed)
 
-    def on_epoch_end(self) -> None:
-        """Draw the negatives and the order anew."""
+    def draw(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw the negatives and the order: users, items and labels, each (pairs,)."""
         users = np.tile(self.users, 1 + self.negatives)
         items = np.concatenate([self.items, self._strangers()])
         labels = np.zeros(len(items), np.float32)
         labels[: len(self.items)] = 1.0
         order = self.random.permutation(len(items))
-        self.rows = (users[order], items[order], labels[order])
+        return users[order], items[order], labels[order]
 
     def _strangers(self) -> np.ndarray:
         """Draw items the user has not rated, by rejection."""
@@ -369,12 +377,8 @@ class Negatives(keras.utils.PyDataset):
             wrong = wrong[np.isin(pairs, self.known)]
         return items.astype(np.int32)
 
-    def __len__(self) -> int:
-        return -(-len(self.rows[0]) // self.batch)
-
     def __getitem__(self, n: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-        here = slice(n * self.batch, (n + 1) * self.batch)
-        users, items, labels = (column[here] for column in self.rows)
+        users, items, labels = super().__getitem__(n)
         return (users, items), labels[:, None]
 
 
