@@ -85,11 +85,7 @@ def two_answers(
     ) as axes:
         _draw_dots(axes, drawn)
         rows_from_zero(axes, names)
-        axes.figure.legend(
-            loc="outside lower right",
-            ncols=2,
-            frameon=False,
-        )
+        axes.figure.legend(loc="outside lower right", ncols=2, frameon=False)
 
 
 def _dots_in_words(values: pd.DataFrame) -> str:
@@ -160,16 +156,16 @@ def rank_paths(
     ) as axes:
         curves = {name: (range(len(path)), path) for name, path in paths.items()}
         line_chart(axes, curves, lw=2)
-        _mark_top(axes, k)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.invert_yaxis()
+        _rank_axis(axes, k)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="upper right")
 
 
-def _mark_top(axes: Axes, k: int) -> None:
-    """Draw a dashed line between rank k and the next."""
+def _rank_axis(axes: Axes, k: int) -> None:
+    """Let ranks grow downwards on a log scale, with a dashed line below rank k."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.invert_yaxis()
     dashed(axes, k + 0.5)
     axes.annotate(
         f"top {k}",
@@ -223,7 +219,7 @@ def ranges(
         yticklabels=lines,
         ylim=(len(lines) - 0.5, -0.5),
     ) as axes:
-        places = dict(zip(lines, range(len(lines)), strict=True))
+        places = pd.Series(range(len(lines)), index=lines)
         _draw_means(axes, table, places, steps)
         if published is not None:
             _draw_published(axes, published, places, steps)
@@ -235,7 +231,7 @@ def ranges(
 def _draw_means(
     axes: Axes,
     table: pd.DataFrame,
-    places: Mapping[str, int],
+    places: pd.Series,
     steps: Mapping[str, float],
 ) -> None:
     """Draw the means of each group with their intervals."""
@@ -258,7 +254,7 @@ def _draw_means(
 def _draw_published(
     axes: Axes,
     published: pd.DataFrame,
-    places: Mapping[str, int],
+    places: pd.Series,
     steps: Mapping[str, float],
 ) -> None:
     """Draw what others published, hollow and grey."""

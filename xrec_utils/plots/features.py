@@ -15,6 +15,7 @@ from xrec_utils.plots.style import (
     DIVERGING,
     GREY,
     PALETTE,
+    boxed,
     canvas,
     capital,
     columns_chart,
@@ -161,7 +162,7 @@ def tree(
             link(axes, spots[node], spots[grown.children_right[node]])
             name = names[grown.feature[node]]
             text = f"{name}\n≤ {number(grown.threshold[node])}?"
-            _node(axes, spots[node], text, "white")
+            boxed(axes, spots[node], text, size=11)
         rows = grown.weighted_n_node_samples
         for node in leaves:
             _leaf(axes, spots[node], likely[node], rows[node] / rows[0])
@@ -173,20 +174,7 @@ def _leaf(axes: Axes, spot: tuple[float, int], likely: float, share: float) -> N
     # 0.6: not the darkest colours, on which black text is hard to read
     strength = 0.5 + 0.6 * (likely - 0.5)
     text = f"{likely:.0%} like it\n{share:.0%} of rows"
-    _node(axes, spot, text, DIVERGING(strength))
-
-
-def _node(axes: Axes, spot: tuple[float, int], text: str, fill: object) -> None:
-    """Draw a question or a leaf as a text in a box."""
-    axes.text(
-        *spot,
-        text,
-        bbox={"boxstyle": "round", "fc": fill, "ec": GREY},
-        ha="center",
-        va="center",
-        fontsize=11,
-        zorder=2,
-    )
+    boxed(axes, spot, text, size=11, fc=DIVERGING(strength))
 
 
 def _spots(

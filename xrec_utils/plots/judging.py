@@ -74,13 +74,7 @@ def leaderboard(
         yticklabels=shortened(means.index),
     ) as axes:
         _shade(axes, means, better)
-        for row, column in np.argwhere(means.notna().to_numpy()):
-            _write_mean(
-                axes,
-                spot=(column, row),
-                value=means.iloc[row, column],
-                best=marked.iloc[row, column],
-            )
+        _write_means(axes, means, marked)
         _name_measures(axes, means.columns, better)
 
 
@@ -113,18 +107,20 @@ def _shade(axes: Axes, means: pd.DataFrame, better: Mapping[str, int]) -> None:
     )
 
 
-def _write_mean(axes: Axes, spot: tuple[int, int], value: float, best: bool) -> None:
-    """Write a mean into its cell, the best ones bold in a frame."""
-    rounded = value.round(2) + 0.0  # the sum turns -0.0 into 0.0
-    text = axes.text(
-        *spot,
-        f"{rounded:.2f}".replace("-", "−"),
-        ha="center",
-        va="center",
-    )
-    if best:
-        frame = {"boxstyle": "round,pad=0.15", "fc": "none", "ec": "black"}
-        text.set(weight="bold", bbox=frame)
+def _write_means(axes: Axes, means: pd.DataFrame, marked: pd.DataFrame) -> None:
+    """Write each mean into its cell, the best ones bold in a frame."""
+    frame = {"boxstyle": "round,pad=0.15", "fc": "none", "ec": "black"}
+    for row, column in np.argwhere(means.notna().to_numpy()):
+        rounded = means.iloc[row, column].round(2) + 0.0  # the sum turns -0.0 into 0.0
+        text = axes.text(
+            column,
+            row,
+            f"{rounded:.2f}".replace("-", "−"),
+            ha="center",
+            va="center",
+        )
+        if marked.iloc[row, column]:
+            text.set(weight="bold", bbox=frame)
 
 
 def power_curves(
@@ -288,27 +284,30 @@ def metric_table_bar(
             f"The table has no column {', '.join(sorted(missing))}; "
             "it needs mean, low and high."
         )
-    best = table["mean"].idxmax()
     rows = []
     for name, mean, low, high in table[COLUMNS].itertuples(name=None):
         rows.append(f"{name} {mean:.3f} ({low:.3f} to {high:.3f})")
     with canvas(
-        title=title or capital(f"{best} has the highest {label}"),
+        title=title or capital(f"{table['mean'].idxmax()} has the highest {label}"),
         alt=alt
         or f"Horizontal bar chart of {label} with intervals: {'; '.join(rows)}. "
-        f"Highest: {best}.",
+        f"Highest: {table['mean'].idxmax()}.",
         height=1.5 + 0.42 * len(table),
         xlabel=f"{label} with its interval",
         ylabel=ylabel,
     ) as axes:
         _draw_intervals(axes, table)
-        _frame_intervals(axes, table)
 
 
 def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
     """Draw bars, intervals and, to their right, the means as numbers."""
     places = np.arange(len(table))
-    axes.barh(places, table["mean"], color=PALETTE[4], height=0.66)
+    axes.barh(
+        places,
+        table["mean"],
+        color=PALETTE[4],
+        height=0.66,
+    )
     axes.errorbar(
         table["mean"],
         places,
@@ -326,6 +325,7 @@ def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
             textcoords="offset points",
             va="center",
         )
+    _frame_intervals(axes, table)
 
 
 def _frame_intervals(axes: Axes, table: pd.DataFrame) -> None:

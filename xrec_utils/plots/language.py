@@ -17,6 +17,7 @@ from xrec_utils.plots.style import (
     MARKERS,
     SEQUENTIAL,
     SKY,
+    boxed,
     canvas,
     colour_bar,
     dashed,
@@ -68,14 +69,7 @@ def token_tree(
         for start, end in links:
             link(axes, places[start], places[end], lw=1.2)
         for place, word in zip(places, words, strict=True):
-            axes.text(
-                *place,
-                word,
-                ha="center",
-                va="center",
-                bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": BLUE},
-                zorder=2,
-            )
+            boxed(axes, place, word, boxstyle="round,pad=0.25", ec=BLUE)
         no_grid(axes)
 
 

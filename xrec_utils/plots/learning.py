@@ -207,7 +207,8 @@ def weight_heatmaps(
                 shortened(rows, 28),
                 fontsize=11,
             )
-        colour_bar(panels[-1], panels[-1].images[0], "weight")
+        last = panels[-1]
+        colour_bar(last, last.images[0], "weight")
 
 
 def _check_kernels(kernels: Mapping[str, np.ndarray]) -> None:
@@ -361,7 +362,11 @@ def embedding_map(
 
 def _spread(points: np.ndarray) -> float:
     """The mean distance of points (n, 2) to their centre."""
-    return np.linalg.norm(points - points.mean(axis=0), axis=1).mean()
+    distances = np.linalg.norm(
+        points - points.mean(axis=0),
+        axis=1,
+    )
+    return distances.mean()
 
 
 def _draw_groups(

@@ -3,20 +3,14 @@
 See `plots`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
+from xrec_utils.keras_start import keras
 from xrec_utils.plots.style import BLUE, GREY, canvas, shorten
-
-if TYPE_CHECKING:  # Keras takes seconds to load, and most figures do without
-    import keras
-
 
 Edge = tuple[str, str]  # a layer, and one that reads from it
 Step = tuple[str, str, int]  # kind of layer, size of its output, number of weights

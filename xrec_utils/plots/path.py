@@ -4,8 +4,6 @@ Buttons need a kernel. What a notebook stores, and GitHub shows, is the picture 
 line of text.
 """
 
-from __future__ import annotations
-
 import os
 import textwrap
 from collections.abc import Sequence
@@ -34,27 +32,6 @@ from xrec_utils.plots.style import (
 SHOWN = 3  # rows of each step in the picture
 UNSIGNED = ("length", "share", "users")  # columns that push neither up nor down
 VIEW = "application/vnd.jupyter.widget-view+json"
-
-
-def decision_widget(path: DecisionPath) -> PathButtons:
-    """Show a path as a row of buttons, one for each step.
-
-    A press (mouse, Enter or space) opens the step's numbers.
-
-    Args:
-        path: what `decision_path` returned.
-
-    Returns:
-        A widget; it works where a kernel runs, elsewhere use `decision_picture`.
-
-    Example:
-        >>> from xrec_utils.explain.path import DecisionPath, Step
-        >>> step = Step("input", "One film goes in.", ("film",), (("Alien",),))
-        >>> path = DecisionPath("EASE", 7, "Aliens", 0.5, (step,))
-        >>> [button.description for button in decision_widget(path).buttons]
-        ['input']
-    """
-    return PathButtons(path)
 
 
 class PathButtons(widgets.VBox):
@@ -111,6 +88,27 @@ class PathButtons(widgets.VBox):
         if os.environ.get("XREC_QUIET") == "1":
             bundle.pop(VIEW, None)
         return bundle
+
+
+def decision_widget(path: DecisionPath) -> PathButtons:
+    """Show a path as a row of buttons, one for each step.
+
+    A press (mouse, Enter or space) opens the step's numbers.
+
+    Args:
+        path: what `decision_path` returned.
+
+    Returns:
+        A widget; it works where a kernel runs, elsewhere use `decision_picture`.
+
+    Example:
+        >>> from xrec_utils.explain.path import DecisionPath, Step
+        >>> step = Step("input", "One film goes in.", ("film",), (("Alien",),))
+        >>> path = DecisionPath("EASE", 7, "Aliens", 0.5, (step,))
+        >>> [button.description for button in decision_widget(path).buttons]
+        ['input']
+    """
+    return PathButtons(path)
 
 
 def step_html(step: Step, place: str) -> str:
@@ -239,12 +237,15 @@ def _draw_bars(axes: Axes, heading: str, values: list[float], top: float) -> Non
     """Draw the last numbers of a table as bars, with the numbers at the right edge."""
     style = {"ha": "right", "va": "center", "fontsize": 11}
     axes.text(1, top + 0.3, heading, color=GREY, **style)
-    largest = max(abs(value) for value in values) or 1.0
+    largest = max(map(abs, values)) or 1.0
     for place, value in enumerate(values, start=1):
         colour = POSITIVE if value > 0 else NEGATIVE
-        if heading in UNSIGNED:
-            colour = GREY
-        width = 0.12 * abs(value) / largest
-        height = top + place + 0.3
-        axes.add_patch(Rectangle((0.79, height - 0.3), width, 0.6, color=colour))
-        axes.text(1, height, number(value), **style)
+        axes.add_patch(
+            Rectangle(
+                xy=(0.79, top + place),
+                width=0.12 * abs(value) / largest,
+                height=0.6,
+                color=GREY if heading in UNSIGNED else colour,
+            )
+        )
+        axes.text(1, top + place + 0.3, number(value), **style)

@@ -22,9 +22,11 @@ from xrec_utils.plots.style import (
     heatmap,
     listed,
     name_rows,
+    named,
     number,
     rank_correlation,
     shorten,
+    shortened,
     trend,
 )
 
@@ -139,22 +141,17 @@ def shap_bar(
         1.5 and hour 0.3.
     """
     values, names, order = _table(explanations, names, k)
-    size = np.abs(values).mean(axis=0)[order]
-    labels = [names[i] for i in order]
-    largest = [
-        f"{name} {number(value)}" for name, value in zip(labels, size, strict=True)
-    ]
+    size = pd.Series(np.abs(values).mean(axis=0), index=names).iloc[order]
     with canvas(
-        title=title or capital(f"{labels[0]} moves the prediction most"),
+        title=title or capital(f"{size.index[0]} moves the prediction most"),
         alt=alt
         or f"Horizontal bar chart: mean absolute effect over {len(values)} rows. "
-        f"The largest are {listed(largest[:3])}.",
+        f"The largest are {listed(named(size[:3]))}.",
         height=1.4 + 0.31 * len(order),
         xlabel="mean |effect on the prediction|",
         ylabel="feature",
     ) as axes:
-        colours = [PALETTE[0]] * len(order)
-        bars(axes, [shorten(label) for label in labels], size, colours)
+        bars(axes, shortened(size.index), size, PALETTE[0])
 
 
 def shap_beeswarm(
@@ -211,7 +208,7 @@ def shap_beeswarm(
     ) as axes:
         _draw_swarms(axes, values, features, order)
         axes.axvline(0, color=GREY, lw=1)
-        name_rows(axes, [shorten(names[i]) for i in order])
+        name_rows(axes, shortened(names[order]))
 
 
 def _draw_swarms(
@@ -271,7 +268,7 @@ def shap_heatmap(
         xlabel="row, ordered by the sum of its effects",
         ylabel="feature",
         yticks=range(len(order)),
-        yticklabels=[shorten(names[i]) for i in order],
+        yticklabels=shortened(names[order]),
     ) as axes:
         heatmap(axes, grid, "effect on the prediction")
 
@@ -331,7 +328,7 @@ def dependence(
 
 def _table(
     explanations: Values, names: Sequence[str] | None, k: int
-) -> tuple[np.ndarray, Sequence[str], np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return effects (n, p), the p names, and the k most important columns.
 
     Most important is the largest mean |effect|; that column comes first.
@@ -342,8 +339,9 @@ def _table(
     else:
         values = np.array([explanation.values for explanation in explanations])
         names = names or explanations[0].players
-    order = np.argsort(-np.abs(values).mean(axis=0), kind="stable")
-    return values, names, order[:k]
+    importance = np.abs(values).mean(axis=0)
+    order = np.argsort(-importance, kind="stable")
+    return values, np.array(names, dtype=object), order[:k]
 
 
 def _the(target: str) -> str:

@@ -109,13 +109,7 @@ def two_orders(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
 def _draw_move(axes: Axes, name: str, values: np.ndarray, ends: np.ndarray) -> None:
     """Draw where a line of a table stands on the left and on the right."""
     colour = GREY if ends[0] == ends[1] else VERMILION
-    axes.plot(
-        [0, 1],
-        ends,
-        "o-",
-        color=colour,
-        lw=2,
-    )
+    axes.plot([0, 1], ends, "o-", color=colour, lw=2)
     axes.text(
         -0.04,
         ends[0],
@@ -162,8 +156,8 @@ def hour_effects(
         points. The learned effect is largest for book at 12 o'clock. Correlation with
         the planted steps: book 0.982.
     """
-    learned = {name: effect - np.mean(effect) for name, effect in learned.items()}
-    planted = {name: effect - np.mean(effect) for name, effect in planted.items()}
+    learned = _centred(learned)
+    planted = _centred(planted)
     largest = []
     for name, effect in learned.items():
         hour = hours[np.argmax(effect)]
@@ -187,6 +181,11 @@ def hour_effects(
             panel.set_title(name)
         panels[0].set_ylabel("effect (logits)")
         panels[0].legend()
+
+
+def _centred(effects: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Effects minus their mean over the hours, for each category."""
+    return {name: effect - np.mean(effect) for name, effect in effects.items()}
 
 
 def _likeness(

@@ -25,6 +25,7 @@ from xrec_utils.plots.style import (
     dashed,
     listed,
     name_rows,
+    named,
     number,
     shortened,
 )
@@ -209,14 +210,11 @@ def law_of_sum(
         ... # doctest: +NORMALIZE_WHITESPACE
         They agree. Histogram of 3 sums around 0, with densities: normal highest at 0.
     """
-    spoken = []
-    for name, law in laws.items():
-        top = places[np.argmax(law)]
-        spoken.append(f"{name} highest at {number(top)}")
+    tops = {f"{name} highest at": places[np.argmax(law)] for name, law in laws.items()}
     with canvas(
         title=title,
         alt=f"{title}. Histogram of {len(sums):,} sums around {number(np.mean(sums))}, "
-        f"with densities: {listed(spoken)}.",
+        f"with densities: {listed(named(tops))}.",
         height=3.8,
         xlabel=xlabel,
         ylabel="density",

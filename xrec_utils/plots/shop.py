@@ -5,6 +5,7 @@ See `plots`.
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.plots.learning import weight_heatmap
@@ -51,10 +52,7 @@ def recorded(shop: ShopData, event: int) -> Explanation:
         >>> float(why.score)
         4.0
     """
-    rows = shop.events[shop.events["event"] == event].merge(
-        shop.items,
-        on="item",
-    )
+    rows = shop.events[shop.events["event"] == event].merge(shop.items, on="item")
     if rows.empty:
         raise ValueError(
             f"event {event} is not in the log; "
@@ -122,21 +120,27 @@ def sales(
         height=3.8,
         panels=3,
     ) as drawn:
-        for axes, rho, (xlabel, x, ylabel, y) in zip(
-            drawn, strengths, panels, strict=True
-        ):
-            axes.scatter(x, y, s=16, lw=0, alpha=0.6, color=PALETTE[0])
-            # logarithmic, with room for zero
-            axes.set_yscale("symlog", linthresh=1)
-            plain_ticks(axes.yaxis)
-            axes.set(
-                title=f"rank correlation {rho}",
-                xlabel=xlabel,
-                ylabel=ylabel,
-                ylim=(-0.3, 1.6 * max(y)),
-            )
+        grid = zip(drawn, strengths, panels, strict=True)
+        for axes, rho, (xlabel, x, ylabel, y) in grid:
+            _draw_items(axes, x, y)
+            axes.set(title=f"rank correlation {rho}", xlabel=xlabel, ylabel=ylabel)
         drawn[0].set_xscale("log")
         plain_ticks(drawn[0].xaxis)
+
+
+def _draw_items(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    """Draw a dot per item, y on a logarithmic scale with room for zero."""
+    axes.scatter(
+        x,
+        y,
+        s=16,
+        lw=0,
+        alpha=0.6,
+        color=PALETTE[0],
+    )
+    axes.set_yscale("symlog", linthresh=1)
+    plain_ticks(axes.yaxis)
+    axes.set_ylim(-0.3, 1.6 * max(y))
 
 
 def hours(shop: ShopData, title: str, alt: str | None = None) -> None:

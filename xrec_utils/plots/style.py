@@ -43,8 +43,9 @@ SEQUENTIAL = mpl.colors.LinearSegmentedColormap.from_list(
     "xrec_sequential", ["#FFFFFF", SKY, BLUE, "#001F33"], N=64
 )
 
-# A legend to the right of the axes, where it covers nothing that is drawn.
+# A legend beside the axes or above them, where it covers nothing that is drawn.
 BESIDE = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
+ABOVE = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "frameon": False}
 # A figure's legend below all its axes.
 BELOW = {"loc": "outside lower center", "frameon": False}
 
@@ -105,10 +106,7 @@ def canvas(
         lines = textwrap.fill(title, int(width * 8.4))
         # a title of several lines makes the figure higher, not the axes lower
         room = 0.22 * lines.count("\n")
-        figure = Figure(
-            figsize=(width, height + room),
-            layout="constrained",
-        )
+        figure = Figure(figsize=(width, height + room), layout="constrained")
         figure.suptitle(lines, x=0.012, ha="left")
         if note:
             figure.supxlabel(
@@ -134,9 +132,8 @@ def show(figure: Figure, alt: str) -> None:
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence or two what the figure shows")
     alt = " ".join(alt.split())
-    bundle = _Bundle({"image/png": _png(figure), "text/plain": alt})
     display(
-        bundle,
+        _Bundle({"image/png": _png(figure), "text/plain": alt}),
         raw=True,
         metadata={"image/png": {"alt": alt}},
     )
@@ -277,6 +274,21 @@ def link(
     )
 
 
+def boxed(
+    axes: Axes, spot: tuple[float, float], text: str, size: int = 12, **box: Any
+) -> None:
+    """Write a text in a box, above the links; `box` is what a text's bbox takes."""
+    axes.text(
+        *spot,
+        text,
+        bbox={"boxstyle": "round", "fc": "white", "ec": GREY, **box},
+        ha="center",
+        va="center",
+        fontsize=size,
+        zorder=2,
+    )
+
+
 def dashed(axes: Axes, height: float, **style: Any) -> None:
     """Draw a dashed line across the axes, to compare with."""
     axes.axhline(height, **{"color": GREY, "ls": "--", "lw": 1.5, **style})
@@ -290,7 +302,10 @@ def rows_from_zero(axes: Axes, names: Sequence[str]) -> None:
 
 
 def bars(
-    axes: Axes, names: Sequence[str], values: Sequence[float], colours: Sequence[str]
+    axes: Axes,
+    names: Sequence[str],
+    values: Sequence[float],
+    colours: Sequence[str] | str,
 ) -> None:
     """Draw horizontal bars, the first on top, with a line at zero."""
     axes.barh(

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from xrec_utils.plots.style import (
+    ABOVE,
     DIVERGING,
     MARKERS,
     PALETTE,
@@ -210,13 +211,7 @@ def _draw_parts(axes: Axes, rows: Sequence[Sequence[str]]) -> None:
             lw=0,
             label=part,
         )
-    axes.legend(
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1),
-        ncols=parts.ngroups,
-        frameon=False,
-        handletextpad=0.2,
-    )
+    axes.legend(**ABOVE, ncols=parts.ngroups, handletextpad=0.2)
 
 
 def correlation_heatmap(
