@@ -160,10 +160,10 @@ def test_it_learns_the_circle(model, monkeypatch, capfd, recwarn):
         model,
         histories,
         cases,
-        epochs=30,
-        rate=0.02,
+        epochs=12,
+        rate=0.03,
         batch=12,
-        patience=30,
+        patience=12,
         compiled=False,
     )
     assert (

@@ -234,7 +234,7 @@ def test_the_board_is_a_mean_with_its_interval() -> None:
 
 
 def test_one_user_of_the_leaderboard(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.setattr(leaderboard, "USERS", 2)
+    monkeypatch.setattr(leaderboard, "USERS", 1)
     monkeypatch.setattr(leaderboard, "FEW", 1)
     leaderboard.main(["din"], Store(tmp_path))
     board = pd.read_csv(tmp_path / "leaderboard.csv").set_index(
