@@ -14,7 +14,6 @@ import json
 import time
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -22,12 +21,7 @@ import pandas as pd
 
 from xrec_utils import set_seed
 from xrec_utils.contract import recommend
-from xrec_utils.data import (
-    feature_table,
-    k_core,
-    leave_last_out,
-    load_movielens,
-)
+from xrec_utils.data import feature_table, k_core, leave_last_out, load_movielens
 from xrec_utils.data.features import FeatureTable
 from xrec_utils.data.splits import Split
 from xrec_utils.files import DATA, replace_bytes, replace_text
@@ -116,8 +110,10 @@ def build(
     """
     chosen = spec(name)
     set_seed(seed)
-    settings = chosen.settings if settings is None else settings
-    return chosen.build(on or _shared(name), settings)
+    return chosen.build(
+        on or _shared(name),
+        chosen.settings if settings is None else settings,
+    )
 
 
 def train(
@@ -134,10 +130,12 @@ def train(
     final fit without early stopping.
     """
     model = build(name, on, seed, settings)
-    # feature models are fitted in the order of their rows: they take no seed
-    if name not in FEATURE_MODELS:
-        options = {"seed": seed, **options}
-    return model, spec(name).fit(model, on or _shared(name), **options)
+    return model, spec(name).fit(
+        model,
+        on or _shared(name),
+        seed=seed,
+        **options,
+    )
 
 
 def _shared(name: str) -> Split | FeatureTable:
@@ -154,13 +152,10 @@ def _shipped(name: str) -> Any:
             f"use load({name!r}, retrain=True)"
         )
     model = build(name, settings=record(name)["settings"])
-    network(model).set_weights(_read_weights(name))
-    return model
-
-
-def _read_weights(name: str) -> list[np.ndarray]:
     with np.load(WEIGHTS / f"{name}.npz") as arrays:
-        return [arrays[key].astype(np.float32) for key in sorted(arrays.files)]
+        weights = [arrays[key].astype(np.float32) for key in sorted(arrays.files)]
+    network(model).set_weights(weights)
+    return model
 
 
 def load(name: str, retrain: bool = False, **options: Any) -> Any:
@@ -176,7 +171,6 @@ def load(name: str, retrain: bool = False, **options: Any) -> Any:
         ValueError: the weights were trained on other data than the one in
             data/movielens-small.
     """
-    spec(name)
     return train(name, **options)[0] if retrain else _shipped(name)
 
 
@@ -224,7 +218,7 @@ def ship(name: str, seed: int = 0) -> dict[str, Any]:
         "parameters": sum(part.size for part in weights),
         "seconds": round(time.perf_counter() - started),
         "data_sha256": fingerprint(name),
-        "versions": {package: version(package) for package in ("keras", "numpy")},
+        "versions": {"keras": keras.__version__, "numpy": np.__version__},
         "epochs": [
             {key: round(number, 5) for key, number in epoch.items()} for epoch in epochs
         ],
@@ -232,8 +226,10 @@ def ship(name: str, seed: int = 0) -> dict[str, Any]:
     WEIGHTS.mkdir(parents=True, exist_ok=True)
     # in memory first: the file is replaced as a whole
     packed = io.BytesIO()
-    halves = {f"{n:03d}": part.astype(np.float16) for n, part in enumerate(weights)}
-    np.savez_compressed(packed, **halves)
+    np.savez_compressed(
+        packed,
+        **{f"{n:03d}": part.astype(np.float16) for n, part in enumerate(weights)},
+    )
     replace_bytes(WEIGHTS / f"{name}.npz", packed.getvalue())
     replace_text(
         WEIGHTS / f"{name}.json",

@@ -100,6 +100,10 @@ class Split:
 
         A user without training events has an empty array.
         """
+        return list(self._train_histories)
+
+    @cached_property
+    def _train_histories(self) -> list[np.ndarray]:
         return _by_user(self.train, self.n_users)
 
     def cases(self, part: Literal["validation", "test"]) -> Cases:

@@ -92,8 +92,9 @@ def _embedding_mlp(data: Split, settings: dict) -> user_item.UserItemRecommender
 
 
 def _fit_feature_mlp(
-    model: keras.Model, data: FeatureTable, **options: Any
+    model: keras.Model, data: FeatureTable, seed: int = 0, **options: Any
 ) -> list[dict[str, float]]:
+    # Keras shuffles by the seed of `set_seed`; there is no other draw
     return user_item.fit_features(
         model,
         train=(data.x("train"), data.y("train")),
@@ -103,7 +104,7 @@ def _fit_feature_mlp(
 
 
 def _fit_two_branch(
-    model: keras.Model, data: FeatureTable, **options: Any
+    model: keras.Model, data: FeatureTable, seed: int = 0, **options: Any
 ) -> list[dict[str, float]]:
     # a softmax over two classes learns from a column for each
     train, validation = (
