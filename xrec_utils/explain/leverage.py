@@ -174,7 +174,8 @@ def _groups(
     """
     if count == most:
         # of two complements, the first has player 0
-        members = np.array(list(combinations(range(n), size))[:most])
+        groups = list(combinations(range(n), size))
+        members = np.array(groups[:most])
         # (most, size, n): each member of a group beside every player
         same = members[:, :, None] == np.arange(n)
         return same.any(axis=1)

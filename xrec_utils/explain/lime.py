@@ -176,12 +176,17 @@ def lime_history(
     rng = np.random.RandomState(seed)
     masks = _masks_around_all(game.n_players, samples, rng)
     answers = game(masks)
-    base, pairs, r2 = _line(masks, answers, kernel_width, rng)
+    base, values, r2 = _line(
+        masks,
+        answers,
+        kernel_width,
+        rng,
+    )
     return Explanation(
         players=game.players,
         target=game.target,
-        values=_in_order(pairs),
-        base=float(base),
+        values=values,
+        base=base,
         score=float(answers[0]),
         method=f"LIME ({samples} samples, local R2 {r2:.2f})",
         seconds=time.perf_counter() - started,
@@ -193,10 +198,10 @@ def _line(
     answers: np.ndarray,
     kernel_width: float,
     rng: np.random.RandomState,
-) -> tuple[float, list[tuple[int, float]], float]:
+) -> tuple[float, np.ndarray, float]:
     """The library's weighted ridge regression of answers (samples,) on masks.
 
-    Returns its intercept, its (player, coefficient) pairs and its weighted R2.
+    Returns its intercept, its coefficients (n,) and its weighted R2.
     """
 
     def nearness(distance: np.ndarray) -> np.ndarray:
@@ -205,7 +210,7 @@ def _line(
 
     share_present = masks.mean(axis=1)
     surrogate = LimeBase(nearness, random_state=rng)
-    *line, _ = surrogate.explain_instance_with_data(
+    base, pairs, r2, _ = surrogate.explain_instance_with_data(
         masks.astype(float),
         # a column per class, of which the first is explained
         answers[:, None],
@@ -215,13 +220,18 @@ def _line(
         num_features=masks.shape[1],
         feature_selection="none",
     )
-    return tuple(line)
+    return float(base), _in_order(pairs), r2
 
 
 def _masks_around_all(n: int, samples: int, rng: np.random.RandomState) -> np.ndarray:
     """Groups (samples, n) bool: everybody, then all but a random number of players."""
     masks = np.ones((samples, n), dtype=bool)
-    sizes = rng.randint(1, n + 1, samples - 1)
+    # the first stays as it is
+    sizes = rng.randint(
+        1,
+        n + 1,
+        size=samples - 1,
+    )
     for mask, removed in zip(masks[1:], sizes, strict=True):
         mask[rng.choice(n, removed, replace=False)] = False
     return masks
@@ -238,7 +248,10 @@ def _two_columns(predict: Predict, rows: np.ndarray) -> np.ndarray:
     Raises ValueError unless `predict` gives P(yes) of shape (n,).
     """
     n = len(rows)
-    yes = np.asarray(predict(rows), dtype=np.float64)
+    yes = np.asarray(
+        predict(rows),
+        dtype=np.float64,
+    )
     if yes.shape != (n,):
         raise ValueError(
             f"predict returned shape {yes.shape} for {n} rows; "

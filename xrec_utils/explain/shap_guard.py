@@ -105,8 +105,10 @@ def _layer_with(model: keras.Model, operation: str) -> str:
 
 def _scope_of(model: keras.Model, operation: str) -> list[str]:
     """The names, outermost first, under which an operation is first traced."""
-    rows = tf.TensorSpec((None, *model.inputs[0].shape[1:]))
-    traced = tf.function(model).get_concrete_function(rows, training=False)
+    traced = tf.function(model).get_concrete_function(
+        tf.TensorSpec(model.inputs[0].shape),
+        training=False,
+    )
     for step in traced.graph.get_operations():
         if step.type == operation:
             # the last part is the operation's own name

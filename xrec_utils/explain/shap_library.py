@@ -176,7 +176,9 @@ def _deep(model, predict, rows, background, output, budget) -> Found:
                 graph,
                 background.astype(np.float32),
             )
-            values = explainer.shap_values(rows.astype(np.float32))
+            values = explainer.shap_values(
+                rows.astype(np.float32),
+            )
         except Exception as error:
             raise explained_failure(model, error) from error
     return (
@@ -262,7 +264,9 @@ METHODS: dict[str, Callable[..., Found]] = {
 def _over_positions(numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Sums (n, p) float64 of numbers (n, p, ...) for rows of n."""
     n, positions = rows.shape[:2]
-    return np.reshape(numbers, (n, positions, -1)).sum(axis=2, dtype=np.float64)
+    flat = np.reshape(numbers, (n, positions, -1))
+    # float64: some of the answers are float32, whose rounding would add up
+    return flat.sum(axis=2, dtype=np.float64)
 
 
 def _graph(model, output: int, method: str) -> tuple[list, keras.KerasTensor]:
@@ -279,7 +283,11 @@ def _graph(model, output: int, method: str) -> tuple[list, keras.KerasTensor]:
     if columns.shape[-1] == 1:
         return model.inputs, columns
     column = range(columns.shape[-1])[output]  # from the end if negative
-    return model.inputs, columns[:, column : column + 1]
+    return (
+        model.inputs,
+        # a slice keeps the axis, which shap wants
+        columns[:, column : column + 1],
+    )
 
 
 def _obstacle(model, method: str) -> str | None:
