@@ -235,8 +235,12 @@ def _items(files: dict[str, TextFile], name: str) -> pd.DataFrame:
         genres = flags.dot(flags.columns + "|").str.removesuffix("|")
         return items[["item", "title"]].assign(genres=genres)
     if "links.csv" in files:
-        links = _table(files, "links.csv")
-        return items.merge(links, on="item", how="left", validate="many_to_one")
+        return items.merge(
+            _table(files, "links.csv"),
+            on="item",
+            how="left",
+            validate="many_to_one",
+        )
     return items
 
 

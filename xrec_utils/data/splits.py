@@ -129,8 +129,9 @@ class Split:
             raise ValueError(f"part={part!r}: choose 'validation' or 'test'")
         if self.fold_in:
             # one table, each row with the name of its part
-            labelled = pd.concat(parts, names=["part"]).reset_index("part")
-            events = in_place(labelled)
+            events = in_place(
+                pd.concat(parts, names=["part"]).reset_index("part"),
+            )
             last = ~events["user"].duplicated(keep="last")
             return self._ask(
                 known=events[~last],

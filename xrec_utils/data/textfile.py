@@ -374,8 +374,9 @@ def check_unique(
     second = int(np.argmax(repeated))
     pair = events[keys].iloc[second]
     same = events[keys].eq(pair).all(axis=1)
-    first = int(np.argmax(same))
-    first_line, _ = next(islice(layout.rows(), first, None))
+    first_line, _ = next(
+        islice(layout.rows(), int(np.argmax(same)), None),
+    )
     named = [key for key in keys if key in columns]
     twice = ", ".join(f"{columns[key]} {pair[key]}" for key in named)
     raise layout.fault(
