@@ -396,8 +396,4 @@ def stated() -> list[Citations]:
         >>> len(stated())
         60
     """
-    return [
-        named_in(n, text)
-        # one each, from case 0
-        for n, text in enumerate(texts("why"))
-    ]
+    return [named_in(n, text) for n, text in enumerate(texts("why"))]

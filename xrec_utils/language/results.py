@@ -230,10 +230,12 @@ def _counted(
 def lists() -> Iterator[Row]:
     """Of the titles that the model writes, how many differ, and what these are.
 
-    Of the different ones: shares that are no film's, seen, offered.
-
     Yields:
         Rows of shares in [0, 1], of "list" and "choice" (see `language.texts`).
+
+    Example:
+        >>> next(lists()).figure
+        'share of titles different'
     """
     for kind in ("list", "choice"):
         # (users,) per column
