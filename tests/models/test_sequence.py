@@ -9,7 +9,7 @@ import pytest
 from xrec_utils import set_seed
 from xrec_utils.contract import HistoryModel
 from xrec_utils.keras_start import tf
-from xrec_utils.models import encoders, sequence
+from xrec_utils.models import attributes, encoders, sequence
 from xrec_utils.models.by_hand import multi_head
 
 N_ITEMS, WINDOW = 12, 6
@@ -189,7 +189,7 @@ def test_attributes_are_genres_and_periods():
             "year": pd.array([1999, None, 1871], dtype="Int64"),
         }
     )
-    encoded = sequence.item_attributes(items)
+    encoded = attributes.item_attributes(items)
     assert encoded.shape == (3, 3 + 18) and encoded.dtype == np.float32
     assert encoded[:, :3].tolist() == [
         [0, 1, 1],
@@ -212,7 +212,7 @@ def test_reviews_are_read_up_to_a_moment_only():
             "text": ["cup", "pen", "ink cup", "lamp"],
         }
     )
-    early = sequence.review_attributes(items, reviews, until=9)
+    early = attributes.review_attributes(items, reviews, until=9)
     ink, cup = np.array([1, 2]) / np.sqrt(
         5
     )  # columns cup, ink, pen; each word is in one item's text: equal idf
@@ -220,6 +220,6 @@ def test_reviews_are_read_up_to_a_moment_only():
         early, [[0, 0, 1], [cup, ink, 0], [0, 0, 0]]
     )
     assert np.array_equal(
-        early, sequence.review_attributes(items, reviews[:3], until=100)
+        early, attributes.review_attributes(items, reviews[:3], until=100)
     )
-    assert sequence.review_attributes(items, reviews, until=10).shape == (3, 4)
+    assert attributes.review_attributes(items, reviews, until=10).shape == (3, 4)

@@ -161,7 +161,7 @@ def test_progress_is_shown_by_hand_only(capsys, monkeypatch, quiet, shown):
 
 def test_negatives_are_strangers():
     histories = [np.array([0, 1, 2]), np.array([3]), np.array([], dtype=int)]
-    pairs = user_item.Negatives(histories, N_ITEMS, negatives=4, batch=7)
+    pairs = training.Negatives(histories, N_ITEMS, negatives=4, batch=7)
     (users, items), labels = (
         [
             np.concatenate(x)

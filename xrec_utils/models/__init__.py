@@ -7,6 +7,11 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "attributes": [
+            "item_attributes",
+            "item_features",
+            "review_attributes",
+        ],
         "autoencoders": [
             "fit_autoencoder",
             "vae",
@@ -19,7 +24,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "classic": [
             "EASE",
             "ImplicitALS",
-            "item_features",
         ],
         "context": [
             "fit_variants",
@@ -29,8 +33,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "sequence": [
             "attention_recommender",
-            "item_attributes",
-            "review_attributes",
         ],
         "specs": [
             "FEATURE_MODELS",
@@ -43,12 +45,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "training": [
             "IGNORED",
+            "Negatives",
             "Windows",
             "fit_next_item",
             "next_item_loss",
         ],
         "user_item": [
-            "Negatives",
             "feature_mlp",
             "fit_features",
             "two_branch_mlp",

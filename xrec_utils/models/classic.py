@@ -6,18 +6,16 @@ films i of the history; they differ in where W comes from. Each W_ij is therefor
 reason: what film i adds to the score of film j.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import pandas as pd
-from scipy import linalg, sparse
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
-from sklearn.preprocessing import normalize
+from scipy import linalg
 
 from xrec_utils.contract import History, Sums, item_columns, multi_hot
+from xrec_utils.models.attributes import item_features
 
 
 class Popularity:
@@ -76,35 +74,6 @@ class ItemToItem:
         if items is None:
             return multi_hot(places, len(rows)) @ self.weights[rows]
         return multi_hot(places, len(rows)) @ self.weights[np.ix_(rows, items)]
-
-
-def item_features(
-    items: pd.DataFrame, year: float = 1.0, title: float = 1.0
-) -> sparse.csr_matrix:
-    """Genres, years and title words as TF-IDF rows of length one: (items, words),
-    float32.
-
-    `year` and `title` weigh these two fields next to the genres. A film has its own
-    year and the two around it, so that neighbouring years are alike. Fields that no
-    item has, or of weight 0, are left out; an item without any word is a row of zeros.
-    """
-    genres = [list(filter(None, text.split("|"))) for text in items["genres"]]
-    years = [
-        [] if pd.isna(made) else [str(made + shift) for shift in (-1, 0, 1)]
-        for made in items["year"]
-    ]
-    words = [
-        sorted(set(re.findall(r"\w{2,}", text.lower())) - ENGLISH_STOP_WORDS)
-        for text in items["title"]
-    ]
-    # the words are cut already: the analyzer only lists them
-    vectorizer = TfidfVectorizer(analyzer=list, dtype=np.float32)
-    blocks = [
-        weight * vectorizer.fit_transform(field)
-        for weight, field in ((1.0, genres), (year, years), (title, words))
-        if weight and any(field)
-    ]
-    return normalize(sparse.hstack(blocks))
 
 
 class ContentBased(ItemToItem):
@@ -255,6 +224,18 @@ class EASE(ItemToItem):
 
     Args:
         regularisation: λ, in units of users who share two films.
+
+    `fit(histories, n_items)` gives the model back, its `weights` B float32 (n_items,
+    n_items); `score(histories)` gives float32 (n histories, n_items).
+
+    Raises:
+        LinAlgError: λ is zero and a film has no user.
+
+    Example:
+        >>> histories = [np.array([0, 1]), np.array([0, 1]), np.array([2])]
+        >>> model = EASE(regularisation=1.0).fit(histories, n_items=3)
+        >>> int(model.score([np.array([0])])[0].argmax())  # film 1 goes with film 0
+        1
     """
 
     name = "ease"
@@ -327,6 +308,19 @@ class ImplicitALS:
         regularisation: λ, in the unit of the summed weights.
         sweeps: how often users and films are solved in turn.
         seed: start of the films' factors.
+
+    `fit(histories, n_items)` gives the model back, its `factors` H float32 (n_items,
+    width); `score(histories)` gives float32 (n histories, n_items), near 1 for films
+    that go with the history.
+
+    Raises:
+        IndexError: a history holds a code of n_items or more.
+
+    Example:
+        >>> histories = [np.array([0, 1]), np.array([0, 1]), np.array([2])]
+        >>> model = ImplicitALS(width=2).fit(histories, n_items=3)
+        >>> int(model.score([np.array([0])])[0].argmin())  # film 2 comes last
+        2
     """
 
     name = "ials"

@@ -4,10 +4,6 @@ import numpy as np
 
 from xrec_utils.keras_start import keras, layers, ops, tf
 
-_FIRST_YEAR = 1930  # the first release period also holds everything before it
-_YEARS = 5  # in one release period
-_PERIODS = 18
-
 
 @keras.saving.register_keras_serializable("xrec_utils")
 class ItemTable(layers.Layer):

@@ -16,15 +16,10 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from xrec_utils.contract import History, Sums
 from xrec_utils.keras_start import keras, layers, ops, tf
 from xrec_utils.models.encoders import (
-    _FIRST_YEAR,
-    _PERIODS,
-    _YEARS,
     CausalMean,
     ItemTable,
     _TiedLogits,
@@ -252,72 +247,6 @@ class HistoryRecommender:
                 f"{self.name} mixes its history without attention; "
                 "use the model named 'attention'"
             )
-
-
-def item_attributes(items: pd.DataFrame) -> np.ndarray:
-    """Encode films by their genres and by their release period.
-
-    Args:
-        items: a row per film, with columns genres ("Drama|War") and year; the median
-            year stands in for a missing one.
-
-    Returns:
-        Ones and zeros, float32 (n_items, number of genres + 18): a column per genre,
-        in alphabetical order, and one per five years from 1930 on. Films before 1935
-        share the first, films from 2015 on the last period.
-
-    Raises:
-        KeyError: a column is missing.
-
-    Example:
-        >>> items = pd.DataFrame({"genres": ["Drama|War", "War"], "year": [1931, 1938]})
-        >>> encoded = item_attributes(items)
-        >>> encoded[:, :2].tolist()  # Drama, War
-        [[1.0, 1.0], [0.0, 1.0]]
-        >>> encoded[:, 2:].argmax(axis=1).tolist()  # 1930-1934, 1935-1939
-        [0, 1]
-    """
-    genres = items["genres"].str.get_dummies("|").to_numpy(dtype=np.float32)
-    years = items["year"].astype("Float64").fillna(items["year"].median())
-    period = (years.to_numpy(dtype=float) - _FIRST_YEAR) // _YEARS
-    period = np.clip(period, 0, _PERIODS - 1).astype(int)
-    return np.concatenate(
-        [genres, np.eye(_PERIODS, dtype=np.float32)[period]],
-        axis=1,
-    )
-
-
-def review_attributes(
-    items: pd.DataFrame, reviews: pd.DataFrame, until: int
-) -> np.ndarray:
-    """Encode items by the words of their reviews, as TF-IDF.
-
-    Args:
-        items: a row per item code, with column item.
-        reviews: columns item, time (seconds since 1970), text.
-        until: only reviews written before this second are read, so that neither
-            vocabulary nor weights know the future.
-
-    Returns:
-        float32 (n_items, n_words), in the order of `items`, words in alphabetical
-        order; each row has length one, or is all zeros for an item without review.
-
-    Raises:
-        ValueError: no review before `until` has a word that is no stop word.
-
-    Example:
-        >>> items = pd.DataFrame({"item": [10, 20]})
-        >>> reviews = pd.DataFrame(
-        ...     {"item": [10, 20], "time": [1, 9], "text": ["cup", "lamp"]}
-        ... )
-        >>> review_attributes(items, reviews, until=5).tolist()  # one word: cup
-        [[1.0], [0.0]]
-    """
-    early = reviews[reviews["time"] < until]
-    texts = early.groupby("item")["text"].agg(" ".join)
-    texts = texts.reindex(items["item"], fill_value="")
-    words = TfidfVectorizer(stop_words="english").fit_transform(texts)
-    return words.toarray().astype(np.float32)
 
 
 def attention_recommender(

@@ -9,6 +9,7 @@ from xrec_utils.data.features import FILM, USER, FeatureTable
 from xrec_utils.data.splits import Split
 from xrec_utils.keras_start import keras
 from xrec_utils.models import (
+    attributes,
     autoencoders,
     classic,
     recurrent,
@@ -77,7 +78,7 @@ def _built(build: Callable[..., Any], *given: str) -> Callable[[Split, dict], An
 
 def _with_attributes(build: Callable[..., Any]) -> Callable[[Split, dict], Any]:
     return lambda data, settings: build(
-        sequence.item_attributes(data.items),
+        attributes.item_attributes(data.items),
         **settings,
     )
 

@@ -15,11 +15,29 @@ from xrec_utils.models.classic import keep_largest
 
 class Baseline:
     """μ + b_u + b_i: the mean, how generous the user is, how well liked the film is
-    (Koren 2010, section 2.1).
+    (Koren 2010, section 2.1, doi:10.1145/1644873.1644874).
 
-    Biases are means of what is left over, shrunk towards zero as if `user_shrink`
-    (`item_shrink`) more ratings with nothing left over had been seen; a few rounds of
-    turns settle them.
+    Biases are means of what is left over, shrunk towards zero.
+
+    Args:
+        user_shrink: so many more ratings with nothing left over count as seen of a
+            user.
+        item_shrink: the same of a film.
+        rounds: turns between users and films; a few settle the biases.
+
+    `fit(users, items, values)` takes codes and stars, each (n,), and gives the model
+    back; `predict(users, items)` gives stars (n,).
+
+    Raises:
+        ValueError: there is no rating to fit.
+
+    Example:
+        >>> users = np.array([0, 0, 1, 1])
+        >>> items = np.array([0, 1, 0, 1])
+        >>> stars = np.array([5.0, 3.0, 4.0, 2.0])
+        >>> model = Baseline(user_shrink=0, item_shrink=0).fit(users, items, stars)
+        >>> model.predict(np.array([0, 9]), np.array([1, 1])).tolist()  # 9 is unknown
+        [3.0, 2.5]
     """
 
     def __init__(
@@ -105,6 +123,20 @@ class MatrixFactorisation(Baseline):
         epochs: passes over the ratings.
         batch: ratings per step.
         seed: start of the vectors and order of the ratings.
+
+    `fit(users, items, values)` takes codes and stars, each (n,), and gives the model
+    back; `predict(users, items)` gives stars (n,).
+
+    Raises:
+        ValueError: there is no rating to fit.
+
+    Example:
+        >>> users = np.array([0, 0, 1, 1])
+        >>> items = np.array([0, 1, 0, 1])
+        >>> stars = np.array([5.0, 1.0, 1.0, 5.0])  # opposite tastes
+        >>> model = MatrixFactorisation(width=2, rate=0.1, penalty=0.01, epochs=500)
+        >>> model.fit(users, items, stars).predict(users, items).round().tolist()
+        [5.0, 1.0, 1.0, 5.0]
     """
 
     def __init__(
@@ -180,6 +212,25 @@ class ItemNeighbours:
     films j that the user rated, with s_ij the correlation of what two films' common
     raters left over, shrunk by n_ij / (n_ij + shrink); only positive similarities
     count.
+
+    Args:
+        n_neighbours: films that speak at most.
+        shrink: of the correlations, in common raters.
+
+    `fit(users, items, values)` takes codes and stars, each (n,), and gives the model
+    back; `predict(users, items)` gives stars (n,).
+
+    Raises:
+        ValueError: there is no rating to fit.
+
+    Example:
+        >>> users = np.array([0, 0, 1, 1, 2])
+        >>> items = np.array([0, 1, 0, 1, 0])
+        >>> stars = np.array([5.0, 5.0, 1.0, 1.0, 5.0])  # films 0 and 1 are alike
+        >>> model = ItemNeighbours(shrink=0.1).fit(users, items, stars)
+        >>> asked = np.array([2]), np.array([1])
+        >>> bool(model.predict(*asked) > model.baseline.predict(*asked))
+        True
     """
 
     def __init__(self, n_neighbours: int = 40, shrink: float = 100.0) -> None:

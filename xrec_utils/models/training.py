@@ -2,7 +2,7 @@
 
 One loop serves them all: it measures the model on validation cases after each epoch and
 keeps the best weights. What differs is the loss and how batches are made; those of the
-models that predict the next item are here too.
+models that predict the next item and of those that tell pairs apart are here too.
 """
 
 import os
@@ -125,6 +125,80 @@ class Windows(Batches):
             return [history]
         first = self.random.integers(1, longest + 1)
         return np.split(history, range(first, len(history), longest))
+
+
+class Negatives(Batches):
+    """User-item pairs with label 1, each with random pairs with label 0.
+
+    A random pair is one that the user's history does not hold. They are drawn anew
+    every epoch, and all pairs come in a new order.
+
+    Args:
+        histories: one training history per user code.
+        n_items: size of the catalogue.
+        negatives: random pairs for each pair that is known.
+        batch: pairs per batch; the last one may be smaller.
+        seed: of the draws.
+
+    `negatives[n]` is batch n: ((users, items), labels), int32 (batch,) twice and
+    float32 (batch, 1).
+
+    Raises:
+        ValueError: there is no history.
+
+    Example:
+        >>> histories = [np.array([0, 1]), np.array([2])]
+        >>> (users, items), labels = Negatives(histories, n_items=3, negatives=2)[0]
+        >>> labels.shape, int(labels.sum())  # 3 known pairs, 2 drawn for each
+        ((9, 1), 3)
+        >>> known = labels[:, 0] == 1
+        >>> sorted(zip(users[known].tolist(), items[known].tolist()))
+        [(0, 0), (0, 1), (1, 2)]
+    """
+
+    def __init__(
+        self,
+        histories: Sequence[History],
+        n_items: int,
+        negatives: int = 4,
+        batch: int = 4096,
+        seed: int = 0,
+    ) -> None:
+        self.users = np.repeat(
+            np.arange(len(histories), dtype=np.int32),
+            [len(history) for history in histories],
+        )
+        self.items = np.concatenate(histories).astype(np.int32)
+        # a pair as one number, for quick look-up
+        self.known = np.unique(self.users.astype(np.int64) * n_items + self.items)
+        self.n_items = n_items
+        self.negatives = negatives
+        super().__init__(batch, seed)
+
+    def draw(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw the negatives and the order: users, items and labels, each (pairs,)."""
+        users = np.tile(self.users, 1 + self.negatives)
+        items = np.concatenate([self.items, self._strangers()])
+        labels = np.zeros(len(items), np.float32)
+        labels[: len(self.items)] = 1.0
+        order = self.random.permutation(len(items))
+        return users[order], items[order], labels[order]
+
+    def _strangers(self) -> np.ndarray:
+        """Draw items the user has not rated, by rejection."""
+        users = np.tile(self.users, self.negatives).astype(np.int64)
+        items = np.zeros(len(users), dtype=np.int64)
+        wrong = np.arange(len(users))
+        # only pairs that hit a known one are drawn again
+        while len(wrong):
+            items[wrong] = self.random.integers(self.n_items, size=len(wrong))
+            pairs = users[wrong] * self.n_items + items[wrong]
+            wrong = wrong[np.isin(pairs, self.known)]
+        return items.astype(np.int32)
+
+    def __getitem__(self, n: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+        users, items, labels = super().__getitem__(n)
+        return (users, items), labels[:, None]
 
 
 def next_item_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 from xrec_utils.contract import History, Sums, multi_hot
 from xrec_utils.data.splits import Cases
 from xrec_utils.keras_start import keras, layers
-from xrec_utils.models.training import Batches, fit_epochs, fit_network
+from xrec_utils.models.training import Negatives, fit_epochs, fit_network
 
 USER_TABLES = ("user_embedding", "user_factors")  # the second one only in NeuMF
 FOLD_IN = 0.1  # ridge penalty of the regression from histories to user vectors
@@ -306,80 +306,6 @@ class UserItemRecommender:
             ]
             pieces.append(network(inputs, training=False).numpy())
         return np.concatenate(pieces).reshape(len(users[0]), len(items))
-
-
-class Negatives(Batches):
-    """User-item pairs with label 1, each with random pairs with label 0.
-
-    A random pair is one that the user's history does not hold. They are drawn anew
-    every epoch, and all pairs come in a new order.
-
-    Args:
-        histories: one training history per user code.
-        n_items: size of the catalogue.
-        negatives: random pairs for each pair that is known.
-        batch: pairs per batch; the last one may be smaller.
-        seed: of the draws.
-
-    `negatives[n]` is batch n: ((users, items), labels), int32 (batch,) twice and
-    float32 (batch, 1).
-
-    Raises:
-        ValueError: there is no history.
-
-    Example:
-        >>> histories = [np.array([0, 1]), np.array([2])]
-        >>> (users, items), labels = Negatives(histories, n_items=3, negatives=2)[0]
-        >>> labels.shape, int(labels.sum())  # 3 known pairs, 2 drawn for each
-        ((9, 1), 3)
-        >>> known = labels[:, 0] == 1
-        >>> sorted(zip(users[known].tolist(), items[known].tolist()))
-        [(0, 0), (0, 1), (1, 2)]
-    """
-
-    def __init__(
-        self,
-        histories: Sequence[History],
-        n_items: int,
-        negatives: int = 4,
-        batch: int = 4096,
-        seed: int = 0,
-    ) -> None:
-        self.users = np.repeat(
-            np.arange(len(histories), dtype=np.int32),
-            [len(history) for history in histories],
-        )
-        self.items = np.concatenate(histories).astype(np.int32)
-        # a pair as one number, for quick look-up
-        self.known = np.unique(self.users.astype(np.int64) * n_items + self.items)
-        self.n_items = n_items
-        self.negatives = negatives
-        super().__init__(batch, seed)
-
-    def draw(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draw the negatives and the order: users, items and labels, each (pairs,)."""
-        users = np.tile(self.users, 1 + self.negatives)
-        items = np.concatenate([self.items, self._strangers()])
-        labels = np.zeros(len(items), np.float32)
-        labels[: len(self.items)] = 1.0
-        order = self.random.permutation(len(items))
-        return users[order], items[order], labels[order]
-
-    def _strangers(self) -> np.ndarray:
-        """Draw items the user has not rated, by rejection."""
-        users = np.tile(self.users, self.negatives).astype(np.int64)
-        items = np.zeros(len(users), dtype=np.int64)
-        wrong = np.arange(len(users))
-        # only pairs that hit a known one are drawn again
-        while len(wrong):
-            items[wrong] = self.random.integers(self.n_items, size=len(wrong))
-            pairs = users[wrong] * self.n_items + items[wrong]
-            wrong = wrong[np.isin(pairs, self.known)]
-        return items.astype(np.int32)
-
-    def __getitem__(self, n: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-        users, items, labels = super().__getitem__(n)
-        return (users, items), labels[:, None]
 
 
 def fit_pairs(
