@@ -70,6 +70,7 @@ def two_answers(
         {name: each.values for name, each in answers.items()},
         index=explanations[0].players,
     )
+    # a player counts if it does in one of the answers
     largest = values.abs().max(axis=1).to_numpy()
     order = np.argsort(-largest, kind="stable")[:k]
     drawn = values.iloc[order]
@@ -163,6 +164,7 @@ def rank_paths(
 
 def _rank_axis(axes: Axes, k: int) -> None:
     """Let ranks grow downwards on a log scale, with a dashed line below rank k."""
+    # from 1st to 10th is as far as from 10th to 100th
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.invert_yaxis()
@@ -265,7 +267,7 @@ def _draw_published(
             rows["line"].map(places) + steps[group],
             s=44,
             marker=MARKERS[n],
-            fc="white",
+            fc="white",  # hollow: not measured here
             ec=GREY,
             label=group,
         )

@@ -74,7 +74,7 @@ def coefficient_paths(
         xscale="log",
     ) as axes:
         _draw_paths(axes, penalties, paths, first)
-        axes.invert_xaxis()
+        axes.invert_xaxis()  # strong penalties on the left: columns enter as one reads
         axes.legend(**BESIDE, title="in order of entry")
 
 
@@ -158,20 +158,38 @@ def tree(
         ylim=(-depth - 0.4, 0.4),
     ) as axes:
         for node in questions:
-            link(axes, spots[node], spots[grown.children_left[node]])
-            link(axes, spots[node], spots[grown.children_right[node]])
-            name = names[grown.feature[node]]
-            text = f"{name}\n≤ {number(grown.threshold[node])}?"
-            boxed(axes, spots[node], text, size=11)
+            question = (
+                f"{names[grown.feature[node]]}\n≤ {number(grown.threshold[node])}?"
+            )
+            below = (grown.children_left[node], grown.children_right[node])
+            _question(axes, spots[node], question, [spots[child] for child in below])
         rows = grown.weighted_n_node_samples
         for node in leaves:
-            _leaf(axes, spots[node], likely[node], rows[node] / rows[0])
+            _leaf(
+                axes,
+                spots[node],
+                likely=likely[node],
+                share=rows[node] / rows[0],  # the root holds all rows
+            )
         axes.axis("off")
+
+
+def _question(
+    axes: Axes,
+    spot: tuple[float, int],
+    text: str,
+    below: Sequence[tuple[float, int]],
+) -> None:
+    """Draw a question, and a line to each of the two nodes below it."""
+    for child in below:
+        link(axes, spot, child)
+    boxed(axes, spot, text, size=11)
 
 
 def _leaf(axes: Axes, spot: tuple[float, int], likely: float, share: float) -> None:
     """Draw a leaf: how likely class 1 is there, and what share of the rows it holds."""
     # 0.6: not the darkest colours, on which black text is hard to read
+    # 0.5 is the white in the middle of the colours
     strength = 0.5 + 0.6 * (likely - 0.5)
     text = f"{likely:.0%} like it\n{share:.0%} of rows"
     boxed(axes, spot, text, size=11, fc=DIVERGING(strength))
@@ -191,7 +209,13 @@ def _spots(
     below = _spots(left, right, yes, y - 1, x)
     # what is on the right begins where the leaves on the left end
     leaves = sum(left[i] < 0 for i in below)
-    below |= _spots(left, right, no, y - 1, x + leaves)
+    below |= _spots(
+        left,
+        right,
+        node=no,
+        y=y - 1,
+        x=x + leaves,
+    )
     middle = (below[yes][0] + below[no][0]) / 2
     return {node: (middle, y)} | below
 

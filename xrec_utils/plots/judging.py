@@ -208,6 +208,7 @@ def deletion_curve(
     ) as axes:
         points = {}
         for name, curve in curves.items():
+            # the ends are all players and none, however many there are
             points[name] = (np.linspace(0, 100, len(curve)), curve)
         line_chart(axes, points, marks=10, lw=2)
         axes.legend()
@@ -236,6 +237,7 @@ def gain_by_rank(
     for name, gain in gains.items():
         ranks = range(1, len(gain) + 1)
         curves[name] = (ranks, gain)
+        # 0.01: below, a gain cannot be seen in the figure
         last = np.flatnonzero(np.asarray(gain) > 0.01)[-1]
         spoken.append(f"{name} to rank {ranks[last]}")
     with canvas(
@@ -336,5 +338,8 @@ def _frame_intervals(axes: Axes, table: pd.DataFrame) -> None:
     width = np.ptp([left, right])
     # left of zero there is only air, and none is needed if no interval goes there
     air = 0.03 * width * (left < 0)
-    axes.set_xlim(left - air, right + 0.16 * width)
+    axes.set_xlim(
+        left - air,
+        right + 0.16 * width,  # the numbers stand there
+    )
     axes.xaxis.get_major_locator().set_params(nbins=7)

@@ -211,6 +211,7 @@ def coloured_text(
         for place, (_, parts) in enumerate(table.groupby("line")):
             _write_line(axes, place, parts, shade)
         no_grid(axes)
+        # no picture was drawn that the bar could be taken from: it shows the scale
         colour_bar(axes, shade, label)
 
 
@@ -228,6 +229,7 @@ def _write_line(
             start,
             xycoords=before,
             va="bottom",
+            # white on the dark colours at both ends
             color="white" if abs(strength - 0.5) > 0.27 else "black",
             bbox={"boxstyle": "square,pad=0", "fc": shade.to_rgba(value), "lw": 0},
             size=15,

@@ -65,7 +65,7 @@ def attention_heatmap(
             f"weights has shape {weights.shape} for {len(labels)} labels; "
             "pick one as weights[layer, head]."
         )
-    last = weights[-1]
+    last = weights[-1]  # what the next recommendation is made from
     most = last.argmax()
     names = shortened(labels[-k:], 22)
     with canvas(
@@ -131,8 +131,8 @@ def weight_heatmap(
         np.argmax(np.abs(kernel)),
         kernel.shape,
     )
-    start = rows[i] if rows else f"{ylabel} {i}"
-    end = columns[j] if columns else f"{xlabel} {j}"
+    start = _name(rows, i, ylabel)
+    end = _name(columns, j, xlabel)
     with canvas(
         title=title or f"The strongest weight runs from {start} to {end}",
         alt=alt
@@ -152,6 +152,11 @@ def weight_heatmap(
             )
         if columns is not None:
             axes.set_xticks(range(len(columns)), columns, **SLANTED)
+
+
+def _name(names: Sequence[str] | None, place: int, kind: str) -> str:
+    """The name of a line or column, or its kind and number if it has none."""
+    return names[place] if names else f"{kind} {place}"
 
 
 def weight_heatmaps(
@@ -267,6 +272,7 @@ def training_curve(
     ) as axes:
         panels = dict(zip(quantities, np.atleast_1d(axes), strict=True))
         for name, line in table.items():
+            # blue for training, vermilion for validation
             place = 0 if _part(name) == "training" else 5
             panels[_quantity(name)].plot(
                 table.index + 1,
@@ -298,6 +304,7 @@ def _best_epoch(table: pd.DataFrame) -> str:
     watched = validated[-1] if validated else table.columns[0]
     quantity = _quantity(watched)
     line = table[watched]
+    # of an error less is better, of all other quantities more
     falls = quantity.endswith(("loss", "error", "rmse", "mae"))
     place = int(line.idxmin() if falls else line.idxmax())
     return f"{_part(watched)} {quantity} {number(line[place])} in epoch {place + 1}"
@@ -362,10 +369,7 @@ def embedding_map(
 
 def _spread(points: np.ndarray) -> float:
     """The mean distance of points (n, 2) to their centre."""
-    distances = np.linalg.norm(
-        points - points.mean(axis=0),
-        axis=1,
-    )
+    distances = np.linalg.norm(points - points.mean(axis=0), axis=1)
     return distances.mean()
 
 

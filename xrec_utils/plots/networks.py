@@ -138,9 +138,13 @@ def _levels(names: Sequence[str], edges: Sequence[Edge]) -> list[list[str]]:
 
     `names` and `edges` come in the order of computation.
     """
+    # what comes before a layer is complete when the layer's turn comes
     depth = dict.fromkeys(names, 0)
     for source, target in edges:
-        depth[target] = max(depth[target], depth[source] + 1)
+        depth[target] = max(
+            depth[target],
+            depth[source] + 1,
+        )
     levels: list[list[str]] = [[] for _ in range(max(depth.values()) + 1)]
     for name in names:
         levels[depth[name]].append(name)
@@ -166,7 +170,10 @@ def _places(
         # each box at least 1 to the right of the one before it ...
         x = np.maximum.accumulate(np.asarray(wish)[order] - count) + count
         # ... and none so far right that the boxes after it do not fit
-        x = np.minimum(x, wide - 0.5 - count[::-1])
+        x = np.minimum(
+            x,
+            wide - 0.5 - count[::-1],
+        )
         places |= {level[i]: (spot, -depth) for i, spot in zip(order, x, strict=True)}
     return places
 
@@ -219,6 +226,7 @@ def _arrow(axes: Axes, start: Place, end: Place) -> None:
     # from the middle of a box to its right side, or to its lower one
     right = 0.46 if passes else 0.0
     down = 0.0 if passes else 0.33
+    # a negative radius bends the arrow to the right on its way down
     axes.annotate(
         "",
         xy=(end[0] + right, end[1] + down),

@@ -85,6 +85,7 @@ class PathButtons(widgets.VBox):
         bundle = super()._repr_mimebundle_(**options)
         steps = " → ".join(step.name for step in self.path.steps)
         bundle["text/plain"] = f"Run this cell for buttons: {steps}"
+        # without a kernel a stored button would be an empty box
         if os.environ.get("XREC_QUIET") == "1":
             bundle.pop(VIEW, None)
         return bundle
@@ -118,6 +119,7 @@ def step_html(step: Step, place: str) -> str:
         f'<th scope="col" style="{style}">{escape(column)}</th>'
         for column in step.columns
     )
+    # titles are texts of others: escaped, they cannot be read as HTML
     body = ""
     for row in step.rows:
         body += f"<tr>{''.join(map(_cell, row))}</tr>"
@@ -237,6 +239,7 @@ def _draw_bars(axes: Axes, heading: str, values: list[float], top: float) -> Non
     """Draw the last numbers of a table as bars, with the numbers at the right edge."""
     style = {"ha": "right", "va": "center", "fontsize": 11}
     axes.text(1, top + 0.3, heading, color=GREY, **style)
+    # bars of zeros have no length: 1 keeps them from dividing by zero
     largest = max(map(abs, values)) or 1.0
     for place, value in enumerate(values, start=1):
         colour = POSITIVE if value > 0 else NEGATIVE
@@ -248,4 +251,9 @@ def _draw_bars(axes: Axes, heading: str, values: list[float], top: float) -> Non
                 color=GREY if heading in UNSIGNED else colour,
             )
         )
-        axes.text(1, top + place + 0.3, number(value), **style)
+        axes.text(
+            1,
+            top + place + 0.3,
+            number(value),
+            **style,
+        )

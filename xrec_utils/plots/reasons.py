@@ -93,7 +93,7 @@ def history_reasons(
                 values[first],
                 range(len(first)),
                 xerr=2 * np.asarray(explanation.error)[first],
-                fmt="none",
+                fmt="none",  # the bars are there
                 ecolor="black",
                 capsize=3,
             )
@@ -141,7 +141,10 @@ def shap_bar(
         1.5 and hour 0.3.
     """
     values, names, order = _table(explanations, names, k)
-    size = pd.Series(np.abs(values).mean(axis=0), index=names).iloc[order]
+    size = pd.Series(
+        np.abs(values).mean(axis=0),
+        index=names,
+    ).iloc[order]
     with canvas(
         title=title or capital(f"{size.index[0]} moves the prediction most"),
         alt=alt
@@ -226,7 +229,11 @@ def _draw_swarms(
             s=14,
             lw=0,
         )
-    colour_bar(axes, dots, "feature value").set_ticks([0, 1], labels=["low", "high"])
+    # ranks have no unit, so that the bar says no more than this
+    colour_bar(axes, dots, "feature value").set_ticks(
+        [0, 1],
+        labels=["low", "high"],
+    )
 
 
 def shap_heatmap(
@@ -255,6 +262,7 @@ def shap_heatmap(
         left to the highest on the right. x1 is strongest: from −1 to 2.
     """
     values, names, order = _table(explanations, names, k)
+    # the sum of the effects is the prediction, up to the base that all share
     rows = np.argsort(values.sum(axis=1), kind="stable")
     grid = values[rows][:, order].T  # (features, rows of data)
     top = names[order[0]]
@@ -341,7 +349,11 @@ def _table(
         names = names or explanations[0].players
     importance = np.abs(values).mean(axis=0)
     order = np.argsort(-importance, kind="stable")
-    return values, np.array(names, dtype=object), order[:k]
+    return (
+        values,
+        np.array(names, dtype=object),  # so that several can be picked at once
+        order[:k],
+    )
 
 
 def _the(target: str) -> str:

@@ -47,6 +47,7 @@ def reasons_by_model(weights: pd.DataFrame, title: str, k: int = 12) -> None:
         Heatmap of 2 by 2 numbers (share of the model's largest reason). The strongest
         is 1, from Alien to EASE; 75% are positive.
     """
+    # each model has a unit of its own
     shares = weights / weights.max()
     size = shares.abs().mean(axis=1)
     shown = shares.loc[size.nlargest(k).index]
@@ -226,6 +227,7 @@ def _draw_hours(
 def _limits(curves: Sequence[np.ndarray]) -> tuple[float, float]:
     """One scale for all panels, with a little air."""
     values = np.concatenate(curves)
+    # lines at the very edge would be cut in half
     air = 0.06 * np.ptp(values)
     return values.min() - air, values.max() + air
 
@@ -289,6 +291,7 @@ def information(
         Bar chart of 3 latent numbers by the nats they carry, from 1.5 down to 0; 2
         carry 0.1 or more.
     """
+    # numpy sorts upwards only
     nats = np.sort(np.asarray(nats, dtype=float))[::-1]
     used = int((nats >= least).sum())
     with canvas(
@@ -300,6 +303,7 @@ def information(
         xlabel="latent number, the fullest first",
         ylabel="KL divergence (nats, mean over users)",
     ) as axes:
+        # numbers that carry nothing were not needed: they have another colour
         axes.bar(
             range(1, len(nats) + 1),
             nats,

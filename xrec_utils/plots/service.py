@@ -167,11 +167,12 @@ def _draw_doubling(axes: Axes, table: pd.DataFrame) -> None:
     """Draw a line per column on a scale of doublings, all of whose steps are named."""
     columns_chart(axes, table)
     axes.set_xlabel(table.index.name)
+    # each step doubles: so the steps are equally far apart
     axes.set_xscale("log", base=2)
     axes.set_xticks(
         table.index,
         [f"{x:,}" for x in table.index],
     )
-    # a single line needs no legend
+    # what a single line is, the y-axis says
     if table.shape[1] > 1:
         axes.legend(frameon=False)

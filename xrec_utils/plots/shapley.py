@@ -61,7 +61,8 @@ def error_curves(
         permutations 0.5 at 10, 0.05 at 1e+03.
     """
     spoken = []
-    names: dict[str, None] = {}  # a method has one colour in all panels
+    # a method has one colour in all panels; the dict keeps the order, a set would not
+    names: dict[str, None] = {}
     for panel, curves in panels.items():
         spoken.append(f"{panel}: {_ends(curves)}")
         names |= dict.fromkeys(curves)
@@ -79,7 +80,7 @@ def error_curves(
         for axes, (panel, curves) in zip(grid, panels.items(), strict=True):
             _draw_errors(axes, curves, list(names))
             axes.set_title(panel)
-        grid[0].set_ylabel(ylabel)
+        grid[0].set_ylabel(ylabel)  # the same for all
         # of the lines of a method in several panels one stands in the legend
         lines = {line.get_label(): line for axes in grid for line in axes.lines}
         grid[0].figure.legend(
@@ -103,6 +104,7 @@ def _draw_errors(axes: Axes, curves: Mapping[str, Curve], names: list[str]) -> N
             # from the eighth method on colours repeat, with dashed lines
             ls="-" if place < 7 else "--",
         )
+    # elsewhere the line would only squeeze the curves
     if max(np.max(error) for _, error in curves.values()) > 0.5:
         dashed(axes, 1, lw=1.2, zorder=0)
     _plain(axes.xaxis)
@@ -219,6 +221,7 @@ def law_of_sum(
         xlabel=xlabel,
         ylabel="density",
     ) as axes:
+        # the area of the bars is 1, as that below a density
         axes.hist(
             sums,
             bins=60,
@@ -237,6 +240,7 @@ def law_of_sum(
 def _plain(side: Axis) -> None:
     """Write plain numbers on a log scale: decades, and threes if decades are few."""
     low, high = side.get_view_interval()
+    # two and a half decades or less would have too few ticks
     subs = (1,) if high > 300 * low else (1, 3)
     side.set_major_locator(LogLocator(subs=subs))
     side.set_major_formatter(lambda value, _: f"{value:g}")

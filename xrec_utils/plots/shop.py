@@ -100,6 +100,7 @@ def sales(
         sold with times shown, 1 of pieces sold with appeal (logits) and 1 of sold per
         100 showings with appeal (logits).
     """
+    # arrays: two Series would be divided by their index
     share = 100 * np.asarray(sold) / np.asarray(shown)
     panels = (
         ("times shown", shown, "pieces sold", sold),
@@ -124,6 +125,7 @@ def sales(
         for axes, rho, (xlabel, x, ylabel, y) in grid:
             _draw_items(axes, x, y)
             axes.set(title=f"rank correlation {rho}", xlabel=xlabel, ylabel=ylabel)
+        # so that items seldom shown can be told apart
         drawn[0].set_xscale("log")
         plain_ticks(drawn[0].xaxis)
 
@@ -198,4 +200,7 @@ def hourly(shop: ShopData) -> pd.DataFrame:
     bought = 100.0 * (seen["reaction"] == 2)  # 2: a purchase
     hour = (seen["time"] - START) // HOUR % 24
     grid = bought.groupby([seen["category"], hour]).mean().unstack()
-    return grid.sub(bought.groupby(seen["category"]).mean(), axis=0)
+    return grid.sub(
+        bought.groupby(seen["category"]).mean(),
+        axis=0,
+    )

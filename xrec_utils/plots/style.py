@@ -158,6 +158,7 @@ def _png(figure: Figure) -> bytes:
         format="png",
         metadata={"Software": None},
     )
+    # without transparency, on which a dark page would show through
     image = Image.open(drawn).convert("RGB")
     # no dithering: it would put dots on even areas and make the file larger
     image = image.quantize(
@@ -169,7 +170,12 @@ def _png(figure: Figure) -> bytes:
 
 
 def shorten(text: str, width: int = 34) -> str:
-    """Cut a long title at `width` characters."""
+    """Cut a long title at `width` characters.
+
+    Example:
+        >>> shorten("The Lord of the Rings", 9)
+        'The Lord…'
+    """
     if len(text) <= width:
         return text
     return text[: width - 1].rstrip() + "…"
@@ -181,7 +187,12 @@ def shortened(names: Iterable[object], width: int = 34) -> list[str]:
 
 
 def listed(parts: Sequence[str]) -> str:
-    """Join words as 'a, b and c'."""
+    """Join words as 'a, b and c'.
+
+    Example:
+        >>> listed(["Alien", "Heat", "Up"])
+        'Alien, Heat and Up'
+    """
     if len(parts) <= 1:
         return "".join(parts)
     before = ", ".join(parts[:-1])
@@ -222,7 +233,12 @@ def colour_bar(axes: Axes, drawn: mpl.cm.ScalarMappable, label: str) -> Colorbar
 
 
 def number(value: float) -> str:
-    """Write a number with three significant digits and a true minus sign."""
+    """Write a number with three significant digits and a true minus sign.
+
+    Example:
+        >>> number(-0.12345), number(2.0)
+        ('−0.123', '2')
+    """
     return f"{value:.3g}".replace("-", "−")
 
 
@@ -248,6 +264,7 @@ def symmetric(values: np.ndarray) -> dict[str, float]:
 def no_grid(axes: Axes) -> None:
     """Take the grid and the frame away, for drawings and heatmaps."""
     axes.grid(False)
+    # spines are what matplotlib calls the four sides of the frame
     for side in axes.spines.values():
         side.set_visible(False)
 

@@ -141,7 +141,7 @@ def _draw_boxes(axes: Axes, groups: Mapping[str, pd.Series]) -> None:
         list(groups.values()),
         orientation="horizontal",
         whis=(5, 95),
-        showfliers=False,
+        showfliers=False,  # thousands of dots would hide the boxes
         widths=0.6,
         patch_artist=True,
         boxprops={"facecolor": PALETTE[4]},
@@ -150,7 +150,7 @@ def _draw_boxes(axes: Axes, groups: Mapping[str, pd.Series]) -> None:
     # matplotlib counts boxes from 1
     places = range(1, len(groups) + 1)
     axes.set_yticks(places, shortened(groups))
-    axes.invert_yaxis()
+    axes.invert_yaxis()  # the first on top
 
 
 def split_rows(
@@ -270,10 +270,14 @@ def correlation_heatmap(
 
 def _strongest(table: pd.DataFrame) -> tuple[str, float]:
     """The two columns with the largest |correlation| in words, and that correlation."""
+    # NaN is the correlation of a column that never changes
     grid = np.nan_to_num(table)
     # each pair once, without the ones on the diagonal
     pairs = np.abs(np.triu(grid, k=1))
-    i, j = np.unravel_index(pairs.argmax(), pairs.shape)
+    i, j = np.unravel_index(
+        pairs.argmax(),
+        pairs.shape,
+    )
     pair = f"{table.index[i]} and {table.columns[j]}"
     return pair, grid[i, j]
 
