@@ -265,6 +265,24 @@ def test_a_film_before_the_window_gets_nothing_from_any_gradient():
     )
 
 
+def test_a_layer_replaced_between_two_calls_is_followed(monkeypatch):
+    """Notebook 12 holds the attention fixed this way: nothing may be remembered."""
+    model = attending("attention")
+    before = gradient_times_input(model, HISTORY, 1).values
+    layer = model.encoder.get_layer("attention_1")
+    softmax = layer._masked_softmax
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            layer,
+            "_masked_softmax",
+            lambda scores, mask=None: tf.stop_gradient(softmax(scores, mask)),
+        )
+        held = gradient_times_input(model, HISTORY, 1).values
+    assert np.abs(held - before).max() > 1e-3
+    after = gradient_times_input(model, HISTORY, 1).values
+    np.testing.assert_allclose(after, before, atol=1e-6)
+
+
 @pytest.mark.parametrize("samples, background", [(1, [HISTORY]), (10, [])])
 def test_expected_gradients_need_samples_and_a_background(samples, background):
     with pytest.raises(
