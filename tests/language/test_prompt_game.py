@@ -31,18 +31,17 @@ def test_the_game_is_the_preference_after_each_group_of_lines(
 ) -> None:
     game = case.game()
     masks = np.array([[True, False, True], [False, False, False], [True, True, True]])
-    expected = [
-        likelihood(case, films) for films in (("Alien", "Cube 2"), (), case.history)
-    ]
-    # Read together, the prompts share one tree: TensorFlow then sums its float32 rows
-    # in another order. A mean log-probability of some nats may move by a few units in
-    # its last place for each of the two blocks, and a preference holds two of them.
-    prompts = [
-        chat(message(films)) for films in (("Alien", "Cube 2"), (), case.history)
-    ]
-    nats = case.model.likelihood(prompts, [[case.film, case.other]] * 3)
-    unit = np.finfo(np.float32).eps * np.abs(nats).max()
-    np.testing.assert_allclose(game(masks), expected, rtol=0, atol=8 * unit)
+    histories = (("Alien", "Cube 2"), (), case.history)
+    prompts = [chat(message(films)) for films in histories]
+    # read in one tree of tokens, as the game reads them: the same numbers
+    nats = np.array(case.model.likelihood(prompts, [[case.film, case.other]] * 3))
+    np.testing.assert_array_equal(game(masks), nats[:, 0] - nats[:, 1])
+    # Read alone they differ by float32's own error. In a tree a token's attention also
+    # adds zeros, for the tokens of other prompts, and TensorFlow sums in blocks of
+    # another size: here hidden states differ by 1e-5, and so do the logits. A softmax
+    # in float64 would not help, for it is given logits that differ already.
+    alone = [likelihood(case, films) for films in histories]
+    np.testing.assert_allclose(game(masks), alone, rtol=0, atol=5e-6)
     assert game.target == "preference for Dune over Elf"
     assert brute_force(game).gap == pytest.approx(0, abs=1e-9)
 
@@ -97,10 +96,10 @@ def test_gradients_add_up_to_the_difference_from_their_start() -> None:
     table.assign_add(
         np.full(table.shape, 1.5)
     )  # the mean word lies away from zero, as SmolLM2's does
-    explained, credit = prompt_game.line_gradients(case, steps=40)
+    explained, credit = prompt_game.line_gradients(case, steps=10)
     assert explained.score == pytest.approx(likelihood(case, case.history), abs=1e-5)
     moved = abs(explained.score - explained.base)
-    assert abs(explained.gap) < 0.02 * moved
+    assert abs(explained.gap) < 0.005 * moved
     assert np.all(credit[prompt_game.Reading.of(case).lines < 0] == 0)
     np.testing.assert_allclose(credit.sum(), explained.values.sum(), atol=1e-6)
     coarse, _ = prompt_game.line_gradients(case, steps=1)

@@ -151,23 +151,25 @@ def trade_off(dated: bool) -> tuple[float, float]:
     catalogue taken for one in it.
     """
     rng = random.Random(0)
+    # a fourth of both, for all of them take four times as long
+    titles = TITLES[::4]
     years = [
-        f" ({year})" if dated and year else "" for _, year in map(split_year, TITLES)
+        f" ({year})" if dated and year else "" for _, year in map(split_year, titles)
     ]
     spoilt = CATALOGUE.match(
-        [typo(spoken(t), rng) + year for t, year in zip(TITLES, years, strict=True)]
+        [typo(spoken(t), rng) + year for t, year in zip(titles, years, strict=True)]
     )
     items = load_movielens("movielens-small").items.dropna(subset=["year"])
-    beyond = items[~items["item"].isin(SPLIT.items["item"])]
+    beyond = items[~items["item"].isin(SPLIT.items["item"])][::4]
     others = CATALOGUE.match(
         [
             f"{t} ({y})" if dated else t
             for t, y in zip(beyond.title, beyond.year, strict=True)
         ]
     )
-    return float((spoilt.codes == np.arange(len(TITLES))).mean()), float(
-        (others.codes >= 0).mean()
-    )
+    found = spoilt.codes == np.arange(0, len(TITLES), 4)
+    mistaken = others.codes >= 0
+    return float(found.mean()), float(mistaken.mean())
 
 
 def test_the_threshold_forgives_typos_and_keeps_films_apart() -> None:
