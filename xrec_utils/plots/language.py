@@ -153,7 +153,7 @@ def by_place(
         xlabel="the target's place in the list, from 0",
         ylabel="NDCG@10 with its interval",
         ylim=(0, None),
-        xticks=next(iter(curves.values())).index,
+        xticks=list(curves.values())[-1].index,
     ) as axes:
         for n, (name, table) in enumerate(curves.items()):
             axes.errorbar(

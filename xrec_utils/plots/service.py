@@ -111,13 +111,13 @@ def budget(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
         xlabel="milliseconds, on this machine",
         ylim=(len(table) - 0.4, -0.6),
     ) as axes:
-        # bars are wide, so that yellow can be seen as well
-        for step, colour in zip(table, [*PALETTE, YELLOW], strict=False):
+        for place, step in enumerate(table):
             axes.barh(
                 table.index,
                 table[step],
                 left=starts[step],
-                color=colour,
+                # bars are wide, so that yellow can be seen as well
+                color=[*PALETTE, YELLOW][place],
                 ec="white",
                 label=step,
             )
