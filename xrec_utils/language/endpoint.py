@@ -56,6 +56,16 @@ class EndpointLM:
         LanguageModelError: a variable is not set, or `make llm` has not been run.
 
     Example:
+        Without its variables it says which:
+
+        >>> from unittest.mock import patch
+        >>> with patch.dict("os.environ", clear=True):
+        ...     EndpointLM()  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        xrec_utils.language.writer.LanguageModelError: no language model is ...
+
+        With them it answers:
+
         >>> model = EndpointLM(timeout=10)  # doctest: +SKIP
         >>> model.generate("Name a film by Kurosawa.", max_tokens=8)  # doctest: +SKIP
         'Ran (1985)'

@@ -9,10 +9,10 @@ accents, articles and punctuation) of `threshold`, which is 80 of 100 where the 
 are equal, 5 more where one has no year, 15 more where the years are one apart.
 
 Why 80: each of the course's 3,496 titles was spoilt by one random typo, and the 5,565
-films of MovieLens that the course leaves out were asked for; a test repeats it with
-every fourth. With years 95.5% of the
-typos are forgiven and 0.2% of the other films mistaken (at 75: 96.8% and 0.5%; at 85:
-91.0% and 0.1%); without, 88.2% and 5.0%, of which 2.9% have the very same title.
+films of MovieLens that the course leaves out were asked for (a test repeats it with
+every fourth). With years 95.5% of the typos are forgiven and 0.2% of the other films
+mistaken (at 75: 96.8% and 0.5%; at 85: 91.0% and 0.1%); without, 88.2% and 5.0%, of
+which 2.9% have the very same title.
 """
 
 import json
