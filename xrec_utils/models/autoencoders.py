@@ -72,7 +72,10 @@ class Autoencoder:
         pieces = []
         # at least one batch, so that no histories give no rows of the right length
         for at in range(0, max(len(histories), 1), batch):
-            seen = multi_hot(histories[at : at + batch], self.n_items)
+            seen = multi_hot(
+                histories[at : at + batch],
+                self.n_items,
+            )
             pieces.append(network(seen, training=False).numpy())
         return np.concatenate(pieces)
 
@@ -102,7 +105,10 @@ class Autoencoder:
         """What turns the first units (n, h) into what the decoder reads."""
         if self.first.output is self.decoder.input:
             return ops.convert_to_tensor
-        return keras.Model(self.first.output, self.decoder.input)
+        return keras.Model(
+            self.first.output,
+            self.decoder.input,
+        )
 
     def _decoded(self, code: tf.Tensor, items: np.ndarray) -> np.ndarray:
         """Logits (n, k) of `items`, which need only their columns of the decoder."""
@@ -208,9 +214,15 @@ class Latent(layers.Layer):
         if not training:
             return mean
         self.steps.assign_add(1.0)
-        weight = self.beta * ops.minimum(self.steps / self.anneal, 1.0)
+        weight = self.beta * ops.minimum(
+            self.steps / self.anneal,
+            1.0,
+        )
         self.add_loss(weight * ops.mean(kl_to_standard_normal(mean, log_variance)))
-        noise = keras.random.normal(ops.shape(mean), seed=self.random)
+        noise = keras.random.normal(
+            ops.shape(mean),
+            seed=self.random,
+        )
         return mean + ops.exp(log_variance / 2) * noise
 
 
@@ -256,12 +268,18 @@ class MultiHot(Batches):
     def draw(self) -> tuple[np.ndarray]:
         """Shuffle the users, and fill up the last batch."""
         count = len(self.histories)
-        filling = self.random.choice(count, -count % self.batch)
+        filling = self.random.choice(
+            count,
+            -count % self.batch,
+        )
         return (np.concatenate([self.random.permutation(count), filling]),)
 
     def __getitem__(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         (users,) = super().__getitem__(n)
-        rows = multi_hot([self.histories[user] for user in users], self.n_items)
+        rows = multi_hot(
+            [self.histories[user] for user in users],
+            self.n_items,
+        )
         return rows, rows
 
 

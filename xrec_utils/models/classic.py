@@ -68,7 +68,12 @@ class ItemToItem:
         Only the rows of films that occur are read: for one history that is a hundredth
         of the matrix.
         """
-        occurring = np.concatenate([np.empty(0, dtype=np.int64), *histories])
+        occurring = np.concatenate(
+            [
+                np.empty(0, dtype=np.int64),
+                *histories,
+            ]
+        )
         rows = np.unique(occurring.astype(np.int64))
         places = [np.searchsorted(rows, history) for history in histories]
         if items is None:
@@ -117,7 +122,10 @@ class ContentBased(ItemToItem):
             """Mean similarities (m, k) of groups of films."""
             return sums / np.maximum(films, 1)[:, None].astype(np.float32)
 
-        return Sums(super().sums(history, items).addends, finish)
+        return Sums(
+            super().sums(history, items).addends,
+            finish,
+        )
 
 
 @dataclass(eq=False)
@@ -145,11 +153,17 @@ class UserKNN:
         history's nearest.
         """
         asked = multi_hot(histories, self.n_items)
-        return self._nearest(asked @ self.seen.T, asked.sum(axis=1))
+        return self._nearest(
+            asked @ self.seen.T,
+            asked.sum(axis=1),
+        )
 
     def _nearest(self, common: np.ndarray, films: np.ndarray) -> np.ndarray:
         """Cosines (m, users) from films in common, for histories of `films` (m,)."""
-        lengths = np.outer(films, self.seen.sum(axis=1)).astype(np.float32)
+        lengths = np.outer(
+            films,
+            self.seen.sum(axis=1),
+        ).astype(np.float32)
         # an empty history has nothing in common: 0/1 instead of 0/0
         cosine = common / np.sqrt(np.maximum(lengths, 1))
         return keep_largest(cosine, self.n_neighbours)
@@ -168,7 +182,10 @@ class UserKNN:
             return self._nearest(sums, films) @ self.seen[:, items]
 
         # one row per film, whole in memory for the sums
-        return Sums(np.ascontiguousarray(self.seen[:, history].T), finish)
+        return Sums(
+            np.ascontiguousarray(self.seen[:, history].T),
+            finish,
+        )
 
 
 def keep_largest(similarity: np.ndarray, k: int) -> np.ndarray:
@@ -344,7 +361,10 @@ class ImplicitALS:
             )
         )
         for _ in range(self.sweeps):
-            self.factors = self.solve(owners, self.solve(histories, self.factors))
+            self.factors = self.solve(
+                owners,
+                self.solve(histories, self.factors),
+            )
         return self
 
     def solve(self, histories: Sequence[History], factors: np.ndarray) -> np.ndarray:
@@ -353,14 +373,21 @@ class ImplicitALS:
         """
         # all pairs weigh w0; what a row has is added to that, so zeros cost nothing
         everywhere = self.w0 * factors.T @ factors
+        unit = np.eye(self.width, dtype=np.float32)
         systems = np.tile(everywhere, (len(histories), 1, 1))
-        sums = np.zeros((len(histories), self.width), dtype=np.float32)
+        sums = np.zeros(
+            (len(histories), self.width),
+            dtype=np.float32,
+        )
         for n, history in enumerate(histories):
             mine = factors[np.asarray(history, dtype=np.int64)]
             penalty = self.regularisation * (len(mine) + self.w0 * len(factors))
-            systems[n] += mine.T @ mine + penalty * np.eye(self.width, dtype=np.float32)
+            systems[n] += mine.T @ mine + penalty * unit
             sums[n] = mine.sum(axis=0)
-        return np.linalg.solve(systems, sums[:, :, None])[:, :, 0]
+        return np.linalg.solve(
+            systems,
+            sums[:, :, None],
+        )[:, :, 0]
 
     def score(
         self, histories: Sequence[History], items: np.ndarray | None = None

@@ -20,7 +20,11 @@ from xrec_utils.keras_start import keras, layers
 from xrec_utils.metrics.intervals import paired_interval
 from xrec_utils.shop.moments import GROUPS, group_of
 
-VARIANTS = {"none": (), **{group: (group,) for group in GROUPS}, "all": GROUPS}
+VARIANTS = {
+    "none": (),
+    **{group: (group,) for group in GROUPS},
+    "all": GROUPS,
+}
 
 
 # ---------------------------------------------------------------- crossed with the item
@@ -33,7 +37,10 @@ def product_head(x: keras.KerasTensor, kinds: int, penalty: float) -> keras.Kera
     by: "coffee beans in the morning" has one of its own. The penalty on V's squares
     keeps the differences small where the data are silent.
     """
-    first = layers.Lambda(lambda t: t[:, :kinds], output_shape=(kinds,))
+    first = layers.Lambda(
+        lambda t: t[:, :kinds],
+        output_shape=(kinds,),
+    )
     differences = layers.Dense(
         x.shape[1],
         use_bias=False,

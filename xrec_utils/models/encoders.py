@@ -111,7 +111,10 @@ class CausalMask(layers.Layer):
         # keeps the softmax of a padded row away from 0/0
         itself = places[:, None] == places[None, :]
         # (batch, looking place, looked-at place)
-        allowed = ops.logical_and(present[:, None, :], earlier[None])
+        allowed = ops.logical_and(
+            present[:, None, :],
+            earlier[None],
+        )
         return ops.logical_or(allowed, itself[None])
 
 

@@ -71,7 +71,10 @@ class HistoryRecommender:
 
     def _inputs(self, ids: tf.Tensor) -> list[tf.Tensor]:
         """What the encoder is fed with: vectors of ids, and which are no padding."""
-        return [self.table(ids), ops.not_equal(ids, self.padding)]
+        return [
+            self.table(ids),
+            ops.not_equal(ids, self.padding),
+        ]
 
     # one trace for every length: histories of all sizes share it
     @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])
@@ -83,7 +86,10 @@ class HistoryRecommender:
 
         Each row holds the start token, then the last `window` items.
         """
-        films = np.array([min(len(films), self.window) for films in histories], int)
+        films = np.array(
+            [min(len(films), self.window) for films in histories],
+            int,
+        )
         # at least one place for films: Keras warns of a softmax over a single place
         longest = films.max(initial=1)
         ids = keras.utils.pad_sequences(
@@ -139,7 +145,10 @@ class HistoryRecommender:
             mean = ((start + sums) / (1 + films)[:, None]).astype(np.float32)
             # the encoder reads one place, which is the mean already
             places = np.ones((len(mean), 1), bool)
-            hidden = self.encoder([mean[:, None], places], training=False)
+            hidden = self.encoder(
+                [mean[:, None], places],
+                training=False,
+            )
             return hidden.numpy()[:, 0] @ rows.T + bias
 
         return Sums(self.vectors(history), finish)
@@ -153,9 +162,17 @@ class HistoryRecommender:
 
         `score_vectors(vectors(h)[None], j)` equals `score([h])[0, j]`.
         """
-        vectors = ops.cast(vectors[:, -self.window :], "float32")
+        vectors = ops.cast(
+            vectors[:, -self.window :],
+            "float32",
+        )
         # One place of padding keeps the softmax of an empty history from being single.
-        tokens = self.table(np.array([[self.padding, self.start]], np.int32))
+        tokens = self.table(
+            np.array(
+                [[self.padding, self.start]],
+                np.int32,
+            )
+        )
         whole = ops.concatenate(
             [ops.repeat(tokens, len(vectors), axis=0), vectors],
             axis=1,
@@ -165,7 +182,13 @@ class HistoryRecommender:
             whole.shape[:2],
         )
         hidden = self.encoder([whole, present], training=False)[:, -1]
-        return ops.matmul(hidden, self.table.rows(item)) + self.table.bias[item]
+        return (
+            ops.matmul(
+                hidden,
+                self.table.rows(item),
+            )
+            + self.table.bias[item]
+        )
 
     @property
     def shows_attention(self) -> bool:
@@ -217,7 +240,10 @@ class HistoryRecommender:
             heads = ops.einsum("nhl,lhe->nhe", weights, values)
             mixed = ops.einsum("nhe,hed->nd", heads, out) + shift
             last = ops.tile(beside[-1:], (len(weights), 1))
-            hidden = after([last[:, None], mixed[:, None]], training=False)
+            hidden = after(
+                [last[:, None], mixed[:, None]],
+                training=False,
+            )
             return ops.matmul(hidden[:, 0], row)[:, 0] + self.table.bias[item]
 
         return score
@@ -237,7 +263,10 @@ class HistoryRecommender:
             for behind in self.encoder.layers[place:]
             if isinstance(behind, (layers.Add, layers.Concatenate))
         )
-        before = keras.Model(self.encoder.inputs, [join.input[0], layer.input[1]])
+        before = keras.Model(
+            self.encoder.inputs,
+            [join.input[0], layer.input[1]],
+        )
         after = keras.Model(join.input, self.encoder.output)
         return layer, before, after
 

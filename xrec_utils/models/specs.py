@@ -61,7 +61,11 @@ def _network(
         # None is a choice: train all epochs
         if "validation" not in options:
             options["validation"] = data.cases("validation")
-        return fit(model, data.train_histories(), **{**fixed, **options})
+        return fit(
+            model,
+            data.train_histories(),
+            **{**fixed, **options},
+        )
 
     return train
 
@@ -71,7 +75,10 @@ def _built(build: Callable[..., Any], *given: str) -> Callable[[Split, dict], An
 
     def built(data: Split, settings: dict) -> Any:
         """The untrained model."""
-        return build(*[getattr(data, name) for name in given], **settings)
+        return build(
+            *[getattr(data, name) for name in given],
+            **settings,
+        )
 
     return built
 

@@ -84,7 +84,11 @@ class Baseline:
 
     def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Stars, shape (n,)."""
-        return np.clip(self.expected(users, items), self.low, self.high)
+        return np.clip(
+            self.expected(users, items),
+            self.low,
+            self.high,
+        )
 
 
 def shrunk_means(codes: np.ndarray, values: np.ndarray, shrink: float) -> np.ndarray:
@@ -166,12 +170,21 @@ class MatrixFactorisation(Baseline):
         batches = -(-len(values) // self.batch)
         for _ in range(self.epochs):
             for rows in np.array_split(rng.permutation(len(values)), batches):
-                sgd_step(self, users[rows], items[rows], values[rows])
+                sgd_step(
+                    self,
+                    users[rows],
+                    items[rows],
+                    values[rows],
+                )
         return self
 
     def _draw(self, rng: np.random.Generator, codes: np.ndarray) -> np.ndarray:
         """Small random vectors, zeros for codes without a rating."""
-        factors = rng.normal(0, 0.1, (codes.max() + 2, self.width))
+        factors = rng.normal(
+            0,
+            0.1,
+            (codes.max() + 2, self.width),
+        )
         count = np.bincount(codes, minlength=len(factors))
         return factors * (count > 0)[:, None]
 
@@ -196,7 +209,11 @@ def sgd_step(
     moves = (
         (model.user_bias, users, error - model.penalty * model.user_bias[users]),
         (model.item_bias, items, error - model.penalty * model.item_bias[items]),
-        (model.user_factors, users, error[:, None] * q - model.penalty * p),
+        (
+            model.user_factors,
+            users,
+            error[:, None] * q - model.penalty * p,
+        ),
         (model.item_factors, items, error[:, None] * p - model.penalty * q),
     )
     # add.at adds twice where a code stands twice; `+=` would keep the last
@@ -262,10 +279,18 @@ class ItemNeighbours:
             rows = slice(start, start + batch)
             similar = self.similarity[items[rows]] * self.rated[users[rows]]
             near = keep_largest(similar, self.n_neighbours)
-            gained = np.einsum("ni,ni->n", near, self.left[users[rows]])
+            gained = np.einsum(
+                "ni,ni->n",
+                near,
+                self.left[users[rows]],
+            )
             # nobody near: 0 divided by a little
             expected[rows] += gained / np.maximum(near.sum(axis=1), 1e-9)
-        return np.clip(expected, self.baseline.low, self.baseline.high)
+        return np.clip(
+            expected,
+            self.baseline.low,
+            self.baseline.high,
+        )
 
 
 def shrunk_correlation(

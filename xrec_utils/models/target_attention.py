@@ -49,7 +49,12 @@ class FilmsForCandidates(layers.Layer):
 
     def start(self) -> tf.Tensor:
         """Return the start token's vector, shape (1, d)."""
-        return self.table(np.array([self.table.n_items], np.int32))
+        return self.table(
+            np.array(
+                [self.table.n_items],
+                np.int32,
+            )
+        )
 
     def parts(
         self, vectors: tf.Tensor, candidates: tf.Tensor
@@ -179,7 +184,10 @@ class TargetAttention(HistoryRecommender):
 
         `score_vectors(vectors(h)[None], j)` equals `score([h])[0, j]`.
         """
-        vectors = ops.cast(vectors[:, -self.window :], "float32")
+        vectors = ops.cast(
+            vectors[:, -self.window :],
+            "float32",
+        )
         films = ops.ones(vectors.shape[:2])
         scores = self.mix.scores(
             vectors,
@@ -195,7 +203,10 @@ class TargetAttention(HistoryRecommender):
         score = Σ e a / Σ e + the item's bias. Each film's pair is the same in every
         history that it is part of; the start token's e is one.
         """
-        codes = np.append(self.start, history[-self.window :]).astype(np.int32)
+        codes = np.append(
+            self.start,
+            history[-self.window :],
+        ).astype(np.int32)
         weight, answer = self.mix.parts(
             vectors=self.table(codes),
             candidates=self.table(np.array([item], np.int32)),

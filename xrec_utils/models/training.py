@@ -95,7 +95,13 @@ class Windows(Batches):
         pieces = [piece for history in self.histories for piece in self._cut(history)]
         order = self._order(len(pieces))
         # each place predicts the next: the input is one step behind the label
-        before = [np.append(self.model.start, piece[:-1]) for piece in pieces]
+        before = [
+            np.append(
+                self.model.start,
+                piece[:-1],
+            )
+            for piece in pieces
+        ]
         return (
             self._padded(before, self.model.padding)[order],
             self._padded(pieces, IGNORED)[order],
@@ -116,7 +122,10 @@ class Windows(Batches):
         if self.size is None:
             self.size = count + missing
         shuffled = self.random.permutation(count)
-        filling = self.random.choice(count, max(missing, self.size - count))
+        filling = self.random.choice(
+            count,
+            max(missing, self.size - count),
+        )
         return np.concatenate([shuffled, filling])[: self.size]
 
     def _cut(self, history: History) -> list[History]:
@@ -124,7 +133,10 @@ class Windows(Batches):
         if len(history) <= longest:
             return [history]
         first = self.random.integers(1, longest + 1)
-        return np.split(history, range(first, len(history), longest))
+        return np.split(
+            history,
+            range(first, len(history), longest),
+        )
 
 
 class Negatives(Batches):
@@ -191,7 +203,10 @@ class Negatives(Batches):
         wrong = np.arange(len(users))
         # only pairs that hit a known one are drawn again
         while len(wrong):
-            items[wrong] = self.random.integers(self.n_items, size=len(wrong))
+            items[wrong] = self.random.integers(
+                self.n_items,
+                size=len(wrong),
+            )
             pairs = users[wrong] * self.n_items + items[wrong]
             wrong = wrong[np.isin(pairs, self.known)]
         return items.astype(np.int32)

@@ -247,7 +247,11 @@ class UserItemRecommender:
         batch: int = 65536,
     ) -> np.ndarray:
         """Return logits (n histories, n items or len(items)) of folded-in histories."""
-        return self.score_vectors(self.fold_in(histories), items, batch)
+        return self.score_vectors(
+            self.fold_in(histories),
+            items,
+            batch,
+        )
 
     def sums(self, history: History, items: np.ndarray) -> Sums:
         """What each film adds to the vectors of a folded-in user."""
@@ -256,7 +260,10 @@ class UserItemRecommender:
         def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
             """Scores (m, k) of sums (m, d)."""
             length = np.sqrt(np.maximum(films, 1))[:, None]
-            return self.score_vectors(average + sums / length, items)
+            return self.score_vectors(
+                average + sums / length,
+                items,
+            )
 
         return Sums(added[history], finish)
 
@@ -305,7 +312,10 @@ class UserItemRecommender:
                 np.tile(items, len(here[0])),
             ]
             pieces.append(network(inputs, training=False).numpy())
-        return np.concatenate(pieces).reshape(len(users[0]), len(items))
+        return np.concatenate(pieces).reshape(
+            len(users[0]),
+            len(items),
+        )
 
 
 def fit_pairs(
