@@ -120,6 +120,9 @@ class Catalogue:
 
     A film goes by its title, other titles in brackets after it, and its parts.
 
+    Args:
+        titles: (n_items,) such as "Matrix, The (1999)"; a code is a place in them.
+
     Example:
         >>> catalogue = Catalogue(["Matrix, The (1999)", "Heat (1995)"])
         >>> found = catalogue.match(["the matrix", "Heat", "Heat 2"])
