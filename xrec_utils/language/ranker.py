@@ -161,11 +161,10 @@ class KerasLM:
                 path = tree.add(sequences[n])
                 ends[n] = path[len(start) :]
             # a token is as likely as the node before it says
-            asked = {tree.parents[node] for path in ends.values() for node in path}
-            rows = self.following(tree, sorted(asked))
-            following = dict(
-                zip(sorted(asked), rows, strict=True),
-            )
+            before = {tree.parents[node] for path in ends.values() for node in path}
+            asked = sorted(before)
+            # by node, log-probabilities (vocabulary,)
+            following = dict(zip(asked, self.following(tree, asked), strict=True))
             for n, path in ends.items():
                 steps = [
                     following[tree.parents[node]][tree.tokens[node]] for node in path
