@@ -17,7 +17,8 @@ for any game take over.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -209,11 +210,11 @@ class Case:
 
     def pools_by(self, *pooling: str) -> bool:
         """Whether the model declares that it pools its films in one of these ways."""
+        if self.model is None or not declares(self.model, "pooling"):
+            return False
         # a film that stands twice in a history counts once for some models
-        once = self.model and len(np.unique(self.history)) == len(self.history)
-        return bool(
-            once and declares(self.model, "pooling") and self.model.pooling in pooling
-        )
+        once = len(np.unique(self.history)) == len(self.history)
+        return once and self.model.pooling in pooling
 
     def explanations(
         self,
@@ -230,29 +231,6 @@ class Case:
         ]
 
 
-@dataclass
-class _Scores:
-    """The scores of all the items for every batch of groups.
-
-    Stored because each item's game asks for the same batches again, and every
-    Explanation for the scores of all films and of none.
-    """
-
-    model: HistoryModel
-    history: History
-    items: np.ndarray
-    stored: dict[bytes, np.ndarray] = field(default_factory=dict)
-
-    def column(self, masks: Masks, place: int) -> np.ndarray:
-        """Scores (n,) of items[place] for the groups (n, players)."""
-        key = np.packbits(masks, axis=1).tobytes()
-        if key not in self.stored:
-            self.stored[key] = scores_of_groups(
-                self.model, self.history, masks, self.items
-            )
-        return self.stored[key][:, place]
-
-
 def shared_games(
     model: HistoryModel,
     history: History,
@@ -261,17 +239,23 @@ def shared_games(
 ) -> list[Game]:
     """The `history_game` of every item, (k,) games.
 
-    A group that one of them scores is scored for all.
+    A group that one of them scores is scored for all, and only once.
     """
     items = np.asarray(items)
-    scores = _Scores(model, np.asarray(history), items)
+    stored = {}
 
-    def value(place: int) -> Callable[[Masks], np.ndarray]:
-        """The value function of items[place]."""
-        return lambda masks: scores.column(masks, place)
+    def scores(masks: Masks, place: int) -> np.ndarray:
+        """Scores (n,) of items[place] for groups (n, players)."""
+        key = np.packbits(masks, axis=1).tobytes()
+        if key not in stored:
+            stored[key] = scores_of_groups(model, np.asarray(history), masks, items)
+        return stored[key][:, place]
 
     games = [history_game(model, history, item, titles) for item in items.tolist()]
-    return [replace(game, value=value(place)) for place, game in enumerate(games)]
+    return [
+        replace(game, value=partial(scores, place=place))
+        for place, game in enumerate(games)
+    ]
 
 
 def quadrature(
@@ -314,7 +298,8 @@ def quadrature(
 def _closed_form(case: Case) -> list[Explanation] | None:
     method = "exact Shapley (closed form)"
     if case.pools_by("nothing"):
-        return case.explanations(method, np.zeros((len(case.games), case.n_players)))
+        nothing = np.zeros((len(case.games), case.n_players))
+        return case.explanations(method, nothing)
     if case.pools_by("softmax") and len(case.history) <= case.model.window:
         pools = [_softmax_pool(case, item) for item in case.items]
         return case.explanations(method, *zip(*pools, strict=True))
