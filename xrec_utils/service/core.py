@@ -5,9 +5,7 @@ Every model has a lock, so that concurrent requests take turns on it; answers ar
 for equal questions.
 """
 
-import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
 from time import perf_counter
@@ -347,7 +345,7 @@ def version(name: str) -> str:
     made_of = json.dumps(
         [name, zoo.spec(name).settings, zoo.fingerprint(name), weights], sort_keys=True
     )
-    return f"{__version__}+{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
+    return f"{__version__}+{sha256(made_of.encode())[:12]}"
 
 
 class Cache:
@@ -371,7 +369,8 @@ class Cache:
     def __init__(self, size: int) -> None:
         self.size = size
         self._lock = Lock()
-        self._kept: OrderedDict[schema.Request, schema.Answer] = OrderedDict()
+        # the question asked longest ago comes first
+        self._kept: dict[schema.Request, schema.Answer] = {}
 
     def answer(self, question: schema.Request, find: Callable[[Any], A]) -> A:
         """Give the kept answer, or the one that `find` gives, kept from now on.
@@ -385,12 +384,12 @@ class Cache:
         """
         start = perf_counter()
         with self._lock:
-            if kept := self._kept.get(question):
-                self._kept.move_to_end(question)
+            if kept := self._kept.pop(question, None):
+                self._kept[question] = kept
         answer = kept or find(question)
         with self._lock:
             self._kept[question] = answer
             while len(self._kept) > self.size:
-                self._kept.popitem(last=False)
+                del self._kept[next(iter(self._kept))]
         taken = round(perf_counter() - start, DIGITS)
         return answer.model_copy(update={"seconds": taken, "cached": kept is not None})
