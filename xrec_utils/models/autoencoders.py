@@ -138,8 +138,12 @@ def dae(n_items: int, units: int = 200, dropout: float = 0.5) -> Autoencoder:
     # Made before the dropout: layers draw their seeds in the order they are made.
     to_hidden = layers.Dense(units, activation="tanh", name="hidden")
     hidden = to_hidden(layers.Dropout(dropout, name="hide")(seen))
-    logits = layers.Dense(n_items, name="logits")(hidden)
-    return Autoencoder("dae", keras.Model(seen, logits, name="dae"))
+    network = keras.Model(
+        seen,
+        outputs=layers.Dense(n_items, name="logits")(hidden),
+        name="dae",
+    )
+    return Autoencoder("dae", network)
 
 
 def vae(
@@ -184,8 +188,12 @@ def vae(
     mean = layers.Dense(latent, name="mean")(state)
     log_variance = layers.Dense(latent, name="log_variance")(state)
     z = Latent(beta, anneal, name="z")(mean, log_variance)
-    logits = layers.Dense(n_items, name="logits")(z)
-    return Autoencoder("vae", keras.Model(seen, logits, name="vae"))
+    network = keras.Model(
+        seen,
+        outputs=layers.Dense(n_items, name="logits")(z),
+        name="vae",
+    )
+    return Autoencoder("vae", network)
 
 
 class Latent(layers.Layer):

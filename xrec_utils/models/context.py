@@ -83,9 +83,8 @@ def side_by_side(
         sees = np.float32([group_of(name) not in hidden for name in names])
         logits[variant] = product_head(x * sees, kinds, penalty)
     model = keras.Model(x, logits, name="side_by_side")
-    rate = keras.optimizers.schedules.CosineDecay(1e-2, steps)
     model.compile(
-        keras.optimizers.Adam(rate),
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, steps)),
         # each variant learns from its own error, for none shares a weight
         loss=dict.fromkeys(logits, keras.losses.BinaryCrossentropy(from_logits=True)),
     )

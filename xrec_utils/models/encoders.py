@@ -158,8 +158,11 @@ def attention_encoder(
         state, weights = _attend(state, mask, heads, dropout, n)
         maps[f"attention_{n}"] = weights
         state = _feed_forward(state, 2 * width, dropout, n)
-    hidden = _norm("final_norm")(state)
-    encoder = keras.Model([vectors, present], hidden, name="encoder")
+    encoder = keras.Model(
+        [vectors, present],
+        outputs=_norm("final_norm")(state),
+        name="encoder",
+    )
     return encoder, keras.Model([vectors, present], maps, name="maps")
 
 
@@ -178,8 +181,11 @@ def average_encoder(width: int = 64, dropout: float = 0.3) -> keras.Model:
         dropout=dropout,
         n=1,
     )
-    hidden = _norm("final_norm")(state)
-    return keras.Model([vectors, present], hidden, name="encoder")
+    return keras.Model(
+        [vectors, present],
+        outputs=_norm("final_norm")(state),
+        name="encoder",
+    )
 
 
 def encoder_inputs(width: int) -> tuple[tf.Tensor, tf.Tensor]:

@@ -277,8 +277,10 @@ class ItemNeighbours:
         items = known(items, self.left.T)
         for start in range(0, len(users), batch):
             rows = slice(start, start + batch)
-            similar = self.similarity[items[rows]] * self.rated[users[rows]]
-            near = keep_largest(similar, self.n_neighbours)
+            near = keep_largest(
+                self.similarity[items[rows]] * self.rated[users[rows]],
+                self.n_neighbours,
+            )
             gained = np.einsum(
                 "ni,ni->n",
                 near,

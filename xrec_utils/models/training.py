@@ -278,13 +278,15 @@ def fit_network(
     # a callback that swaps weights comes before the measure, which all later ones see
     callbacks = list(callbacks)
     if validation is not None:
-        keep = keras.callbacks.EarlyStopping(
-            monitor="validation_ndcg",
-            mode="max",
-            patience=patience,
-            restore_best_weights=True,
-        )
-        callbacks += [keras.callbacks.LambdaCallback(on_epoch_end=measure), keep]
+        callbacks += [
+            keras.callbacks.LambdaCallback(on_epoch_end=measure),
+            keras.callbacks.EarlyStopping(
+                monitor="validation_ndcg",
+                mode="max",
+                patience=patience,
+                restore_best_weights=True,
+            ),
+        ]
     return fit_epochs(
         model.model,
         batches,
@@ -325,8 +327,8 @@ def fit_epochs(
         **options,
     )
     # Keras keeps a column for each number; a row for each epoch is easier to read
-    epoch = [n + 1 for n in log.epoch]
-    return pd.DataFrame({"epoch": epoch, **log.history}).to_dict("records")
+    columns = {"epoch": range(1, 1 + len(log.epoch)), **log.history}
+    return pd.DataFrame(columns).to_dict("records")
 
 
 def fit_next_item(

@@ -123,16 +123,18 @@ def fit_features(
         >>> sorted(log[0])
         ['accuracy', 'epoch', 'loss', 'val_accuracy', 'val_loss']
     """
-    stop = keras.callbacks.EarlyStopping(
-        monitor="val_loss",
-        patience=patience,
-        restore_best_weights=True,
-    )
     return fit_epochs(
         model,
         *train,
         epochs=epochs,
-        callbacks=[stop, *callbacks],
+        callbacks=[
+            keras.callbacks.EarlyStopping(
+                monitor="val_loss",
+                patience=patience,
+                restore_best_weights=True,
+            ),
+            *callbacks,
+        ],
         validation_data=validation,
         batch_size=batch,
     )
