@@ -40,6 +40,7 @@ SHIPPED = tuple(
 )
 
 
+# two at most stay in memory: the one of the course, and one to compare with
 @lru_cache(maxsize=2)
 def split(tie_seed: int = 0) -> Split:
     """The shared split: movielens-small, 5-core, leave-last-out, ties broken by
@@ -75,6 +76,7 @@ def running_case() -> RunningCase:
     attention model's first choice.
     """
     known = pd.concat([split().train, split().validation])
+    # the user's last film is in neither part: it is what a test asks for
     rows = known[known["user"] == RUNNING_USER].sort_values("place")
     history = rows["item"].to_numpy()
     return RunningCase(
@@ -144,6 +146,7 @@ def _shared(name: str) -> Split | FeatureTable:
 
 @cache
 def _shipped(name: str) -> Any:
+    # models without a network ship no weights: they are fitted anew
     if name not in SHIPPED:
         return train(name)[0]
     if record(name)["data_sha256"] != fingerprint(name):
@@ -153,6 +156,7 @@ def _shipped(name: str) -> Any:
         )
     model = build(name, settings=record(name)["settings"])
     with np.load(WEIGHTS / f"{name}.npz") as arrays:
+        # named 000, 001, …: in the order in which Keras holds them
         weights = [arrays[key].astype(np.float32) for key in sorted(arrays.files)]
     network(model).set_weights(weights)
     return model
