@@ -1,5 +1,5 @@
 """Recommenders as code one can read: classic, star ratings, networks that read a history,
-autoencoders, context.
+autoencoders.
 """
 
 import lazy_loader
@@ -24,12 +24,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "classic": [
             "EASE",
             "ImplicitALS",
-        ],
-        "context": [
-            "fit_variants",
-            "gains",
-            "measure",
-            "partial_dependence",
         ],
         "sequence": [
             "attention_recommender",

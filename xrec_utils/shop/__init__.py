@@ -11,6 +11,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "LinUCB",
             "item_attributes",
         ],
+        "context": [
+            "fit_variants",
+            "gains",
+            "measure",
+            "partial_dependence",
+        ],
         "environment": [
             "Crowd",
             "ShopEnv",
