@@ -15,8 +15,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from xrec_utils import keras_start
 from xrec_utils.data.features import GENRES, FeatureTable
 from xrec_utils.data.load import Dataset
-from xrec_utils.shop import context
 from xrec_utils.plots import recommenders
+from xrec_utils.shop import context
 from xrec_utils.shop import moments as shop_moments
 from xrec_utils.shop.log import ShopData, simulate
 from xrec_utils.shop.shop import CATEGORIES, DAY, HOUR, START, Parameters, Shop
