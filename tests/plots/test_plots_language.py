@@ -36,7 +36,7 @@ def test_a_tree_puts_branches_below_each_other(shown) -> None:
 
 
 def test_two_trees_without_a_common_root(shown) -> None:
-    language.token_tree(["a", "b"], [-1, -1], "Two", alt="two roots")
+    language.token_tree(["a", "b"], [-1, -1], "Two")
     assert [text.get_position() for text in shown[0][0].axes[0].texts] == [
         (0, 0),
         (0, 1),

@@ -58,9 +58,3 @@ def test_blocks_lie_from_left_to_right_and_lines_from_top_to_bottom(shown) -> No
         "Cube",
     ]
     assert alt.endswith("3 blocks and 2 lines. Largest: 0.4 in block 2 for Cube.")
-
-
-def test_own_words_for_those_who_cannot_see(shown) -> None:
-    language.coloured_text(TEXT, "Two words", "weight", alt="mine")
-    language.blocks_by_line(np.eye(2), ["a", "b"], "Two lines", "share", alt="mine too")
-    assert [alt for _, alt in shown] == ["mine", "mine too"]

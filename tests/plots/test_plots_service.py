@@ -76,12 +76,3 @@ def test_curves_in_panels(shown) -> None:
         "ms, old: 1 at 10 to 4 at 2000" in alt
         and "MB, new: 1 at 10 to 2 at 2000" in alt
     )
-
-
-def test_own_words_replace_the_description(shown) -> None:
-    service.waterfall(0.0, {"Alien": 1.0}, "Title", alt="one")
-    service.budget(pd.DataFrame({"score": [1.0]}, ["ease"]), "Title", alt="two")
-    service.latency_curves(
-        {"ms": pd.DataFrame({"a": [1.0]}, [1])}, "Title", alt="three"
-    )
-    assert [alt for _, alt in shown] == ["one", "two", "three"]

@@ -53,7 +53,7 @@ def test_error_curves_share_one_legend_and_mark_the_error_of_zero(
 
 def test_one_panel_takes_series_in_any_order(drawn: list[tuple[Figure, str]]) -> None:
     curve = pd.Series([4.0, 1.0], [7, 9]), pd.Series([0.1, 0.2], [7, 9])
-    shapley.error_curves({"one": {"a": curve}}, "scores", "A message", alt=None)
+    shapley.error_curves({"one": {"a": curve}}, "scores", "A message")
     assert "a 0.2 at 1, 0.1 at 4" in drawn[0][1]
 
 

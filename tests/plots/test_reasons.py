@@ -300,14 +300,14 @@ def test_composed_title_is_the_message(drawn, name, title):
 
 def test_given_title_and_alternative_text_win():
     found = Drawn(
-        reasons.history_reasons,
-        REASONS,
-        title="One film decides",
-        alt="A bar chart of five films.",
+        learning.training_curve,
+        EPOCHS,
+        title="It goes up and down",
+        alt="A line of three epochs.",
     )
     assert (found.title, found.alt) == (
-        "One film decides",
-        "A bar chart of five films.",
+        "It goes up and down",
+        "A line of three epochs.",
     )
 
 
@@ -444,7 +444,7 @@ def test_what_cannot_be_drawn_is_named():
         pass
 
     with pytest.raises(ValueError, match="alt is empty"):
-        reasons.history_reasons(REASONS, alt="  ")
+        learning.training_curve(EPOCHS, alt="  ")
     with pytest.raises(ValueError, match=r"weights\[layer, head\]"):
         learning.attention_heatmap(np.ones((2, 2, 3, 3)), ["a", "b", "c"])
     with pytest.raises(ValueError, match="needs two axes"):

@@ -1,8 +1,8 @@
 """Every figure of the course. Each function draws one, with a message as its title, and
 shows it with alternative text.
 
-Titles and alternative texts are composed from the data unless given. Signed values are
-vermilion above zero and blue below, on scales centred on zero.
+Alternative texts are composed from the data, and so are titles unless given. Signed
+values are vermilion above zero and blue below, on scales centred on zero.
 """
 
 import lazy_loader

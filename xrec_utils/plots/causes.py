@@ -33,7 +33,6 @@ def two_answers(
     k: int = 10,
     stars: Sequence[float] | None = None,
     xlabel: str = "effect on the score (− against, + for)",
-    alt: str | None = None,
 ) -> None:
     """Draw two explanations of the same players as two dots per player.
 
@@ -46,7 +45,6 @@ def two_answers(
             largest first.
         stars: (players,) the user's ratings, written beside the titles.
         xlabel: what the values are.
-        alt: alternative text; without it, the title and the first three players.
 
     Raises:
         ValueError: not two answers, or not about the same players in the same order.
@@ -79,7 +77,7 @@ def two_answers(
         names = [f"{name}  {stars[i]:g}★" for name, i in zip(names, order, strict=True)]
     with canvas(
         title=title,
-        alt=alt or f"{title.rstrip('.')}. {_dots_in_words(drawn[:3])}.",
+        alt=f"{title.rstrip('.')}. {_dots_in_words(drawn[:3])}.",
         height=1.8 + 0.3 * len(order),
         xlabel=xlabel,
         ylabel="film of the history",
@@ -119,9 +117,7 @@ def _draw_dots(axes: Axes, values: pd.DataFrame) -> None:
         )
 
 
-def rank_paths(
-    paths: Mapping[str, np.ndarray], k: int, title: str, alt: str | None = None
-) -> None:
+def rank_paths(paths: Mapping[str, np.ndarray], k: int, title: str) -> None:
     """Draw a film's rank as more and more films are removed, in several orders.
 
     Ranks grow downwards on a log scale; a line marks the end of the top k.
@@ -131,8 +127,6 @@ def rank_paths(
             removed}; they may differ in length.
         k: the list's length, below whose last place the film is out.
         title: the figure's message.
-        alt: alternative text; without it, the title and when each order gets the film
-            out.
 
     Example:
         >>> ranks = {"Shapley": np.array([1, 12]), "random": np.array([1, 2, 3])}
@@ -148,8 +142,7 @@ def rank_paths(
         spoken.append(f"{name} {when}")
     with canvas(
         title=title,
-        alt=alt
-        or f"{title.rstrip('.')}. Lines of the rank against the films removed; "
+        alt=f"{title.rstrip('.')}. Lines of the rank against the films removed; "
         f"out of the top {k}: {listed(spoken)}.",
         height=3.8,
         xlabel="films removed from the history",
@@ -170,11 +163,7 @@ def _rank_axis(axes: Axes, k: int) -> None:
     axes.invert_yaxis()
     dashed(axes, k + 0.5)
     axes.annotate(
-        f"top {k}",
-        (0, k + 0.5),
-        xytext=(2, 4),
-        textcoords="offset points",
-        color=GREY,
+        f"top {k}", (0, k + 0.5), xytext=(2, 4), textcoords="offset points", color=GREY
     )
 
 
@@ -183,7 +172,6 @@ def ranges(
     title: str,
     xlabel: str,
     published: pd.DataFrame | None = None,
-    alt: str | None = None,
 ) -> None:
     """Draw a mean with its interval per line and group, and zero as a line.
 
@@ -195,7 +183,6 @@ def ranges(
         xlabel: what the means are.
         published: what others published, as hollow grey marks below the means; columns
             line, group, value, as many rows per line and group as there are values.
-        alt: alternative text; without it, the title and each line's means.
 
     Example:
         >>> row = {"line": "GRU", "group": "AUC", "mean": 0.1, "low": 0.0, "high": 0.2}
@@ -212,8 +199,7 @@ def ranges(
     steps = dict(zip(groups, heights, strict=True))
     with canvas(
         title=title,
-        alt=alt
-        or f"{title.rstrip('.')}. Dots with 95% intervals of {xlabel}. {_spoken(table)}.",
+        alt=f"{title.rstrip('.')}. Dots with 95% intervals of {xlabel}. {_spoken(table)}.",
         width=8.6,
         height=1.3 + 0.24 * len(lines) * (1 + len(steps)),
         xlabel=xlabel,

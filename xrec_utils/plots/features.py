@@ -34,7 +34,6 @@ def coefficient_paths(
     paths: Mapping[str, np.ndarray],
     title: str | None = None,
     k: int = 6,
-    alt: str | None = None,
 ) -> None:
     """Draw how the coefficients of a sparse linear model grow as its penalty falls.
 
@@ -46,7 +45,6 @@ def coefficient_paths(
         paths: {column: coefficients (n,), one for each penalty}.
         title: the figure's message; without it, the column that enters first.
         k: how many columns have a colour.
-        alt: alternative text; without it, the penalty at which each of the k enters.
 
     Example:
         >>> paths = {"hour": np.array([0, 0, 0.5]), "price": np.array([0, 1.0, 2.0])}
@@ -64,8 +62,7 @@ def coefficient_paths(
         ends.append(f"{name} at {number(penalties[place])}")
     with canvas(
         title=title or f"{capital(first[0])} enters first",
-        alt=alt
-        or f"Line chart of {len(paths)} coefficients against a falling penalty. "
+        alt=f"Line chart of {len(paths)} coefficients against a falling penalty. "
         f"First to leave zero: {listed(ends)}.",
         width=8.6,
         height=4.4,
@@ -116,9 +113,7 @@ def _draw_paths(
         )
 
 
-def tree(
-    model: BaseEstimator, names: Sequence[str], title: str, alt: str | None = None
-) -> None:
+def tree(model: BaseEstimator, names: Sequence[str], title: str) -> None:
     """Draw a decision tree of two classes, the answer yes to the left of each question.
 
     A leaf says how likely class 1 is there, in colour too, and what share of the
@@ -128,7 +123,6 @@ def tree(
         model: a fitted DecisionTreeClassifier of scikit-learn with the classes 0 and 1.
         names: (columns,) names of the columns it was fitted on.
         title: the figure's message.
-        alt: alternative text; without it, the title, the first question and the leaves.
 
     Example:
         >>> from sklearn.tree import DecisionTreeClassifier
@@ -147,8 +141,7 @@ def tree(
     depth = model.get_depth()
     with canvas(
         title=title,
-        alt=alt
-        or f"{title.rstrip('.')}. Decision tree of {len(questions)} questions, first: "
+        alt=f"{title.rstrip('.')}. Decision tree of {len(questions)} questions, first: "
         f"{names[grown.feature[0]]} at most {number(grown.threshold[0])}? "
         f"Its {len(leaves)} leaves give {listed(shares)}.",
         width=max(5.0, 1.25 * len(leaves)),
@@ -224,7 +217,6 @@ def term_functions(
     terms: Mapping[str, tuple[np.ndarray, np.ndarray]],
     title: str,
     ylabel: str = "effect (logits)",
-    alt: str | None = None,
 ) -> None:
     """Draw the terms of an additive model as step functions on one scale.
 
@@ -232,7 +224,6 @@ def term_functions(
         terms: {column: (edges (bins + 1,), effects (bins,))}, a panel each.
         title: the figure's message.
         ylabel: what the effects are.
-        alt: alternative text; without it, the title and the range of each term.
 
     Example:
         >>> terms = {"stars": (np.array([1, 3, 5]), np.array([-1.0, 0.5]))}
@@ -248,8 +239,7 @@ def term_functions(
     air = 0.1 * (high - low)
     with canvas(
         title=title,
-        alt=alt
-        or f"{title.rstrip('.')}. Step functions of {len(terms)} columns. "
+        alt=f"{title.rstrip('.')}. Step functions of {len(terms)} columns. "
         f"Effects: {'; '.join(spoken)}.",
         width=2.6 * len(terms),
         height=3.2,
@@ -283,7 +273,6 @@ def grouped_bars(
     title: str,
     xlabel: str,
     ylabel: str = "feature",
-    alt: str | None = None,
 ) -> None:
     """Draw a group of horizontal bars per line of a table, one bar per column.
 
@@ -292,7 +281,6 @@ def grouped_bars(
         title: the figure's message.
         xlabel: what the numbers are.
         ylabel: what the lines are.
-        alt: alternative text; without it, the title and each column's two longest bars.
 
     Example:
         >>> table = pd.DataFrame({"gain": [1, 2]}, index=["hour", "price"])
@@ -307,8 +295,7 @@ def grouped_bars(
     thick = 0.8 / table.shape[1]  # the bars of a line and a gap of 0.2 fill it
     with canvas(
         title=title,
-        alt=alt
-        or f"{title.rstrip('.')}. Horizontal bars of {len(table)} lines. "
+        alt=f"{title.rstrip('.')}. Horizontal bars of {len(table)} lines. "
         f"Longest by {'; '.join(longest)}.",
         height=1.6 + 0.2 * table.size,
         xlabel=xlabel,
@@ -333,7 +320,6 @@ def curves(
     title: str,
     xlabel: str,
     ylabel: str,
-    alt: str | None = None,
 ) -> None:
     """Draw several lines against one x.
 
@@ -343,7 +329,6 @@ def curves(
         title: the figure's message.
         xlabel: what x is.
         ylabel: what the values are.
-        alt: alternative text; without it, the title and both ends of each line.
 
     Example:
         >>> curves([1, 2], {"EASE": [0.1, 0.3]}, "It grows.", "users", "NDCG")
@@ -352,8 +337,7 @@ def curves(
     ends = [f"{name} {from_to(line)}" for name, line in lines.items()]
     with canvas(
         title=title,
-        alt=alt
-        or f"{title.rstrip('.')}. Lines of {ylabel} against {xlabel}: {'; '.join(ends)}.",
+        alt=f"{title.rstrip('.')}. Lines of {ylabel} against {xlabel}: {'; '.join(ends)}.",
         height=3.6,
         xlabel=xlabel,
         ylabel=ylabel,

@@ -37,7 +37,6 @@ def leaderboard(
     marked: pd.DataFrame,
     better: Mapping[str, int],
     title: str,
-    alt: str | None = None,
 ) -> None:
     """Draw a table of means as numbers on colours, darker is better.
 
@@ -48,7 +47,6 @@ def leaderboard(
         marked: booleans of the same shape; where true, the number is bold in a frame.
         better: {measure: +1 if more is better, -1 if less is}.
         title: the figure's message.
-        alt: alternative text; without it, the marked explainers of each measure.
 
     Example:
         >>> names = ["Shapley", "random"]
@@ -64,8 +62,7 @@ def leaderboard(
         spoken.append(f"{name}: {listed(best)}")
     with canvas(
         title=title,
-        alt=alt
-        or f"Table of {len(means)} explainers by {means.shape[1]} measures. "
+        alt=f"Table of {len(means)} explainers by {means.shape[1]} measures. "
         f"Best, or level: {'; '.join(spoken)}.",
         width=9.5,
         height=1.9 + 0.34 * len(means),
@@ -113,11 +110,7 @@ def _write_means(axes: Axes, means: pd.DataFrame, marked: pd.DataFrame) -> None:
     for row, column in np.argwhere(means.notna().to_numpy()):
         rounded = means.iloc[row, column].round(2) + 0.0  # the sum turns -0.0 into 0.0
         text = axes.text(
-            column,
-            row,
-            f"{rounded:.2f}".replace("-", "−"),
-            ha="center",
-            va="center",
+            column, row, f"{rounded:.2f}".replace("-", "−"), ha="center", va="center"
         )
         if marked.iloc[row, column]:
             text.set(weight="bold", bbox=frame)
@@ -128,7 +121,6 @@ def power_curves(
     curves: Mapping[str, np.ndarray],
     wanted: float = 0.8,
     title: str | None = None,
-    alt: str | None = None,
 ) -> None:
     """Draw the chance of finding an effect against the number of people asked.
 
@@ -137,7 +129,6 @@ def power_curves(
         curves: {name of the effect: power (n,), from 0 to 1}.
         wanted: the power that a study should have, drawn as a line.
         title: the figure's message.
-        alt: alternative text; without it, from how many people on each effect is found.
 
     Example:
         >>> curves = {"large": np.array([0.5, 0.9]), "small": np.array([0.1, 0.2])}
@@ -153,8 +144,7 @@ def power_curves(
             enough.append(f"{name} from {reached[0]} people on")
     with canvas(
         title=title or "A small effect needs many people",
-        alt=alt
-        or "Lines of power against the number of people. A power of "
+        alt="Lines of power against the number of people. A power of "
         f"{number(wanted)} is reached by {listed(enough) or 'none of them'}.",
         xlabel="people, each meeting every kind",
         ylabel="chance to find the effect",
@@ -170,7 +160,6 @@ def deletion_curve(
     title: str | None = None,
     ylabel: str = "score",
     xlabel: str = "share of the history removed (%)",
-    alt: str | None = None,
 ) -> None:
     """Draw how a score changes as players are removed in several orders.
 
@@ -182,7 +171,6 @@ def deletion_curve(
         title: the figure's message; without it, the order with the lowest mean.
         ylabel: what falls.
         xlabel: what is removed.
-        alt: alternative text; without it, both ends and the mean of each curve.
 
     Example:
         >>> orders = {"Shapley": [4.0, 1.0, 0.0], "random": [4.0, 3.0, 0.0]}
@@ -200,8 +188,7 @@ def deletion_curve(
     with canvas(
         title=title
         or f"The {ylabel} falls fastest when films go in the order of {lowest}",
-        alt=alt
-        or f"Line chart of the {ylabel} against the {xlabel}. {'; '.join(spoken)}. "
+        alt=f"Line chart of the {ylabel} against the {xlabel}. {'; '.join(spoken)}. "
         f"Lowest on average: {lowest}.",
         xlabel=xlabel,
         ylabel=ylabel,
@@ -218,7 +205,6 @@ def gain_by_rank(
     gains: Mapping[str, np.ndarray],
     title: str,
     ylabel: str = "gain",
-    alt: str | None = None,
 ) -> None:
     """Draw what each true rank 1, 2, ... is worth to several measures.
 
@@ -226,7 +212,6 @@ def gain_by_rank(
         gains: {name of the measure: gains (ranks,)}; ranks are on a log scale.
         title: the figure's message.
         ylabel: what the gains are.
-        alt: alternative text; without it, the title and how far each measure reaches.
 
     Example:
         >>> gain_by_rank({"HR@2": np.array([1, 1, 0])}, "Two places count")
@@ -242,7 +227,7 @@ def gain_by_rank(
         spoken.append(f"{name} to rank {ranks[last]}")
     with canvas(
         title=title,
-        alt=alt or f"{title}. A gain above 0.01 reaches: {listed(spoken)}.",
+        alt=f"{title}. A gain above 0.01 reaches: {listed(spoken)}.",
         xlabel="rank among all films the user has not seen (log scale)",
         ylabel=ylabel,
     ) as axes:
@@ -259,7 +244,6 @@ def metric_table_bar(
     title: str | None = None,
     label: str = "NDCG@10",
     ylabel: str = "model",
-    alt: str | None = None,
 ) -> None:
     """Draw a mean as a bar and its interval as a line, for each line of a table.
 
@@ -268,7 +252,6 @@ def metric_table_bar(
         title: the figure's message; without it, the name with the highest mean.
         label: what the means are.
         ylabel: what the names are.
-        alt: alternative text; without it, all numbers.
 
     Raises:
         ValueError: the table lacks one of the three columns.
@@ -291,8 +274,7 @@ def metric_table_bar(
         rows.append(f"{name} {mean:.3f} ({low:.3f} to {high:.3f})")
     with canvas(
         title=title or capital(f"{table['mean'].idxmax()} has the highest {label}"),
-        alt=alt
-        or f"Horizontal bar chart of {label} with intervals: {'; '.join(rows)}. "
+        alt=f"Horizontal bar chart of {label} with intervals: {'; '.join(rows)}. "
         f"Highest: {table['mean'].idxmax()}.",
         height=1.5 + 0.42 * len(table),
         xlabel=f"{label} with its interval",

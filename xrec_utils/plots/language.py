@@ -32,9 +32,7 @@ from xrec_utils.plots.style import (
 )
 
 
-def token_tree(
-    words: Sequence[str], parents: Sequence[int], title: str, alt: str | None = None
-) -> None:
+def token_tree(words: Sequence[str], parents: Sequence[int], title: str) -> None:
     """Draw a tree of tokens from left to right.
 
     Args:
@@ -42,7 +40,6 @@ def token_tree(
         parents: (nodes,) the node that each one follows, -1 for none; a parent comes
             before its children.
         title: the figure's message.
-        alt: alternative text; without it, what comes after what.
 
     Example:
         >>> token_tree(["The", " Matrix", " Mask"], [-1, 0, 0], "One beginning")
@@ -58,7 +55,7 @@ def token_tree(
             spoken.append(f"after {words[parent]!r} comes {words[node]!r}")
     with canvas(
         title=title,
-        alt=alt or f"A tree of {len(words)} tokens: {', '.join(spoken)}.",
+        alt=f"A tree of {len(words)} tokens: {', '.join(spoken)}.",
         width=9.5,
         height=1.1 + 0.55 * (last + 1),
         xlim=(-0.5, deepest + 0.5),
@@ -87,13 +84,12 @@ def _tree_places(parents: Sequence[int]) -> list[tuple[int, int]]:
     return places
 
 
-def first_choices(counts: np.ndarray, title: str, alt: str | None = None) -> None:
+def first_choices(counts: np.ndarray, title: str) -> None:
     """Draw how often the first choice stood at each place of the list shown.
 
     Args:
         counts: (places,) users whose first choice stood there.
         title: the figure's message.
-        alt: alternative text; without it, all counts and what an even share would be.
 
     Example:
         >>> first_choices(np.array([5, 1]), "The first place wins")
@@ -105,8 +101,7 @@ def first_choices(counts: np.ndarray, title: str, alt: str | None = None) -> Non
     places = np.arange(1, len(counts) + 1)
     with canvas(
         title=title,
-        alt=alt
-        or f"Bars: the first choice stood at places 1 to {len(counts)} this often: "
+        alt=f"Bars: the first choice stood at places 1 to {len(counts)} this often: "
         f"{listed([str(count) for count in counts])}; an even share is {number(even)}.",
         height=3.4,
         xlabel="place in the list shown, from 1",
@@ -124,7 +119,6 @@ def by_place(
     curves: Mapping[str, pd.DataFrame],
     chance: float,
     title: str,
-    alt: str | None = None,
 ) -> None:
     """Draw NDCG@10 by the target's place in the list, for several ways of asking.
 
@@ -133,7 +127,6 @@ def by_place(
             columns mean, low and high}.
         chance: what a random order reaches, drawn as a line.
         title: the figure's message.
-        alt: alternative text; without it, all means.
 
     Example:
         >>> row = {"mean": 0.5, "low": 0.4, "high": 0.6}
@@ -147,8 +140,7 @@ def by_place(
         spoken.append(f"{name}: {', '.join(means)}")
     with canvas(
         title=title,
-        alt=alt
-        or f"NDCG@10 by the target's place in the list. {'; '.join(spoken)}; "
+        alt=f"NDCG@10 by the target's place in the list. {'; '.join(spoken)}; "
         f"chance: {number(chance)}.",
         xlabel="the target's place in the list, from 0",
         ylabel="NDCG@10 with its interval",
@@ -169,9 +161,7 @@ def by_place(
         axes.legend()
 
 
-def coloured_text(
-    table: pd.DataFrame, title: str, label: str, alt: str | None = None
-) -> None:
+def coloured_text(table: pd.DataFrame, title: str, label: str) -> None:
     """Write a text with every part on the colour of its value.
 
     Vermilion is above zero, blue below.
@@ -181,7 +171,6 @@ def coloured_text(
             the columns line, text and value.
         title: the figure's message.
         label: what the values are.
-        alt: alternative text; without it, the three parts with the largest |value|.
 
     Example:
         >>> parts = {"line": 0, "text": ["I liked", " Alien"], "value": [0.1, -0.5]}
@@ -199,8 +188,7 @@ def coloured_text(
     shade.set_clim(*symmetric(table["value"].to_numpy(float)).values())
     with canvas(
         title=title,
-        alt=alt
-        or f"{title.rstrip('.')}. Text of {len(table)} parts coloured by {label}. "
+        alt=f"{title.rstrip('.')}. Text of {len(table)} parts coloured by {label}. "
         f"Largest: {listed(spoken)}.",
         height=1.0 + 0.36 * count,
         xlim=(0, 1),
@@ -242,7 +230,6 @@ def blocks_by_line(
     lines: Sequence[str],
     title: str,
     label: str,
-    alt: str | None = None,
 ) -> None:
     """Draw how much each block of a network looks at each line of a text.
 
@@ -253,7 +240,6 @@ def blocks_by_line(
         lines: (lines,) names of the lines.
         title: the figure's message.
         label: what the weights are.
-        alt: alternative text; without it, the largest weight.
 
     Example:
         >>> weights = np.array([[0.5, 0.5], [0.1, 0.9]])
@@ -265,8 +251,7 @@ def blocks_by_line(
     block, line = np.unravel_index(weights.argmax(), weights.shape)
     with canvas(
         title=title,
-        alt=alt
-        or f"{title.rstrip('.')}. Heatmap of {label} over {len(weights)} blocks and "
+        alt=f"{title.rstrip('.')}. Heatmap of {label} over {len(weights)} blocks and "
         f"{len(lines)} lines. Largest: {number(weights.max())} in block {block + 1} "
         f"for {lines[line]}.",
         width=8.6,

@@ -36,7 +36,6 @@ def attention_heatmap(
     labels: Sequence[str],
     title: str | None = None,
     k: int = 15,
-    alt: str | None = None,
 ) -> None:
     """Draw one head's attention weights for the k latest positions.
 
@@ -47,7 +46,6 @@ def attention_heatmap(
         labels: (L,) names of the positions, the start token included.
         title: the figure's message; without it, what the last position looks at most.
         k: how many of the latest positions are drawn.
-        alt: alternative text; without it, the last position's largest weight.
 
     Raises:
         ValueError: weights is not (L, L).
@@ -71,8 +69,7 @@ def attention_heatmap(
     with canvas(
         title=title
         or f"The last position looks most at {labels[most]} ({last[most]:.0%})",
-        alt=alt
-        or f"Heatmap of attention weights between {len(labels)} positions, the latest "
+        alt=f"Heatmap of attention weights between {len(labels)} positions, the latest "
         f"{min(k, len(labels))} shown. The last position, {labels[-1]}, gives most to "
         f"{labels[most]}: {number(last[most])} of 1.",
         height=2.9 + 0.27 * len(names),
@@ -98,7 +95,6 @@ def weight_heatmap(
     rows: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
     label: str = "weight",
-    alt: str | None = None,
 ) -> None:
     """Draw a matrix of weights as colours, on a scale centred on zero.
 
@@ -110,7 +106,6 @@ def weight_heatmap(
         rows: (inputs,) names of the lines.
         columns: (neurons,) names of the columns.
         label: what the numbers are, of a matrix that is no kernel: cosines, say.
-        alt: alternative text; without it, the strongest weight and the signs.
 
     Raises:
         ValueError: kernel has not two axes.
@@ -135,8 +130,7 @@ def weight_heatmap(
     end = _name(columns, j, xlabel)
     with canvas(
         title=title or f"The strongest weight runs from {start} to {end}",
-        alt=alt
-        or f"Heatmap of {kernel.shape[0]} by {kernel.shape[1]} numbers ({label}). "
+        alt=f"Heatmap of {kernel.shape[0]} by {kernel.shape[1]} numbers ({label}). "
         f"The strongest is {number(kernel[i, j])}, from {start} to {end}; "
         f"{(kernel > 0).mean():.0%} are positive.",
         height=_height(rows),
@@ -164,7 +158,6 @@ def weight_heatmaps(
     title: str,
     xlabel: str = "neuron",
     rows: Sequence[str] | None = None,
-    alt: str | None = None,
 ) -> None:
     """Draw kernels of the same height side by side, on one colour scale.
 
@@ -173,7 +166,6 @@ def weight_heatmaps(
         title: the figure's message.
         xlabel: what the columns are.
         rows: (inputs,) names of the lines, which all panels share.
-        alt: alternative text; without it, the largest |weight| of each kernel.
 
     Raises:
         ValueError: fewer than two kernels, or kernels of unequal heights.
@@ -194,8 +186,7 @@ def weight_heatmaps(
     limits = symmetric(np.concatenate([kernel.ravel() for kernel in kernels.values()]))
     with canvas(
         title=title,
-        alt=alt
-        or f"{len(kernels)} weight heatmaps side by side on one colour scale; "
+        alt=f"{len(kernels)} weight heatmaps side by side on one colour scale; "
         f"largest absolute weights: {listed(largest)}.",
         width=9.5,
         height=_height(rows),
@@ -317,7 +308,6 @@ def embedding_map(
     labels: Mapping[int, str] | None = None,
     xlabel: str = "first direction",
     ylabel: str = "second direction",
-    alt: str | None = None,
 ) -> None:
     """Draw points in two dimensions, with a colour and a marker per group.
 
@@ -331,7 +321,6 @@ def embedding_map(
         labels: {index of a point: the text beside it}.
         xlabel: what the first coordinate is.
         ylabel: what the second coordinate is.
-        alt: alternative text; without it, the groups and the closest of them.
 
     Example:
         >>> places = [[0, 0], [0, 2], [5, 0], [5, 6]]
@@ -347,8 +336,7 @@ def embedding_map(
     closest = min(spread, key=spread.__getitem__)
     with canvas(
         title=title or capital(f"{closest} lies closest together"),
-        alt=alt
-        or f"Scatter plot of {len(points)} points in two dimensions, coloured by group: "
+        alt=f"Scatter plot of {len(points)} points in two dimensions, coloured by group: "
         f"{listed(largest)}. {closest} lies closest together, "
         f"{number(spread[closest])} from its centre on average.",
         height=4.8,

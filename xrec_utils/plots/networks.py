@@ -21,7 +21,6 @@ def structure(
     model: keras.Model,
     title: str | None = None,
     skip: Sequence[str] = (),
-    alt: str | None = None,
 ) -> None:
     """Draw a model as boxes and arrows, inputs on top, branches side by side.
 
@@ -32,7 +31,6 @@ def structure(
         model: a functional or sequential Keras model.
         title: the figure's message; without it, the number of weights.
         skip: kinds of layers to leave out, such as "Dropout"; arrows pass through them.
-        alt: alternative text; without it, the layers in order with their sizes.
 
     Raises:
         ValueError: the model has no graph of layers.
@@ -56,8 +54,7 @@ def structure(
     width = (4.3 if flat else 2.4) * wide
     with canvas(
         title=title or f"{total:,} weights in {len(steps)} layers: {model.name}",
-        alt=alt
-        or f"Drawing of the model {model.name} with {len(steps)} layers and {total:,} "
+        alt=f"Drawing of the model {model.name} with {len(steps)} layers and {total:,} "
         f"weights: {chain}.",
         width=min(10.2, max(5.5, width)),
         height=(0.66 if flat else 0.98) * len(levels) + 0.8,

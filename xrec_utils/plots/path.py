@@ -73,8 +73,7 @@ class PathButtons(widgets.VBox):
             button.button_style = "primary" if n == place else ""
             button.icon = "check" if n == place else ""
         self.detail.value = step_html(
-            self.path.steps[place],
-            f"{place + 1} of {len(self.buttons)}",
+            self.path.steps[place], f"{place + 1} of {len(self.buttons)}"
         )
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:

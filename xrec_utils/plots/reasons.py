@@ -38,7 +38,6 @@ def history_reasons(
     title: str | None = None,
     k: int = 10,
     stars: Sequence[float] | None = None,
-    alt: str | None = None,
     xlabel: str = "effect on the score (− against, + for)",
 ) -> None:
     """Draw the k strongest reasons of one explanation as horizontal bars.
@@ -52,7 +51,6 @@ def history_reasons(
         k: how many reasons have a bar of their own.
         stars: (p,) the user's own ratings of the players, written beside the titles;
             NaN for none.
-        alt: alternative text; without it, the three strongest reasons.
         xlabel: what the effects are.
 
     Example:
@@ -81,7 +79,7 @@ def history_reasons(
         note += "; lines: ± 2 standard errors"
     with canvas(
         title=title or _strongest_reason(explanation, order[0]),
-        alt=alt or _reasons_in_words(explanation, first),
+        alt=_reasons_in_words(explanation, first),
         height=1.5 + 0.31 * len(lengths),
         note=note,
         xlabel=xlabel,
@@ -122,7 +120,6 @@ def shap_bar(
     title: str | None = None,
     k: int = 12,
     names: Sequence[str] | None = None,
-    alt: str | None = None,
 ) -> None:
     """Draw the mean |effect| of the k most important players over many explanations.
 
@@ -132,7 +129,6 @@ def shap_bar(
         k: how many players are drawn, the most important on top.
         names: (p,) names of the players; without them those of the first explanation,
             or x0, x1, ... for an array.
-        alt: alternative text; without it, the three largest means.
 
     Example:
         >>> effects = np.array([[0.5, -1.0], [-0.1, 2.0]])
@@ -147,8 +143,7 @@ def shap_bar(
     ).iloc[order]
     with canvas(
         title=title or capital(f"{size.index[0]} moves the prediction most"),
-        alt=alt
-        or f"Horizontal bar chart: mean absolute effect over {len(values)} rows. "
+        alt=f"Horizontal bar chart: mean absolute effect over {len(values)} rows. "
         f"The largest are {listed(named(size[:3]))}.",
         height=1.4 + 0.31 * len(order),
         xlabel="mean |effect on the prediction|",
@@ -163,7 +158,6 @@ def shap_beeswarm(
     title: str | None = None,
     k: int = 12,
     names: Sequence[str] | None = None,
-    alt: str | None = None,
 ) -> None:
     """Draw one dot per row and feature: its place is its effect.
 
@@ -176,7 +170,6 @@ def shap_beeswarm(
         title: the figure's message; without it, what high values of the first do.
         k: how many features are drawn, the one with the largest mean |effect| on top.
         names: (p,) names of the features; see `shap_bar`.
-        alt: alternative text; without it, range and direction of the first feature.
 
     Raises:
         ValueError: features and effects differ in shape.
@@ -201,8 +194,7 @@ def shap_beeswarm(
     does = f"mostly {'raise' if rho >= 0 else 'lower'} the prediction"
     with canvas(
         title=title or f"High values of {first} {does}",
-        alt=alt
-        or f"Beeswarm chart of the effects of {len(order)} features on {len(values)} "
+        alt=f"Beeswarm chart of the effects of {len(order)} features on {len(values)} "
         f"predictions. {first} spreads widest, from {number(widest.min())} to "
         f"{number(widest.max())}; its high values {does}.",
         height=1.6 + 0.36 * len(order),
@@ -241,7 +233,6 @@ def shap_heatmap(
     title: str | None = None,
     k: int = 12,
     names: Sequence[str] | None = None,
-    alt: str | None = None,
 ) -> None:
     """Draw effects as colours: a column per row of data, a line per feature.
 
@@ -253,7 +244,6 @@ def shap_heatmap(
         title: the figure's message; without it, the feature with the largest effects.
         k: how many features are drawn, the one with the largest mean |effect| on top.
         names: (p,) names of the features; see `shap_bar`.
-        alt: alternative text; without it, the range of the first feature's effects.
 
     Example:
         >>> effects = np.array([[0.5, -1.0], [-0.1, 2.0]])
@@ -268,8 +258,7 @@ def shap_heatmap(
     top = names[order[0]]
     with canvas(
         title=title or capital(f"{top} separates low predictions from high ones"),
-        alt=alt
-        or f"Heatmap of the effects of {len(order)} features on {len(values)} predictions,"
+        alt=f"Heatmap of the effects of {len(order)} features on {len(values)} predictions,"
         " from the lowest on the left to the highest on the right. "
         f"{top} is strongest: from {number(grid[0].min())} to {number(grid[0].max())}.",
         height=1.5 + 0.3 * len(order),
@@ -289,7 +278,6 @@ def dependence(
     colour_by: np.ndarray | None = None,
     colour_label: str = "",
     title: str | None = None,
-    alt: str | None = None,
 ) -> None:
     """Draw the effect of one feature against its value, a dot per row.
 
@@ -301,7 +289,6 @@ def dependence(
         colour_by: (n,) values of a second feature, shown as the dots' colours.
         colour_label: name of the second feature.
         title: the figure's message; without it, the rank correlation.
-        alt: alternative text; without it, the rank correlation in words.
 
     Example:
         >>> dependence([1, 2, 3], [0.1, 0.2, 0.4], "hour")
@@ -314,8 +301,7 @@ def dependence(
     coloured = "" if colour_by is None else f" Colour shows {colour_label}."
     with canvas(
         title=title or f"The effect of {xlabel} {trend(rho)} with it ({strength})",
-        alt=alt
-        or f"Scatter plot of the {ylabel} against {xlabel} for {len(x)} rows. "
+        alt=f"Scatter plot of the {ylabel} against {xlabel} for {len(x)} rows. "
         f"The effect {trend(rho)} with {xlabel}: {strength}.{coloured}",
         xlabel=xlabel,
         ylabel=ylabel,

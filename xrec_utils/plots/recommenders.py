@@ -62,7 +62,7 @@ def reasons_by_model(weights: pd.DataFrame, title: str, k: int = 12) -> None:
     )
 
 
-def two_orders(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
+def two_orders(table: pd.DataFrame, title: str) -> None:
     """Draw two columns of a table as two orders of its lines, best on top.
 
     Vermilion are the lines that stand in another place on the right.
@@ -70,7 +70,6 @@ def two_orders(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
     Args:
         table: two columns of numbers, more is better, indexed by name.
         title: the figure's message.
-        alt: alternative text; without it, the title and both orders.
 
     Raises:
         ValueError: the table has not two columns.
@@ -91,7 +90,7 @@ def two_orders(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
         orders.append(f"by {column}: {listed(best_first.astype(str))}")
     with canvas(
         title=title,
-        alt=alt or f"{title}. Best first {'; '.join(orders)}.",
+        alt=f"{title}. Best first {'; '.join(orders)}.",
         height=1.2 + 0.36 * len(table),
         note="best on top",
         # room for the names on both sides
@@ -120,12 +119,7 @@ def _draw_move(axes: Axes, name: str, values: np.ndarray, ends: np.ndarray) -> N
         color=colour,
     )
     axes.text(
-        1.04,
-        ends[1],
-        f"{values[1]:.3f}  {name}",
-        ha="left",
-        va="center",
-        color=colour,
+        1.04, ends[1], f"{values[1]:.3f}  {name}", ha="left", va="center", color=colour
     )
 
 
@@ -134,7 +128,6 @@ def hour_effects(
     learned: Mapping[str, np.ndarray],
     planted: Mapping[str, np.ndarray],
     title: str | None = None,
-    alt: str | None = None,
 ) -> None:
     """Draw the learned effect of the hour beside the planted one, a panel per category.
 
@@ -146,7 +139,6 @@ def hour_effects(
         learned: {category: effects (h,) in logits}.
         planted: {category: effects (h,) in logits}, the same categories.
         title: the figure's message; without it, the hour of each largest effect.
-        alt: alternative text; without it, those hours and how well both agree.
 
     Example:
         >>> hours = [10, 11, 12]
@@ -166,8 +158,7 @@ def hour_effects(
     tops = listed(largest)
     with canvas(
         title=title or f"Largest effect: {tops}",
-        alt=alt
-        or "A panel per category: planted effect of the hour as steps, learned effect as "
+        alt="A panel per category: planted effect of the hour as steps, learned effect as "
         f"points. The learned effect is largest for {tops}. "
         f"Correlation with the planted steps: {_likeness(learned, planted)}.",
         width=2.4 * len(learned) + 0.6,
@@ -205,14 +196,7 @@ def _draw_hours(
     axes: Axes, hours: Sequence[int], learned: np.ndarray, planted: np.ndarray
 ) -> None:
     """Draw the effects of one category: planted steps, learned points."""
-    axes.step(
-        hours,
-        planted,
-        where="mid",
-        color=VERMILION,
-        lw=2,
-        label="planted",
-    )
+    axes.step(hours, planted, where="mid", color=VERMILION, lw=2, label="planted")
     axes.plot(
         hours,
         learned,
@@ -238,7 +222,6 @@ def steps_back(
     ylabel: str,
     steps: np.ndarray | None = None,
     log: bool = False,
-    alt: str | None = None,
 ) -> None:
     """Draw what fades with the steps back from the latest event.
 
@@ -248,7 +231,6 @@ def steps_back(
         ylabel: what the values are.
         steps: (n,) which steps; without them 0, 1, 2, ...
         log: whether the values are on a log scale.
-        alt: alternative text; without it, both ends of each curve.
 
     Example:
         >>> steps_back({"GRU": np.array([1.0, 0.5])}, "It fades", "effect")
@@ -263,7 +245,7 @@ def steps_back(
         ends.append(f"{name} from {start} to {number(y[-1])} at {x[-1]}")
     with canvas(
         title=title,
-        alt=alt or f"Line chart of {ylabel} against steps back: {listed(ends)}.",
+        alt=f"Line chart of {ylabel} against steps back: {listed(ends)}.",
         xlabel="steps back from the latest film",
         ylabel=ylabel,
         yscale="log" if log else "linear",
@@ -276,7 +258,6 @@ def information(
     nats: np.ndarray,
     title: str | None = None,
     least: float = 0.1,
-    alt: str | None = None,
 ) -> None:
     """Draw how many nats each number of a latent vector carries, largest first.
 
@@ -284,7 +265,6 @@ def information(
         nats: (d,) the KL divergence of each number from its prior, mean over users.
         title: the figure's message; without it, how many numbers are used.
         least: the divergence from which a number counts as used, drawn as a line.
-        alt: alternative text; without it, the range and how many are used.
 
     Example:
         >>> information([0.0, 1.5, 0.2])  # doctest: +NORMALIZE_WHITESPACE
@@ -296,8 +276,7 @@ def information(
     used = int((nats >= least).sum())
     with canvas(
         title=title or f"{used} of {len(nats)} numbers carry {least:g} nats or more",
-        alt=alt
-        or f"Bar chart of {len(nats)} latent numbers by the nats they carry, "
+        alt=f"Bar chart of {len(nats)} latent numbers by the nats they carry, "
         f"from {number(nats[0])} down to {number(nats[-1])}; "
         f"{used} carry {least:g} or more.",
         xlabel="latent number, the fullest first",
@@ -315,7 +294,7 @@ def information(
 
 
 def reward_by_visit(
-    rewards: Mapping[str, np.ndarray], title: str | None = None, alt: str | None = None
+    rewards: Mapping[str, np.ndarray], title: str | None = None
 ) -> None:
     """Draw each policy's mean reward per visit, with the mean's 95% interval as a band.
 
@@ -323,7 +302,6 @@ def reward_by_visit(
         rewards: {policy: purchases (n customers, visits)}.
         title: the figure's message; without it, the policy that gains most, as a ratio
             of the last visit to the first.
-        alt: alternative text; without it, the first and the last mean of each policy.
 
     Example:
         >>> rewards = {"greedy": np.array([[0, 1], [1, 1]])}
@@ -342,8 +320,7 @@ def reward_by_visit(
         ends.append(f"{name} {number(first[name])} to {number(last[name])}")
     with canvas(
         title=title or f"From the first visit to the last, {gains.idxmax()} gains most",
-        alt=alt
-        or "Lines of purchases per visit, from the first visit to the last: "
+        alt="Lines of purchases per visit, from the first visit to the last: "
         f"{listed(ends)}.",
         xlabel="visit",
         ylabel="purchases per visit",
@@ -363,10 +340,5 @@ def _draw_band(axes: Axes, line: Line2D, rewards: np.ndarray) -> None:
     # the standard error of a mean of n customers, for each visit
     error = 1.96 * sem(rewards)
     axes.fill_between(
-        visits,
-        mean - error,
-        mean + error,
-        color=line.get_color(),
-        alpha=0.18,
-        lw=0,
+        visits, mean - error, mean + error, color=line.get_color(), alpha=0.18, lw=0
     )

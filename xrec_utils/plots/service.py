@@ -27,9 +27,7 @@ from xrec_utils.plots.style import (
 )
 
 
-def waterfall(
-    base: float, parts: Mapping[str, float], title: str, alt: str | None = None
-) -> None:
+def waterfall(base: float, parts: Mapping[str, float], title: str) -> None:
     """Draw how parts lead from a base to the score.
 
     Each part is a bar that begins where the one above it ends.
@@ -38,7 +36,6 @@ def waterfall(
         base: the score of the empty history.
         parts: {name: what it adds}.
         title: the figure's message.
-        alt: alternative text; without it, all numbers.
 
     Example:
         >>> waterfall(-1.0, {"Alien": 2.0, "Heat": -0.5}, "Alien decides")
@@ -53,8 +50,7 @@ def waterfall(
     widths = np.append(values, ends[-1])
     with canvas(
         title=title,
-        alt=alt
-        or f"Bars that add up: base {base:.3f}, {', '.join(spoken)}, score {ends[-1]:.3f}.",
+        alt=f"Bars that add up: base {base:.3f}, {', '.join(spoken)}, score {ends[-1]:.3f}.",
         width=9,
         height=1 + 0.42 * len(names),
         xlabel="score",
@@ -84,14 +80,13 @@ def _draw_steps(axes: Axes, lefts: np.ndarray, widths: np.ndarray) -> None:
         )
 
 
-def budget(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
+def budget(table: pd.DataFrame, title: str) -> None:
     """Draw milliseconds as stacked bars.
 
     Args:
         table: milliseconds; a line per bar, a column per step, in their order, at most
             eight steps.
         title: the figure's message.
-        alt: alternative text; without it, all numbers.
 
     Example:
         >>> table = pd.DataFrame({"parse": [1], "score": [20]}, index=["EASE"])
@@ -105,7 +100,7 @@ def budget(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
     starts = table.cumsum(axis=1) - table
     with canvas(
         title=title,
-        alt=alt or f"Stacked bars of milliseconds. {'; '.join(spoken)}.",
+        alt=f"Stacked bars of milliseconds. {'; '.join(spoken)}.",
         width=9,
         height=1.6 + 0.6 * len(table),
         xlabel="milliseconds, on this machine",
@@ -125,16 +120,13 @@ def budget(table: pd.DataFrame, title: str, alt: str | None = None) -> None:
         axes.figure.legend(**BELOW, ncols=4)
 
 
-def latency_curves(
-    panels: Mapping[str, pd.DataFrame], title: str, alt: str | None = None
-) -> None:
+def latency_curves(panels: Mapping[str, pd.DataFrame], title: str) -> None:
     """Draw tables as lines against their index, a panel each.
 
     Args:
         panels: {label of the y-axis: table}, a line per column; the index is named and
             goes up by doubling.
         title: the figure's message.
-        alt: alternative text; without it, both ends of each line.
 
     Example:
         >>> clients = pd.Index([1, 2], name="clients")
@@ -151,7 +143,7 @@ def latency_curves(
             spoken.append(f"{label}, {name}: {start} to {end}")
     with canvas(
         title=title,
-        alt=alt or f"Line charts: {listed(spoken)}.",
+        alt=f"Line charts: {listed(spoken)}.",
         width=4 + 3.5 * len(panels),
         height=3.8,
         panels=len(panels),

@@ -38,7 +38,6 @@ def error_curves(
     xlabel: str,
     title: str,
     ylabel: str = "relative error",
-    alt: str | None = None,
 ) -> None:
     """Draw errors against what they cost, both on log scales.
 
@@ -50,8 +49,6 @@ def error_curves(
         xlabel: what the cost is.
         title: the figure's message.
         ylabel: what the error is.
-        alt: alternative text; without it, the cheapest and the dearest point of each
-            line.
 
     Example:
         >>> curves = {"permutations": (np.array([10, 1000]), np.array([0.5, 0.05]))}
@@ -68,8 +65,7 @@ def error_curves(
         names |= dict.fromkeys(curves)
     with canvas(
         title=title,
-        alt=alt
-        or f"Line chart of the {ylabel} against {xlabel}, both on log scales. "
+        alt=f"Line chart of the {ylabel} against {xlabel}, both on log scales. "
         f"{'; '.join(spoken)}.",
         width=5 + 2.5 * len(panels),
         height=4.4,
@@ -115,7 +111,6 @@ def estimates(
     truth: np.ndarray,
     found: Mapping[str, Explanation],
     title: str | None = None,
-    alt: str | None = None,
 ) -> None:
     """Draw estimated values with 2 of their standard errors beside the true ones.
 
@@ -124,7 +119,6 @@ def estimates(
         found: {name of the estimator: explanation with errors}, all of the same n
             players.
         title: the figure's message; without it, how often 2 errors hold the truth.
-        alt: alternative text; without it, the same counts.
 
     Example:
         >>> from xrec_utils.games.explanation import Explanation
@@ -144,8 +138,7 @@ def estimates(
     counts = listed(spoken)
     with canvas(
         title=title or f"Two standard errors hold the truth for {counts}",
-        alt=alt
-        or "Dot chart of Shapley values with 2 standard errors beside the true values; "
+        alt="Dot chart of Shapley values with 2 standard errors beside the true values; "
         f"they hold {counts}.",
         height=1.9 + 0.34 * len(truth),
         xlabel="effect on the score, ± 2 standard errors",

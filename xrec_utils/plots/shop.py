@@ -80,7 +80,6 @@ def sales(
     shown: np.ndarray,
     appeal: np.ndarray,
     title: str,
-    alt: str | None = None,
 ) -> None:
     """Draw what sells: pieces against showings and appeal, and pieces per showing.
 
@@ -91,7 +90,6 @@ def sales(
         shown: (n items,) how often each was shown, at least once.
         appeal: (n items,) what the shop's world gave each item, in logits.
         title: the figure's message.
-        alt: alternative text; without it, the title and the rank correlations.
 
     Example:
         >>> sales([1, 2, 9], [10, 10, 30], [0.1, 0.2, 0.3], "Appeal sells.")
@@ -114,8 +112,7 @@ def sales(
     ]
     with canvas(
         title=title,
-        alt=alt
-        or f"{title.rstrip('.')}. Three scatter plots of {len(sold)} items; "
+        alt=f"{title.rstrip('.')}. Three scatter plots of {len(sold)} items; "
         f"rank correlations {listed(spoken)}.",
         width=10,
         height=3.8,
@@ -145,13 +142,12 @@ def _draw_items(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
     axes.set_ylim(-0.3, 1.6 * max(y))
 
 
-def hours(shop: ShopData, title: str, alt: str | None = None) -> None:
+def hours(shop: ShopData, title: str) -> None:
     """Draw when what sells: a heatmap of `hourly`.
 
     Args:
         shop: the log.
         title: the figure's message.
-        alt: alternative text; without it, the strongest category and hour.
 
     Example:
         >>> from types import SimpleNamespace
@@ -173,7 +169,6 @@ def hours(shop: ShopData, title: str, alt: str | None = None) -> None:
         rows=list(grid.index),
         columns=[str(hour) for hour in grid],
         label="bought per 100 showings, minus mean",
-        alt=alt,
     )
 
 

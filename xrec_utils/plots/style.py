@@ -109,13 +109,7 @@ def canvas(
         figure = Figure(figsize=(width, height + room), layout="constrained")
         figure.suptitle(lines, x=0.012, ha="left")
         if note:
-            figure.supxlabel(
-                note,
-                x=0.988,
-                ha="right",
-                fontsize=11,
-                color=GREY,
-            )
+            figure.supxlabel(note, x=0.988, ha="right", fontsize=11, color=GREY)
         axes = figure.subplots(1, panels)
         yield axes
         for each in np.atleast_1d(axes):
@@ -153,11 +147,7 @@ def _png(figure: Figure) -> bytes:
     """
     drawn = io.BytesIO()
     # matplotlib would write its version, and with it other bytes after an update
-    figure.savefig(
-        drawn,
-        format="png",
-        metadata={"Software": None},
-    )
+    figure.savefig(drawn, format="png", metadata={"Software": None})
     # without transparency, on which a dark page would show through
     image = Image.open(drawn).convert("RGB")
     # no dithering: it would put dots on even areas and make the file larger

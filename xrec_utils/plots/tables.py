@@ -36,7 +36,6 @@ def scatter(
     xlabel: str,
     ylabel: str,
     title: str | None = None,
-    alt: str | None = None,
     log: str = "",
     most: int = 4000,
 ) -> None:
@@ -50,7 +49,6 @@ def scatter(
         xlabel: what x is.
         ylabel: what y is.
         title: the figure's message; without it, the rank correlation.
-        alt: alternative text; without it, the rank correlation in words.
         log: the axes on a log scale: "x", "y", "xy" or "".
         most: how many points are drawn at most.
 
@@ -66,8 +64,7 @@ def scatter(
     drawn = points[:, ::step]
     with canvas(
         title=title or capital(f"{ylabel} {trend(rho)} with {xlabel} ({strength})"),
-        alt=alt
-        or f"{_said(title)}Scatter plot of {ylabel} against {xlabel}, {len(x)} points; "
+        alt=f"{_said(title)}Scatter plot of {ylabel} against {xlabel}, {len(x)} points; "
         f"{strength}.",
         note=f"{drawn.shape[1]:,} of {len(x):,} points drawn" if step > 1 else "",
         xlabel=xlabel,
@@ -90,7 +87,6 @@ def box(
     xlabel: str,
     ylabel: str,
     title: str | None = None,
-    alt: str | None = None,
     log: bool = False,
 ) -> None:
     """Draw one horizontal box per named array (or column of a table).
@@ -102,7 +98,6 @@ def box(
         xlabel: what the numbers are.
         ylabel: what the groups are.
         title: the figure's message; without it, the group with the highest median.
-        alt: alternative text; without it, all medians.
         log: whether the numbers are drawn on a log scale.
 
     Example:
@@ -121,8 +116,7 @@ def box(
         default = f"{xlabel}: {highest} in the median"
     with canvas(
         title=title or capital(default),
-        alt=alt
-        or f"{_said(title)}Box plot of {xlabel} by {ylabel}. "
+        alt=f"{_said(title)}Box plot of {xlabel} by {ylabel}. "
         f"Medians: {listed(named(medians))}.",
         height=1.6 + 0.36 * len(groups),
         note="whiskers: 5% and 95%",
@@ -158,7 +152,6 @@ def split_rows(
     title: str,
     xlabel: str = "place in the history, oldest first",
     ylabel: str = "split",
-    alt: str | None = None,
 ) -> None:
     """Draw one line of marks per split: which part each event belongs to.
 
@@ -167,7 +160,6 @@ def split_rows(
         title: the figure's message.
         xlabel: what the order of the events is.
         ylabel: what the lines are.
-        alt: alternative text; without it, how many events each part has.
 
     Example:
         >>> parts = {"last out": ["train", "train", "test"]}
@@ -181,8 +173,7 @@ def split_rows(
         spoken.append(f"{name}: {listed(counts)}")
     with canvas(
         title=title,
-        alt=alt
-        or f"{_said(title)}Marks for the events of {len(splits)} splits in order. "
+        alt=f"{_said(title)}Marks for the events of {len(splits)} splits in order. "
         f"{'; '.join(spoken)}.",
         height=1.9 + 0.4 * len(splits),
         xlabel=xlabel,
@@ -203,20 +194,12 @@ def _draw_parts(axes: Axes, rows: Sequence[Sequence[str]]) -> None:
     parts = events.groupby("part", sort=False)
     for (part, spots), colour, marker in zip(parts, PALETTE, MARKERS, strict=False):
         axes.scatter(
-            spots["x"],
-            spots["y"],
-            color=colour,
-            marker=marker,
-            s=55,
-            lw=0,
-            label=part,
+            spots["x"], spots["y"], color=colour, marker=marker, s=55, lw=0, label=part
         )
     axes.legend(**ABOVE, ncols=parts.ngroups, handletextpad=0.2)
 
 
-def correlation_heatmap(
-    frame: pd.DataFrame, title: str | None = None, alt: str | None = None
-) -> None:
+def correlation_heatmap(frame: pd.DataFrame, title: str | None = None) -> None:
     """Draw the rank correlations between the numeric columns of a table.
 
     Colours go from -1 to 1; up to nine columns have the numbers written in.
@@ -224,7 +207,6 @@ def correlation_heatmap(
     Args:
         frame: a table; columns that are not numeric are left out.
         title: the figure's message; without it, the strongest pair.
-        alt: alternative text; without it, the strongest pair.
 
     Example:
         >>> table = pd.DataFrame({"age": [1, 2, 3], "price": [3, 2, 1]})
@@ -239,8 +221,7 @@ def correlation_heatmap(
     strength = f"rank correlation {number(rho)}"
     with canvas(
         title=title or capital(f"{pair} {together} most ({strength})"),
-        alt=alt
-        or f"{_said(title)}Heatmap of rank correlations between {len(names)} columns. "
+        alt=f"{_said(title)}Heatmap of rank correlations between {len(names)} columns. "
         f"The strongest is {number(rho)}, between {pair}.",
         height=2.6 + 0.3 * len(names),
         xlabel="column",
@@ -248,14 +229,7 @@ def correlation_heatmap(
         yticks=range(len(names)),
         yticklabels=names,
     ) as axes:
-        heatmap(
-            axes,
-            table,
-            "rank correlation",
-            cmap=DIVERGING,
-            vmin=-1,
-            vmax=1,
-        )
+        heatmap(axes, table, "rank correlation", cmap=DIVERGING, vmin=-1, vmax=1)
         few = len(names) <= 9
         if few:
             _write_numbers(axes, table.to_numpy())
