@@ -5,6 +5,7 @@ can be trained again.
 import numpy as np
 import pytest
 
+from xrec_tools.bench.ship import ship
 from xrec_utils import zoo
 from xrec_utils.contract import HistoryModel, top_k
 from xrec_utils.data import k_core, leave_last_out, load_movielens
@@ -125,7 +126,7 @@ def test_ship_writes_what_load_reads(monkeypatch, tmp_path):
     monkeypatch.setattr(
         zoo, "train", lambda name, **options: train(name, **{"epochs": 1, **options})
     )
-    row = zoo.ship("two_branch")
+    row = ship("two_branch")
     assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == [
         "two_branch.json",
         "two_branch.npz",

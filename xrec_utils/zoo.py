@@ -9,9 +9,7 @@ most 0.05%), which keeps all shipped data below 10 MB.
 """
 
 import hashlib
-import io
 import json
-import time
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -24,7 +22,7 @@ from xrec_utils.contract import recommend
 from xrec_utils.data import feature_table, k_core, leave_last_out, load_movielens
 from xrec_utils.data.features import FeatureTable
 from xrec_utils.data.splits import Split
-from xrec_utils.files import DATA, replace_bytes, replace_text
+from xrec_utils.files import DATA
 from xrec_utils.keras_start import keras
 from xrec_utils.models.specs import (
     FEATURE_MODELS,
@@ -206,37 +204,3 @@ def fingerprint(name: str) -> str:
     # whole numbers and half stars, column after column: the same bytes on every machine
     numbers = seen[["user", "item", "value", "time"]].to_numpy(dtype=np.float64)
     return hashlib.sha256(numbers.T.tobytes()).hexdigest()
-
-
-def ship(name: str, seed: int = 0) -> dict[str, Any]:
-    """Train a model, write data/weights/<name>.npz and its record, and return the
-    record.
-    """
-    started = time.perf_counter()
-    model, epochs = train(name, seed=seed)
-    weights = network(model).get_weights()
-    row = {
-        "model": name,
-        "settings": spec(name).settings,
-        "seed": seed,
-        "parameters": sum(part.size for part in weights),
-        "seconds": round(time.perf_counter() - started),
-        "data_sha256": fingerprint(name),
-        "versions": {"keras": keras.__version__, "numpy": np.__version__},
-        "epochs": [
-            {key: round(number, 5) for key, number in epoch.items()} for epoch in epochs
-        ],
-    }
-    WEIGHTS.mkdir(parents=True, exist_ok=True)
-    # in memory first: the file is replaced as a whole
-    packed = io.BytesIO()
-    np.savez_compressed(
-        packed,
-        **{f"{n:03d}": part.astype(np.float16) for n, part in enumerate(weights)},
-    )
-    replace_bytes(WEIGHTS / f"{name}.npz", packed.getvalue())
-    replace_text(
-        WEIGHTS / f"{name}.json",
-        json.dumps(row, indent=1) + "\n",
-    )
-    return row

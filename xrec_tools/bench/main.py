@@ -43,6 +43,7 @@ from xrec_tools.bench.plans import (
     tasks_of,
 )
 from xrec_tools.bench.runs import apart, grid_of, measure, tune
+from xrec_tools.bench.ship import ship
 from xrec_tools.bench.store import RUNS, TUNING, Run, Store, Task
 from xrec_tools.bench.tables import write_tables
 from xrec_utils import zoo
@@ -291,7 +292,7 @@ def _keys_to_tune(asked: argparse.Namespace) -> list[Key]:
 def _ship(models: Iterable[str]) -> int:
     """Train the models and store their weights; nothing is counted as failed."""
     for name in models:
-        record = zoo.ship(name)
+        record = ship(name)
         # one row per epoch would drown the rest
         record.pop("epochs", None)
         print(record, flush=True)
