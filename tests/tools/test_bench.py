@@ -509,7 +509,7 @@ def test_missing_libraries_are_named_with_the_way_to_get_them(
 
 
 def test_weights_are_shipped_from_here(store, monkeypatch, capsys):
-    monkeypatch.setattr(zoo, "ship", lambda name: {"model": name, "epochs": []})
+    monkeypatch.setattr(main, "ship", lambda name: {"model": name, "epochs": []})
     assert run(store, "ship", "net") == 0
     assert capsys.readouterr().out == "{'model': 'net'}\n"
 
