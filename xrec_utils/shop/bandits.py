@@ -79,20 +79,29 @@ def item_attributes(shop: Shop, rates: np.ndarray) -> np.ndarray:
         >>> round(float(attributes[0, 23]), 3)  # a rate like that of all others
         0.0
     """
+    one_hot = [
+        np.eye(len(CATEGORIES))[shop.category],
+        np.eye(len(BRANDS))[shop.brand],
+    ]
+    numbers = [relative_prices(shop), centred_logits(rates)]
+    return np.column_stack(one_hot + numbers).astype(np.float32)
+
+
+def centred_logits(rates: np.ndarray) -> np.ndarray:
+    """Logits of rates (n,), minus their mean: 0 is a rate like the others."""
     logit = np.log(rates / (1 - rates))
-    return np.column_stack(
-        [
-            np.eye(len(CATEGORIES))[shop.category],
-            np.eye(len(BRANDS))[shop.brand],
-            relative_prices(shop),
-            logit - logit.mean(),
-        ]
-    ).astype(np.float32)
+    return logit - logit.mean()
 
 
 def squash(observation: np.ndarray) -> np.ndarray:
     """Counts on a log scale with their sign: sign(x) log(1 + |x|)."""
-    return np.sign(observation) * np.log1p(np.abs(observation))
+    size = np.log1p(np.abs(observation))
+    return np.sign(observation) * size
+
+
+def quadratic(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """xᵀ M x for each row of x (..., n, d): (..., n)."""
+    return ((x @ matrix) * x).sum(axis=-1)
 
 
 class LinUCB:
@@ -136,7 +145,13 @@ class LinUCB:
         self.alpha = alpha
         # the category is the arm, and no column of x
         self.own = attributes[:, len(CATEGORIES) :]
-        size = 1 + N_OBSERVED + self.own.shape[1] + len(SIGNALS) + 2
+        size = (
+            1  # for the intercept
+            + N_OBSERVED
+            + self.own.shape[1]
+            + len(SIGNALS)  # what was seen of the item's brand
+            + 2  # the item's price times two mean prices
+        )
         self.a = np.tile(
             ridge * np.eye(size),
             (len(CATEGORIES), 1, 1),
@@ -149,7 +164,9 @@ class LinUCB:
 
         Between two calls the policy acts on what it knew before.
         """
-        self.inverse = np.linalg.inv(self.a).astype(np.float32)
+        inverse = np.linalg.inv(self.a)
+        # solved in float64; float32 is enough to choose by
+        self.inverse = inverse.astype(np.float32)
         self.weights = np.linalg.solve(
             self.a,
             self.b[..., None],
@@ -166,7 +183,11 @@ class LinUCB:
         n = len(seen)
         own = self.own[items]
         # what was seen of the item's brand, (m, n, signals)
-        counted = seen[:, COUNTS].reshape(n, GROUPS, len(SIGNALS))
+        counted = seen[:, COUNTS].reshape(
+            n,
+            GROUPS,
+            len(SIGNALS),
+        )
         shared = np.concatenate(
             [np.ones((n, 1)), seen],
             axis=1,
@@ -191,19 +212,25 @@ class LinUCB:
             np.tile(every, (1, n)),
         )
         # items are sorted by category: (arms, items of an arm, n, own)
-        own = own.reshape(len(CATEGORIES), -1, *own.shape[1:])
-        k = shared.shape[1]
-        # (arms, 1, n) and (arms, items, n)
-        by_state = (shared @ self.weights[:, :k])[:, None, :, 0]
-        score = by_state + (own @ self.weights[:, None, k:])[..., 0]
+        own = own.reshape(
+            len(CATEGORIES),
+            -1,
+            *own.shape[1:],
+        )
+        score = self._expected(shared, own)
         if self.alpha:
-            score = score + self.alpha * np.sqrt(
-                self._variance(
-                    shared,
-                    own,
-                )
-            )
+            unknown = np.sqrt(self._variance(shared, own))
+            score = score + self.alpha * unknown
         return score.reshape(-1, n).T
+
+    def _expected(self, shared: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """x·A_c⁻¹b_c, (arms, items of an arm, n)."""
+        k = shared.shape[1]
+        weights = self.weights
+        by_state = shared @ weights[:, :k]
+        by_item = own @ weights[:, None, k:]
+        # (arms, 1, n, 1) and (arms, items, n, 1)
+        return (by_state[:, None] + by_item)[..., 0]
 
     def _variance(self, shared: np.ndarray, own: np.ndarray) -> np.ndarray:
         """xᵀ A_c⁻¹ x, (arms, items of an arm, n).
@@ -211,13 +238,15 @@ class LinUCB:
         In pieces, so that the large shared one is done once per arm, not per item.
         """
         k = shared.shape[1]
-        inverse = self.inverse
-        once = ((shared @ inverse[:, :k, :k]) * shared).sum(axis=-1)[:, None]
-        crossed = (shared @ inverse[:, :k, k:])[:, None]
-        mixed = 2 * (own * crossed).sum(axis=-1)
-        alone = ((own @ inverse[:, None, k:, k:]) * own).sum(axis=-1)
+        # the rows and columns of A⁻¹ that the two pieces of x meet
+        of_shared = self.inverse[:, :k]
+        of_own = self.inverse[:, None, k:, k:]
+        once = quadratic(shared, of_shared[..., :k])
+        crossed = shared @ of_shared[..., k:]
+        mixed = 2 * (own * crossed[:, None]).sum(axis=-1)
+        alone = quadratic(own, of_own)
         # rounding can push it below zero
-        return np.maximum(once + mixed + alone, 0)
+        return np.maximum(once[:, None] + mixed + alone, 0)
 
     def act(
         self, observation: np.ndarray, mask: np.ndarray, random: np.random.Generator

@@ -4,6 +4,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.spaces import Box, Discrete
 
 from xrec_utils.shop.log import visits as visit_times
 from xrec_utils.shop.shop import (
@@ -78,10 +79,9 @@ class Crowd:
         self.steps = steps
         self.length = visits * steps
         self.customers = shop.customers(n, seed)
-        # streams 4, 5, 6: no other draw of the shop uses them
-        self.noise = np.random.default_rng([shop.seed, 4, seed])
-        self.mood = np.random.default_rng([shop.seed, 5, seed])
-        calendar = np.random.default_rng([shop.seed, 6, seed])
+        self.noise = shop.stream(4, seed)
+        self.mood = shop.stream(5, seed)
+        calendar = shop.stream(6, seed)
         # (n, visits)
         self.times = np.array(
             [self._calendar(who, visits, calendar) for who in range(n)],
@@ -89,23 +89,23 @@ class Crowd:
         self.relative_price = relative_prices(shop)
         self.liking = self._liking()
         # every item belongs to two groups: its category and its brand, (2, n_items)
-        self.groups = np.stack([shop.category, len(CATEGORIES) + shop.brand])
+        self.groups = np.stack(
+            [shop.category, len(CATEGORIES) + shop.brand],
+        )
         self.clock = 0
-        self.owned: list[list[int]] = [[] for _ in range(self.n)]
-        self.seen = np.zeros((self.n, GROUPS, len(SIGNALS)), dtype=np.float32)
+        self.owned: list[list[int]] = [[] for _ in range(n)]
+        self.seen = np.zeros(
+            (n, GROUPS, len(SIGNALS)),
+            dtype=np.float32,
+        )
         # of items bought, of items ignored: sum of relative prices, number
-        self.prices = np.zeros((self.n, 2, 2))
+        self.prices = np.zeros((n, 2, 2))
         self._begin_visit()
 
     def _calendar(self, who: int, count: int, random: np.random.Generator) -> list[int]:
         times: list[int] = []
         while len(times) < count:
-            times = visit_times(
-                self.shop,
-                self.customers,
-                who,
-                random,
-            )
+            times = visit_times(self.shop, self.customers, who, random)
         return times[:count]
 
     def _liking(self) -> np.ndarray:
@@ -117,30 +117,35 @@ class Crowd:
         return shop.parameters.intercept + shop.appeal + taste + price
 
     def _begin_visit(self) -> None:
-        self.mask = np.ones((self.n, self.shop.n_items), dtype=bool)
-        kinds = [self.shop.category[items] for items in self.owned]
-        # pieces owned, (n, categories)
+        """Everything may be shown again, and what was bought counts as owned."""
+        self.mask = np.ones_like(self.liking, dtype=bool)
         self.before = np.array(
-            [np.bincount(each, minlength=len(CATEGORIES)) for each in kinds],
+            [self.shop.pieces(items) for items in self.owned],
         )
-        moment = [self._moment(time) for time in self.times[:, self.visit].tolist()]
+        self.utility = self._utility()
+
+    def _utility(self) -> np.ndarray:
+        """What the items are worth in this visit, (n, n_items)."""
+        moment = [self._moment(time) for time in self.now]
         earlier = [self.shop.earlier(items) for items in self.owned]
-        self.utility = self.liking + moment + earlier
+        return self.liking + moment + earlier
 
     def _moment(self, time: int) -> np.ndarray:
         """The part of the utility that hour and weekday make, (n_items,)."""
-        parts = self.shop.parts(
-            self.customers,
-            0,
-            [],
-            time,
-        )
+        # these two are the same for every customer, whatever is owned
+        parts = self.shop.parts(self.customers, 0, [], time)
         return parts["hour"] + parts["weekday"]
 
     @property
     def visit(self) -> int:
         """Number of the current visit, from 0; the last one when all is over."""
-        return min(self.clock, self.length - 1) // self.steps
+        last = self.length - 1
+        return min(self.clock, last) // self.steps
+
+    @property
+    def now(self) -> np.ndarray:
+        """When each customer's current visit began, (n,) seconds since 1970, UTC."""
+        return self.times[:, self.visit]
 
     @property
     def done(self) -> bool:
@@ -155,7 +160,7 @@ class Crowd:
         what was bought and of what was ignored; hour and weekday (one-hot); the share
         of the episode that is left.
         """
-        since = self.times[:, self.visit] - START
+        since = self.now - START
         return np.concatenate(
             [
                 self.seen.reshape(self.n, -1),
@@ -206,17 +211,20 @@ class Crowd:
     def _remember(
         self, items: np.ndarray, reaction: np.ndarray, fresh: np.ndarray
     ) -> None:
+        everyone = np.arange(self.n)
         bought = reaction == 2
         # the first three signals, (n, 3)
-        happened = np.stack([fresh, reaction > 0, bought], axis=1)
+        happened = np.stack(
+            [fresh, reaction > 0, bought],
+            axis=1,
+        )
         for group in self.groups[:, items]:
-            self.seen[np.arange(self.n), group, :3] += happened
-        for kind, here in enumerate((bought, fresh & (reaction == 0))):
+            self.seen[everyone, group, :3] += happened
+        ignored = fresh & (reaction == 0)
+        for kind, here in enumerate((bought, ignored)):
             price = self.relative_price[items[here]]
-            self.prices[here, kind] += np.stack(
-                [price, np.ones(len(price))],
-                axis=1,
-            )
+            self.prices[here, kind, 0] += price
+            self.prices[here, kind, 1] += 1
         for who in np.flatnonzero(bought):
             self._buy(who, int(items[who]))
 
@@ -246,7 +254,10 @@ def relative_prices(shop: Shop) -> np.ndarray:
     It is what a shop knows of its prices without asking customers.
     """
     # items are sorted by category: a row per category
-    price = np.log(shop.price).reshape(len(CATEGORIES), -1)
+    price = np.log(shop.price).reshape(
+        len(CATEGORIES),
+        -1,
+    )
     return (price - price.mean(axis=1, keepdims=True)).ravel()
 
 
@@ -282,10 +293,8 @@ class ShopEnv(gymnasium.Env):
         self.shop = shop or Shop(0)
         self.visits = visits
         self.steps = steps
-        self.action_space = gymnasium.spaces.Discrete(self.shop.n_items)
-        self.observation_space = gymnasium.spaces.Box(
-            -500.0, 500.0, (N_OBSERVED,), np.float32
-        )
+        self.action_space = Discrete(self.shop.n_items)
+        self.observation_space = Box(-500.0, 500.0, (N_OBSERVED,))
 
     def reset(
         self, *, seed: int | None = None, options: dict | None = None
@@ -303,7 +312,8 @@ class ShopEnv(gymnasium.Env):
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Show an item: (observation, reward, ended, cut short, info)."""
-        reward = float(self.crowd.step(np.array([action]))[0])
+        rewards = self.crowd.step(np.array([action]))
+        reward = float(rewards[0])
         observation = self.crowd.observation()[0]
         return observation, reward, self.crowd.done, False, self._info()
 

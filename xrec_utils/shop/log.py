@@ -6,6 +6,7 @@ ones more often) to customers over one year.
 """
 
 import itertools
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,8 +138,8 @@ def simulate(shop: Shop, n_customers: int = 400, seed: int = 0) -> ShopData:
         -3.5
     """
     customers = shop.customers(n_customers, seed)
-    random = np.random.default_rng([shop.seed, 3, seed])
-    rows: dict[str, list] = {name: [] for name in TABLES[2:]}
+    random = shop.stream(3, seed)
+    rows: defaultdict[str, list] = defaultdict(list)
     for who in range(n_customers):
         _live(
             shop,
@@ -193,7 +194,9 @@ def visits(
         random.integers(6, 17, count),
     )
     second = random.integers(HOUR, size=count)
-    times = START + (7 * week + day) * DAY + hour * HOUR + second
+    days = 7 * week + day
+    midnight = START + days * DAY
+    times = midnight + hour * HOUR + second
     return sorted(times.tolist())
 
 
@@ -266,7 +269,9 @@ class _Visit:
     def record(self, item: int, behaviour: str, time: int, value: float) -> int:
         """Write one event with its parts and reasons; return its number."""
         event = len(self.rows["events"])
-        self.rows["events"].append((event, self.who, item, behaviour, time, value))
+        self.rows["events"].append(
+            (event, self.who, item, behaviour, time, value),
+        )
         # four digits, so that the shipped tables stay small
         self.rows["parts"].append(
             (event, *[round(float(self.parts[name][item]), 4) for name in PARTS]),
@@ -347,11 +352,15 @@ def load_shop(folder: Path = FOLDER) -> ShopData:
         >>> log.purchases().name
         'shop'
     """
-    paths = {name: folder / f"{name}.csv.bz2" for name in TABLES}
-    for path in paths.values():
-        if not path.exists():
-            raise FileNotFoundError(
-                f"{path} is missing: restore it with git, or make it again with "
-                "`python data/build_shop.py`"
-            )
-    return ShopData(**{name: pd.read_csv(path) for name, path in paths.items()})
+    return ShopData(
+        **{name: _read(folder / f"{name}.csv.bz2") for name in TABLES},
+    )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: restore it with git, or make it again with "
+            "`python data/build_shop.py`"
+        )
+    return pd.read_csv(path)

@@ -69,11 +69,8 @@ def since_previous(times: np.ndarray, users: np.ndarray) -> np.ndarray:
     # several rows may share one moment
     moments = rows.drop_duplicates().sort_values(["user", "time"])
     moments["pause"] = moments.groupby("user")["time"].diff()
-    return rows.merge(
-        moments,
-        on=["user", "time"],
-        how="left",
-    )["pause"].to_numpy()
+    found = rows.merge(moments, on=["user", "time"], how="left")
+    return found["pause"].to_numpy()
 
 
 def context_features(
@@ -183,13 +180,15 @@ def _late(rank: pd.Series, validation: float, test: float) -> np.ndarray:
 
 def _item_columns(items: pd.DataFrame) -> pd.DataFrame:
     """Category and brand, one-hot, and the price against its category."""
-    return pd.DataFrame(
-        {
-            **{f"category: {name}": items["category"] == name for name in CATEGORIES},
-            **{f"brand: {name}": items["brand"] == name for name in BRANDS},
-            "price: against its category": items["relative"],
-        }
-    )
+    columns = _one_hot(items["category"], CATEGORIES)
+    columns |= _one_hot(items["brand"], BRANDS)
+    columns["price: against its category"] = items["relative"]
+    return pd.DataFrame(columns)
+
+
+def _one_hot(column: pd.Series, names: Sequence[str]) -> dict[str, pd.Series]:
+    """A column of true and false for each name."""
+    return {f"{column.name}: {name}": column == name for name in names}
 
 
 def _past_columns(shown: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
@@ -197,14 +196,18 @@ def _past_columns(shown: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
     user = shown["user"].to_numpy()
     time = shown["time"].to_numpy()
     reaction = shown["reaction"].to_numpy()
-    counted = np.column_stack([np.ones(len(shown)), reaction > 0])
+    # what is added up: showings, and those that met a reaction
+    counted = np.column_stack(
+        [np.ones(len(shown)), reaction > 0],
+    )
     past = {}
     for name, key in {
         "all": user,
         "this category": items["category"],
         "this brand": items["brand"],
     }.items():
-        groups, _ = pd.factorize(pd.MultiIndex.from_arrays([user, key]))
+        pairs = pd.MultiIndex.from_arrays([user, key])
+        groups, _ = pd.factorize(pairs)
         seen, reacted = earlier_sum(
             groups,
             time,
@@ -229,15 +232,12 @@ def _owned_columns(
     user: np.ndarray, time: np.ndarray, reaction: np.ndarray, items: pd.DataFrame
 ) -> pd.DataFrame:
     """Pieces of each category bought in strictly earlier visits."""
-    return pd.DataFrame(
-        earlier_sum(
-            user,
-            time,
-            (reaction == 2)[:, None]
-            & (items["category"].to_numpy()[:, None] == np.array(CATEGORIES)),
-        ),
-        columns=[f"owned: {name}" for name in CATEGORIES],
-    )
+    kinds = items["category"].to_numpy()
+    # (showings, categories): true where a piece of the category was bought
+    of_kind = kinds[:, None] == np.array(CATEGORIES)
+    bought = of_kind & (reaction == 2)[:, None]
+    names = [f"owned: {name}" for name in CATEGORIES]
+    return pd.DataFrame(earlier_sum(user, time, bought), columns=names)
 
 
 def planted_hours(category: str, parameters: Parameters | None = None) -> np.ndarray:
@@ -255,11 +255,10 @@ def planted_hours(category: str, parameters: Parameters | None = None) -> np.nda
         [0.0, 0.0, 1.0, 1.0]
     """
     parameters = parameters or Parameters()
-    hours = np.arange(24)
     change = np.zeros(24)
     for name, first, last, amount in parameters.hours:
         if name == category:
-            change += amount * ((first <= hours) & (hours <= last))
+            change[first : last + 1] += amount
     return change
 
 
@@ -299,13 +298,14 @@ def long_span_table(
     """
     table = feature_table(dataset)
     time = table.ratings.groupby("user")["time"]
-    long = ((time.transform("max") - time.transform("min")) > days * DAY).to_numpy()
+    span = time.transform("max") - time.transform("min")
+    long = (span > days * DAY).to_numpy()
     ratings = table.ratings[long].reset_index(drop=True)
     raw = table.raw[long].reset_index(drop=True)
     genres = [f"film: {genre}" for genre in GENRES]
-    others = [name for name in raw if name not in {*genres, "user: pause"}]
+    others = raw.columns.drop([*genres, "user: pause"])
     return FeatureTable(
-        raw[genres + others].join(
+        raw[[*genres, *others]].join(
             context_features(ratings["time"], ratings["user"]).astype(np.float32)
         ),
         table.liked[long],

@@ -159,7 +159,9 @@ class NetworkPolicy:
         """(n, n_items), rows add up to one."""
         logits = self.logits(observation, mask)
         if self.greedy:
-            return np.eye(logits.shape[1])[logits.argmax(axis=1)]
+            # all the probability is on one item
+            chosen = logits.argmax(axis=1)
+            return np.eye(logits.shape[1])[chosen]
         return ops.softmax(logits).numpy()
 
     def act(
@@ -178,8 +180,8 @@ def returns(rewards: np.ndarray, discount: float) -> np.ndarray:
     ahead = np.zeros_like(rewards)
     later = 0  # nothing comes after the last step
     for t in range(len(rewards) - 1, -1, -1):
-        ahead[t] = rewards[t] + discount * later
-        later = ahead[t]
+        later = rewards[t] + discount * later
+        ahead[t] = later
     return ahead
 
 
@@ -210,10 +212,12 @@ def episode(
         start = policy.start(observation, crowd.mask)
         seen = squash(observation)
         added, _ = policy.run(seen)
+        logits = start + added.numpy()
         # Gumbel noise makes it a draw from the softmax
-        noise = random.gumbel(size=start.shape)
-        actions = (start + added.numpy() + noise).argmax(axis=1)
-        happened.append((seen, start, actions, crowd.step(actions)))
+        noise = random.gumbel(size=logits.shape)
+        actions = (logits + noise).argmax(axis=1)
+        rewards = crowd.step(actions)
+        happened.append((seen, start, actions, rewards))
     return tuple(
         np.stack(each)
         for each in zip(
@@ -273,10 +277,14 @@ def reinforce(
             random,
         )
         batch = (seen, start, actions, returns(rewards, discount))
-        # joins steps and customers
-        update(*(part.reshape(-1, *part.shape[2:]) for part in batch))
+        update(*map(_joined, batch))
         history.append(float(rewards.sum(axis=0).mean()))
     return history
+
+
+def _joined(part: np.ndarray) -> np.ndarray:
+    """Steps and customers in one axis: (steps, n, ...) as (steps · n, ...)."""
+    return part.reshape(-1, *part.shape[2:])
 
 
 def policy_loss(
@@ -293,12 +301,10 @@ def policy_loss(
     """
     added, expected = network(seen)
     surprise = ahead - expected
-    return reinforce_loss(
-        start + added,
-        actions,
-        # of about the same size in every batch
-        surprise / (ops.std(surprise) + 1e-6),
-    ) + ops.mean(ops.square(surprise))
+    # of about the same size in every batch
+    advantage = surprise / (ops.std(surprise) + 1e-6)
+    missed = ops.mean(ops.square(surprise))
+    return reinforce_loss(start + added, actions, advantage) + missed
 
 
 def step_of(
@@ -351,6 +357,8 @@ def shipped(shop: Shop, attributes: np.ndarray) -> NetworkPolicy:
     teacher = LinUCB(shop, attributes, alpha=0.0)
     network = policy_network(attributes)
     with np.load(WEIGHTS) as stored:
-        teacher.weights, *weights = (stored[name] for name in stored.files)
+        arrays = [stored[name] for name in stored.files]
+    # the teacher's come first in the file
+    teacher.weights, *weights = arrays
     network.set_weights(weights)
     return NetworkPolicy(network, teacher, greedy=True)

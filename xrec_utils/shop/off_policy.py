@@ -49,7 +49,8 @@ class Log:
 
     def matches(self, target: np.ndarray) -> np.ndarray:
         """Probability of the item shown under target (n, n_items): (n,)."""
-        return target[np.arange(len(self.items)), self.items]
+        everyone = np.arange(len(self.items))
+        return target[everyone, self.items]
 
 
 def hours(observation: np.ndarray) -> np.ndarray:
@@ -84,8 +85,10 @@ class OldPolicy:
 
     def probabilities(self, observation: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """(n, n_items), rows add up to one."""
-        late = hours(observation) >= EVENING
-        share = np.where(late[:, None], self.evening, self.day) * mask
+        late = hours(observation)[:, None] >= EVENING
+        exposure = np.where(late, self.evening, self.day)
+        # what is left shares the probability of what was shown before
+        share = exposure * mask
         return share / share.sum(axis=1, keepdims=True)
 
     def act(
@@ -121,8 +124,9 @@ class TopList:
         """(n, n_items), rows add up to one where k items are left."""
         scores = np.where(mask, self.scores, -np.inf)
         ranked = np.argsort(-scores, axis=1, kind="stable")
+        first = ranked[:, : self.k]
         share = np.zeros(mask.shape)
-        np.put_along_axis(share, ranked[:, : self.k], 1 / self.k, axis=1)
+        np.put_along_axis(share, first, 1 / self.k, axis=1)
         return share
 
 
@@ -130,7 +134,8 @@ def draw(probabilities: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """One column for each row of probabilities (n, m): (n,)."""
     edges = probabilities.cumsum(axis=1)
     # up to the last edge, not to one: rounding must not leave a gap
-    place = random.random((len(edges), 1)) * edges[:, -1:]
+    last = edges[:, -1:]
+    place = random.random(last.shape) * last
     return (place < edges).argmax(axis=1)
 
 
@@ -160,7 +165,8 @@ def record(crowd: Crowd, policy: OldPolicy, random: np.random.Generator) -> Log:
     everyone = np.arange(crowd.n)
     probabilities = policy.probabilities(observation, crowd.mask)
     items = draw(probabilities, random)
-    reactions = react(crowd.shop, crowd.utility[everyone, items], random)
+    utility = crowd.utility[everyone, items]
+    reactions = react(crowd.shop, utility, random)
     return Log(
         hour=hours(observation),
         items=items,
@@ -194,7 +200,8 @@ def true_value(crowd: Crowd, target: np.ndarray) -> float:
         >>> bool(np.isclose(true_value(crowd, target), chance.mean()))
         True
     """
-    bought = expit(crowd.utility - crowd.shop.parameters.buy_threshold)
+    threshold = crowd.shop.parameters.buy_threshold
+    bought = expit(crowd.utility - threshold)
     return float((target * bought).sum(axis=1).mean())
 
 
@@ -245,15 +252,17 @@ def category_rates(log: Log, category: np.ndarray) -> np.ndarray:
     showing in the log, with the mean reward.
     """
     kinds = category[log.items]
-    shown = np.bincount(kinds, minlength=len(CATEGORIES))
     bought = np.bincount(kinds, log.rewards, minlength=len(CATEGORIES))
-    return ((bought + log.rewards.mean()) / (shown + 1))[category]
+    # with the one more showing of each
+    shown = np.bincount(kinds, minlength=len(CATEGORIES)) + 1
+    rates = (bought + log.rewards.mean()) / shown
+    return rates[category]
 
 
 def counted_propensities(log: Log, n_items: int) -> np.ndarray:
     """Propensities (n,) as shares of all showings, blind to context."""
     times = np.bincount(log.items, minlength=n_items) + 1
-    return times[log.items] / (len(log.items) + n_items)
+    return times[log.items] / times.sum()
 
 
 def modelled_propensities(log: Log, category: np.ndarray) -> np.ndarray:
@@ -274,9 +283,11 @@ def modelled_propensities(log: Log, category: np.ndarray) -> np.ndarray:
     model.fit(clock[hour], kind, sample_weight=repeated)
     # (hours, categories that were shown)
     chances = model.predict_proba(clock)
-    by_category = chances[log.hour, np.searchsorted(model.classes_, kinds)]
+    column = np.searchsorted(model.classes_, kinds)
+    by_category = chances[log.hour, column]
     times = np.bincount(log.items, minlength=len(category)) + 1
-    share = times / np.bincount(category, times)[category]
+    of_category = np.bincount(category, times)
+    share = times / of_category[category]
     return by_category * share[log.items]
 
 

@@ -235,7 +235,7 @@ def by_visit(
         (3, 2)
     """
     random = np.random.default_rng(seed)
-    earned = np.zeros((crowd.n, crowd.times.shape[1]))
+    earned = np.zeros(crowd.times.shape)
     while not crowd.done:
         observation = crowd.observation()
         items = policy.act(

@@ -168,7 +168,8 @@ class Shop:
         self.brand = random.integers(len(BRANDS), size=self.n_items)
         self.appeal = random.normal(0, p.appeal_sd, self.n_items)
         self.relative_price = random.normal(0, p.relative_price_sd, self.n_items)
-        exposure = np.exp(random.normal(0, p.exposure_sd, self.n_items))
+        pushed = random.normal(0, p.exposure_sd, self.n_items)
+        exposure = np.exp(pushed)
         self.exposure = exposure / exposure.sum()
         # euros: what the category costs, times what this item costs beside it
         typical = np.exp(
@@ -178,10 +179,18 @@ class Shop:
                 len(CATEGORIES),
             )
         )
-        price = typical[self.category] * np.exp(self.relative_price)
+        beside = np.exp(self.relative_price)
+        price = typical[self.category] * beside
         self.price = np.round(price, 2)
         self.rules = _rules(p)
-        self._durable = np.array([category in p.durable for category in CATEGORIES])
+        self._durable = np.isin(CATEGORIES, p.durable)
+
+    def stream(self, use: int, seed: int) -> np.random.Generator:
+        """Random numbers for one use alone, so that no use changes those of another.
+
+        2 draws customers, 3 their log; a crowd has 4 (noise), 5 (moods), 6 (visits).
+        """
+        return np.random.default_rng([self.seed, use, seed])
 
     @property
     def items(self) -> pd.DataFrame:
@@ -208,14 +217,16 @@ class Shop:
     def customers(self, n: int, seed: int = 0) -> Customers:
         """Draw n customers with tastes of their own."""
         p = self.parameters
-        random = np.random.default_rng([self.seed, 2, seed])
-        # (5, 14): 1.0 where the lifestyle likes the category
-        likes = np.array(
-            [np.isin(CATEGORIES, liked) for _, liked in p.lifestyles],
-            dtype=float,
+        random = self.stream(2, seed)
+        likes = _likes(p)
+        lifestyle = random.normal(
+            scale=p.lifestyle_sd,
+            size=(n, len(likes)),
         )
-        lifestyle = random.normal(0, p.lifestyle_sd, (n, len(likes)))
-        own_taste = random.normal(0, p.category_sd, (n, len(CATEGORIES)))
+        own_taste = random.normal(
+            scale=p.category_sd,
+            size=(n, len(CATEGORIES)),
+        )
         # the draws go on in this order
         return Customers(
             category=lifestyle @ likes + own_taste,
@@ -268,17 +279,14 @@ class Shop:
         self, customers: Customers, who: int, owned: Sequence[int], time: int
     ) -> np.ndarray:
         """The sum of the parts, shape (n_items,), in logits."""
-        return np.sum(
-            list(
-                self.parts(
-                    customers,
-                    who,
-                    owned,
-                    time,
-                ).values()
-            ),
-            axis=0,
-        )
+        parts = self.parts(customers, who, owned, time)
+        return np.sum(list(parts.values()), axis=0)
+
+    def pieces(self, owned: Sequence[int]) -> np.ndarray:
+        """How many of each category are owned, (14,)."""
+        # the type is for an empty list, which numpy takes for floats
+        kinds = self.category[np.asarray(owned, dtype=int)]
+        return np.bincount(kinds, minlength=len(CATEGORIES))
 
     def earlier(self, owned: Sequence[int]) -> np.ndarray:
         """What owning these items changes in the utility of every item.
@@ -286,13 +294,10 @@ class Shop:
         Returns:
             (n_items,) in logits.
         """
-        # (14,): how many of each category are owned
-        count = np.bincount(
-            self.category[np.asarray(owned, dtype=int)],
-            minlength=len(CATEGORIES),
-        )
+        count = self.pieces(owned)
         change = np.zeros(len(CATEGORIES))
         for groups, category, amount in self.rules:
+            # nothing unless all of them are owned
             change[category] += amount * all(count[group] for group in groups)
         change += self.parameters.saturation * count * self._durable
         return change[self.category]
@@ -321,11 +326,20 @@ class Shop:
             members = [kinds == group for group in groups]
             if category != target or not all(m.any() for m in members):
                 continue
-            values = values + amount * sum(m / m.sum() for m in members)
+            shares = sum(m / m.sum() for m in members)
+            values = values + amount * shares
             if len(members) == 2:
                 either = members[0] | members[1]
                 values = values - amount * either / either.sum()
         return values
+
+
+def _likes(p: Parameters) -> np.ndarray:
+    """(5, 14): 1.0 where the lifestyle likes the category."""
+    return np.array(
+        [np.isin(CATEGORIES, liked) for _, liked in p.lifestyles],
+        dtype=float,
+    )
 
 
 def _rules(p: Parameters) -> list[tuple[tuple[int, ...], int, float]]:
@@ -359,8 +373,11 @@ def react(shop: Shop, utility: np.ndarray, random: np.random.Generator) -> np.nd
     Returns:
         Whole numbers of the same shape.
     """
-    felt = utility + random.logistic(size=np.shape(utility))
-    return (felt > 0).astype(int) + (felt > shop.parameters.buy_threshold)
+    noise = random.logistic(size=np.shape(utility))
+    felt = utility + noise
+    interested = felt > 0
+    bought = felt > shop.parameters.buy_threshold
+    return interested.astype(int) + bought
 
 
 def stars(parts: dict[str, np.ndarray], item: int, random: np.random.Generator) -> int:
@@ -368,12 +385,9 @@ def stars(parts: dict[str, np.ndarray], item: int, random: np.random.Generator) 
 
     Neither the price nor the moment counts.
     """
-    taste = (parts["category"][item] + parts["brand"][item]) / 2
+    category = parts["category"][item]
+    brand = parts["brand"][item]
+    taste = (category + brand) / 2
     liking = taste + parts["appeal"][item]
-    return int(
-        np.clip(
-            np.rint(3.0 + liking + random.normal(0, 0.5)),
-            1,
-            5,
-        )
-    )
+    felt = 3.0 + liking + random.normal(0, 0.5)
+    return int(np.clip(np.rint(felt), 1, 5))
