@@ -222,15 +222,9 @@ class Latent(layers.Layer):
         if not training:
             return mean
         self.steps.assign_add(1.0)
-        weight = self.beta * ops.minimum(
-            self.steps / self.anneal,
-            1.0,
-        )
+        weight = self.beta * ops.minimum(self.steps / self.anneal, 1.0)
         self.add_loss(weight * ops.mean(kl_to_standard_normal(mean, log_variance)))
-        noise = keras.random.normal(
-            ops.shape(mean),
-            seed=self.random,
-        )
+        noise = keras.random.normal(ops.shape(mean), seed=self.random)
         return mean + ops.exp(log_variance / 2) * noise
 
 

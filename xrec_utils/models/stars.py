@@ -209,11 +209,7 @@ def sgd_step(
     moves = (
         (model.user_bias, users, error - model.penalty * model.user_bias[users]),
         (model.item_bias, items, error - model.penalty * model.item_bias[items]),
-        (
-            model.user_factors,
-            users,
-            error[:, None] * q - model.penalty * p,
-        ),
+        (model.user_factors, users, error[:, None] * q - model.penalty * p),
         (model.item_factors, items, error[:, None] * p - model.penalty * q),
     )
     # add.at adds twice where a code stands twice; `+=` would keep the last

@@ -239,11 +239,7 @@ def next_item_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     known = ops.cast(labels != IGNORED, "float32")
     # IGNORED is no place of the last axis: any other will do
     places = ops.maximum(labels, 0)[..., None]
-    right = ops.take_along_axis(
-        logits,
-        places,
-        axis=-1,
-    )[..., 0]
+    right = ops.take_along_axis(logits, places, axis=-1)[..., 0]
     losses = ops.logsumexp(logits, axis=-1) - right
     return ops.sum(losses * known) / ops.sum(known)
 

@@ -158,10 +158,7 @@ def embedding_mlp(
     ) -> keras.KerasTensor:
         """The vectors (batch, size) of ids (batch,)."""
         table = layers.Embedding(
-            input_dim=int(count),
-            output_dim=size,
-            embeddings_initializer="normal",
-            name=name,
+            int(count), size, embeddings_initializer="normal", name=name
         )
         return table(ids)
 
