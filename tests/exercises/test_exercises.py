@@ -17,7 +17,7 @@ import xrec_utils.exercises
 from notebooks_by_hand import CHECK, exercise, solution
 from xrec_tools import exercises
 from xrec_utils.exercises import checking, register
-from xrec_utils.exercises.register import between, near
+from xrec_utils.exercises.register import near
 
 JUNK = [
     object(),
@@ -242,23 +242,6 @@ def test_near_rejects_other_shapes_and_things(got: object, expected: object) -> 
 
 def test_near_takes_a_tolerance() -> None:
     assert near(1.09, 1, tolerance=0.05) and not near(1.11, 1, tolerance=0.05)
-
-
-@pytest.mark.parametrize(
-    ("got", "inside"),
-    [
-        (1, True),
-        (2, True),
-        (1.5, True),
-        ([1.5], True),
-        (0.99, False),
-        (math.nan, False),
-        ([1, 1], False),
-    ],
-)
-def test_between(got: object, inside: bool) -> None:
-    assert between(got, 1, 2) is inside
-    assert between("x", 1, 2) is False
 
 
 def notebook(*sources: str) -> nbformat.NotebookNode:

@@ -9,7 +9,7 @@ solution.
 import dis
 import importlib
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import EllipsisType, FunctionType
 from typing import Any
@@ -138,11 +138,16 @@ def untouched(answer: Any) -> bool:
         return True
     if isinstance(answer, FunctionType):
         return _unwritten(answer)
+    return any(untouched(part) for part in _inside(answer))
+
+
+def _inside(answer: Any) -> Collection:
+    """What a container holds; nothing of anything else, an array included."""
     if isinstance(answer, Mapping):
-        return untouched(list(answer.values()))
+        return list(answer.values())
     if isinstance(answer, list | tuple | set | frozenset):
-        return any(untouched(value) for value in answer)
-    return False
+        return answer
+    return ()
 
 
 def _unwritten(function: FunctionType) -> bool:

@@ -16,13 +16,14 @@ DAY = 86_400  # seconds
 )
 def share_with_an_owned_reason(answer: object, shop: ShopData) -> bool | str:
     """The share of purchases whose reason was bought earlier."""
-    numbers = shop.events.loc[shop.events["behaviour"] == "purchase", "event"]
-    if near(answer, shop.events["event"].isin(shop.reasons["event"]).mean()):
+    explained = shop.events["event"].isin(shop.reasons["event"])
+    if near(answer, explained.mean()):
         return "that is the share of all events; only purchases are asked for"
+    bought = explained[shop.events["behaviour"] == "purchase"]
     return near_unless_slip(
         answer,
-        expected=numbers.isin(shop.reasons["event"]).mean(),
-        slip=numbers.isin(shop.reasons["event"]).sum(),
+        expected=bought.mean(),
+        slip=bought.sum(),
         hint="that is the number of purchases; a share is asked for",
     )
 
@@ -50,11 +51,10 @@ def mean_stars_as_of(
 )
 def next_times(answer: object, split: Split) -> bool | str:
     """Test ratings more than a day after the user's latest known one."""
-    latest = pd.concat([split.train, split.validation]).groupby("user")["time"].max()
     return near_unless_slip(
         answer,
-        expected=waits(split, latest),
-        slip=waits(split, split.train.groupby("user")["time"].max()),
+        expected=waits(split, pd.concat([split.train, split.validation])),
+        slip=waits(split, split.train),
         hint="the validation rating is known too: take the latest of both parts",
     )
 
@@ -64,6 +64,9 @@ def shrunk_mean(stars: pd.Series) -> float:
     return 3.5 + float((stars - 3.5).sum()) / (len(stars) + 5)
 
 
-def waits(split: Split, latest: pd.Series) -> int:
-    """How many test ratings came more than a day after the latest known one."""
-    return int((split.test["time"] - split.test["user"].map(latest) > DAY).sum())
+def waits(split: Split, known: pd.DataFrame) -> int:
+    """How many test ratings came more than a day after the user's latest known one."""
+    latest = known.groupby("user")["time"].max()
+    before = split.test["user"].map(latest)
+    pause = split.test["time"] - before
+    return int((pause > DAY).sum())

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import LinearRegression
 
 from xrec_utils.data.features import FeatureTable
 from xrec_utils.exercises.register import exercise, near, near_unless_slip
+from xrec_utils.metrics.ratings import mae
 
 
 @exercise(
@@ -22,19 +24,35 @@ def a_clue_that_says_nothing(answer: object) -> bool:
 )
 def ids_as_numbers(answer: object, table: FeatureTable) -> bool | str:
     """How far a regression on bare ids is from the mean of all."""
-    ids = table.ratings[["user", "item"]].to_numpy(dtype=float)
-    rows = np.column_stack([np.ones(len(ids)), ids])
-    train, test = (table.part == part for part in ("train", "test"))
-    stars = table.ratings["value"].to_numpy(dtype=float)
-    weights = np.linalg.lstsq(rows[train], stars[train], rcond=None)[0]
-    by_ids = np.abs(rows[test] @ weights - stars[test]).mean()
-    gain = by_ids - np.abs(stars[train].mean() - stars[test]).mean()
+    by_ids, by_mean = errors_of_bare_ids(table)
+    gain = by_ids - by_mean
     return near_unless_slip(
         answer,
         expected=gain,
         slip=-gain,
         hint="the other way round: the error of the ids minus that of the mean",
         tolerance=1e-4,
+    )
+
+
+def errors_of_bare_ids(table: FeatureTable) -> tuple[float, float]:
+    """Mean absolute error, on the test ratings, of a regression on bare ids, and of the
+    mean of all training ratings.
+    """
+    ids = ["user", "item"]
+    train = table.ratings[table.part == "train"]
+    test = table.ratings[table.part == "test"]
+    model = LinearRegression().fit(
+        train[ids],
+        train["value"],
+    )
+    constant = np.full(
+        len(test),
+        train["value"].mean(),
+    )
+    return (
+        mae(test["value"], model.predict(test[ids])),
+        mae(test["value"], constant),
     )
 
 

@@ -2,12 +2,9 @@
 
 from collections.abc import Callable
 
-import numpy as np
-from sklearn.linear_model import LinearRegression
-
 from xrec_utils.data.features import FeatureTable
+from xrec_utils.exercises.n03 import errors_of_bare_ids
 from xrec_utils.exercises.register import exercise, near
-from xrec_utils.metrics.ratings import mae
 
 
 @exercise(
@@ -16,13 +13,11 @@ from xrec_utils.metrics.ratings import mae
 )
 def weights_by_input_shape(answer: Callable[[tuple], int]) -> bool | str:
     """Weights of a first layer for two shapes of its input."""
-    one_id, vocabulary = answer(()), answer((671,))
-    if near(one_id, 671 * 32 + 32 * 64 + 64):
+    found = [answer(()), answer((671,))]
+    dense = 32 * 64 + 64
+    if near(found[0], 671 * 32 + dense):
         return "that is the whole model; asked for are the weights of the Dense layer alone"
-    return near(
-        [one_id, vocabulary],
-        [32 * 64 + 64, 671 * 32 * 64 + 64],
-    )
+    return near(found, [dense, 671 * 32 * 64 + 64])
 
 
 @exercise(
@@ -31,13 +26,10 @@ def weights_by_input_shape(answer: Callable[[tuple], int]) -> bool | str:
 )
 def chance(answer: object, n_items: int, seen: int) -> bool | str:
     """HR@10 of a random order."""
-    if near(answer, [10 / 99, 10 / (n_items - seen)], tolerance=1e-5):
+    of_all = 10 / (n_items - seen)
+    if near(answer, [10 / 99, of_all], tolerance=1e-5):
         return "the film itself is a candidate too: it stands beside the 99"
-    return near(
-        answer,
-        [10 / 100, 10 / (n_items - seen)],
-        tolerance=1e-5,
-    )
+    return near(answer, [10 / 100, of_all], tolerance=1e-5)
 
 
 @exercise(
@@ -46,8 +38,4 @@ def chance(answer: object, n_items: int, seen: int) -> bool | str:
 )
 def ids_as_numbers(answer: object, table: FeatureTable) -> bool:
     """The error of a regression on bare ids."""
-    train, test = (table.ratings[table.part == part] for part in ("train", "test"))
-    ids = ["user", "item"]
-    predicted = LinearRegression().fit(train[ids], train["value"]).predict(test[ids])
-    constant = np.full(len(test), train["value"].mean())
-    return near(answer, [mae(test["value"], predicted), mae(test["value"], constant)])
+    return near(answer, errors_of_bare_ids(table))

@@ -20,15 +20,22 @@ def half_lives(answer: object) -> bool:
 )
 def share_below_the_next(answer: object, gru: HistoryModel, cases: Cases) -> bool | str:
     """The share of films scored below the film seen next."""
-    scores = gru.score(cases.histories)
-    below = (
-        scores < np.take_along_axis(scores, np.stack(cases.targets), axis=1)
-    ).mean()
-    return (
-        "those are the films above the right one"
-        if near(answer, 1 - below)
-        else near(answer, below)
+    below = share_below(gru, cases)
+    if near(answer, 1 - below):
+        return "those are the films above the right one"
+    return near(answer, below)
+
+
+def share_below(model: HistoryModel, cases: Cases) -> float:
+    """The share of all scores that are below the one of the case's target."""
+    scores = model.score(cases.histories)
+    of_target = np.take_along_axis(
+        scores,
+        # one target for each case: (cases, 1)
+        np.stack(cases.targets),
+        axis=1,
     )
+    return float((scores < of_target).mean())
 
 
 @exercise(

@@ -15,7 +15,8 @@ def evening_of_the_novel(
     answer: object, planted: Mapping, learned: Mapping
 ) -> bool | str:
     """How much more a novel is wanted in the evening."""
-    evening, curve = planted["novel"] > 0, learned["novel"]
+    evening = planted["novel"] > 0
+    curve = learned["novel"]
     return near_unless_slip(
         answer,
         expected=curve[evening].mean() - curve[~evening].mean(),

@@ -1,6 +1,7 @@
 """Checks of the exercises of notebook 08."""
 
 import numpy as np
+from scipy.stats import zscore
 
 from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.language import experiment as lang
@@ -13,11 +14,10 @@ from xrec_utils.language.results import spread
 )
 def product_and_mean(answer: object, probabilities: np.ndarray) -> bool | str:
     """Likelihood of a title, and mean log-likelihood of its tokens."""
-    product, logs = probabilities.prod(), np.log(probabilities)
     return near_unless_slip(
         answer,
-        expected=[product, logs.mean()],
-        slip=[product, logs.sum()],
+        expected=[probabilities.prod(), np.log(probabilities).mean()],
+        slip=[probabilities.prod(), np.log(probabilities).sum()],
         hint="this is the sum of the logarithms; the score is their mean, so that long titles are not punished",
     )
 
@@ -28,13 +28,17 @@ def product_and_mean(answer: object, probabilities: np.ndarray) -> bool | str:
 )
 def two_turns(answer: object) -> bool:
     """The spread of NDCG over pairs of opposite orders."""
-    scores = {start: [lang.scores(f"target at {(start + turn) % lang.CANDIDATES}") for turn in (0, 10)]
-              for start in lang.STARTS}  # fmt: skip
-    return near(
-        answer,
-        spread(
-            np.array([lang.ndcg(np.mean(both, axis=0)) for both in scores.values()])
-        ),
+    ndcg = [lang.ndcg(of_two_turns(start)) for start in lang.STARTS]
+    return near(answer, spread(np.array(ndcg)))
+
+
+def of_two_turns(start: int) -> np.ndarray:
+    """Scores averaged over two turns, with the target at `start` and at the opposite place."""
+    # round the circle: after the last place comes the first
+    opposite = (start + 10) % lang.CANDIDATES
+    return np.mean(
+        [lang.scores(f"target at {start}"), lang.scores(f"target at {opposite}")],
+        axis=0,
     )
 
 
@@ -44,14 +48,12 @@ def two_turns(answer: object) -> bool:
 )
 def mixed(answer: object) -> bool | str:
     """What NDCG gains when likelihood is added to popularity."""
-    famous, likely = lang.baseline("popularity"), lang.scores("no list")
-    parts = [
-        (each - each.mean(axis=1, keepdims=True)) / each.std(axis=1, keepdims=True)
-        for each in (famous, likely)
-    ]
+    famous = lang.baseline("popularity")
+    likely = lang.scores("no list")
+    both = zscore(famous, axis=1) + zscore(likely, axis=1)
     return near_unless_slip(
         answer,
-        expected=(lang.ndcg(sum(parts)) - lang.ndcg(famous)).mean(),
+        expected=(lang.ndcg(both) - lang.ndcg(famous)).mean(),
         slip=(lang.ndcg(famous + likely) - lang.ndcg(famous)).mean(),
         hint="without standardising, the table with the larger numbers decides alone",
     )

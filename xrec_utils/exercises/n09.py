@@ -36,7 +36,10 @@ def film_noir_on_top(
     scale = np.asarray(answer, dtype=np.float64)
     if scale.shape != (64,) or not (np.isfinite(scale) & (scale > 0)).all():
         return "64 finite scales are asked for, one for each neuron, all above zero"
-    winner = names[int(np.argmax((np.abs(mlp.get_weights()[0]) * scale).sum(axis=1)))]
+    # (inputs, neurons)
+    first_layer = np.abs(mlp.get_weights()[0])
+    sums = (first_layer * scale).sum(axis=1)
+    winner = names[int(sums.argmax())]
     return winner == "film: Film-Noir" or f"the largest sum is now on {winner!r}"
 
 
@@ -50,10 +53,15 @@ def attention_taken_out(
     """A film's score without the part of one attention layer."""
     model = zoo.load("attention")
     stream = sum(part[-1] for part in parts.values())
-    both = np.stack([stream - parts["attention"][-1], stream])[None].astype(np.float32)
-    without, score = model.table.logits(
-        model.encoder.get_layer("final_norm")(both)
-    ).numpy()[0, :, item]
+    # (2, width), as if they were two places of one history
+    both = np.stack(
+        [stream - parts["attention"][-1], stream],
+    )
+    normed = model.encoder.get_layer("final_norm")(
+        both[None].astype(np.float32),
+    )
+    logits = model.table.logits(normed).numpy()
+    without, score = logits[0, :, item]
     return near_unless_slip(
         answer,
         expected=without - score,

@@ -54,4 +54,5 @@ def compared_with_the_best(
 ) -> bool:
     """Exact Shapley values against the best rows as background."""
     exact = brute_force(feature_game(predict, row, background, names))
-    return near(answer, exact.values[list(names).index("film: mean stars")])
+    place = list(names).index("film: mean stars")
+    return near(answer, exact.values[place])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from xrec_utils.exercises.register import exercise, near
+from xrec_utils.explain.baselines import leave_one_out
 from xrec_utils.explain.closed_forms import mean_pool
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
@@ -16,13 +17,11 @@ from xrec_utils.games.game import Game
 )
 def share_of_leave_one_out(answer: object, game: Game) -> bool:
     """The share of the score that leave-one-out credits add up to."""
-    fall = game.full() - game(
-        ~np.eye(
-            game.n_players,
-            dtype=bool,
-        )
+    credits = leave_one_out(game)
+    return near(
+        answer,
+        credits.values.sum() / (credits.score - credits.base),
     )
-    return near(answer, fall.sum() / (game.full() - game.empty()))
 
 
 @exercise(
@@ -41,5 +40,8 @@ def mean_pool_yourself(answer: Callable) -> bool:
 )
 def changed_sides(answer: object, attention: Explanation, gru: Explanation) -> bool:
     """A film that speaks for in one model and against in the other."""
-    changed = np.flatnonzero((attention.values > 0) & (gru.values < 0))
-    return answer == gru.players[changed[gru.values[changed].argmin()]]
+    changed = np.flatnonzero(
+        (attention.values > 0) & (gru.values < 0),
+    )
+    lowest = changed[gru.values[changed].argmin()]
+    return answer == gru.players[lowest]

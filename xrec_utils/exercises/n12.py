@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.spatial.distance import jensenshannon
+from scipy.stats import entropy
 
 from xrec_utils.exercises.register import exercise, near, near_unless_slip
 from xrec_utils.explain.attention_trial import AttentionTrial
@@ -16,11 +17,10 @@ from xrec_utils.games.explanation import Explanation
 )
 def films_attended_to(answer: object, trial: AttentionTrial) -> bool | str:
     """The number of films that attention amounts to: e to its entropy."""
-    entropy = -(trial.shares * np.log(trial.shares)).sum()
     return near_unless_slip(
         answer,
-        expected=np.exp(entropy),
-        slip=entropy,
+        expected=np.exp(entropy(trial.shares)),
+        slip=entropy(trial.shares),
         hint="this is the entropy in nats; raise e to it, to read it as a number of films",
     )
 

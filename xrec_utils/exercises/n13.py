@@ -47,7 +47,8 @@ def sherman_morrison(answer: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> 
     """The inverse after one user has left."""
     rng = np.random.default_rng(0)
     for _ in range(5):
-        x, rest = rng.random(5), rng.random((8, 5))
+        x = rng.random(5)
+        rest = rng.random((8, 5))
         smaller = rest.T @ rest + np.eye(5)
         if not near(
             answer(np.linalg.inv(smaller + np.outer(x, x)), x),

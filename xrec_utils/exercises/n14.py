@@ -39,13 +39,10 @@ def against(
     answer: object, attention: Sequence[Explanation], exact: Sequence[Explanation]
 ) -> bool:
     """How often the film with most attention speaks against."""
-    return near(
-        answer,
-        sum(
-            e.values[a.values.argmax()] < 0
-            for a, e in zip(attention, exact, strict=True)
-        ),
-    )
+    negative = [
+        e.values[a.values.argmax()] < 0 for a, e in zip(attention, exact, strict=True)
+    ]
+    return near(answer, sum(negative))
 
 
 @exercise(
@@ -54,10 +51,15 @@ def against(
 )
 def by_place(answer: object, told: Sequence[Citations]) -> bool | str:
     """The share of cited lines that are among the first four."""
-    lines = [line for each in told for line in each.cited]
     return near_unless_slip(
         answer,
-        expected=np.mean([line < 4 for line in lines]),
-        slip=np.mean([line <= 4 for line in lines]),
+        expected=share_up_to(3, told),
+        slip=share_up_to(4, told),
         hint="lines are counted from 0: the first four are 0 to 3",
     )
+
+
+def share_up_to(last: int, told: Sequence[Citations]) -> float:
+    """The share of cited lines, counted from 0, that are no later than `last`."""
+    lines = [line for each in told for line in each.cited]
+    return np.mean([line <= last for line in lines])

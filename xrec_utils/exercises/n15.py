@@ -46,7 +46,7 @@ def holm_by_hand(answer: object, p_values: np.ndarray) -> bool | str:
 )
 def broken_referee(answer: object, game: Game, shapley: Explanation) -> bool | str:
     """Values that deletion takes for as good, though they are wrong."""
-    values, rise = np.asarray(answer, dtype=float), shapley.score - shapley.base
+    values = np.asarray(answer, dtype=float)
     if values.shape != shapley.values.shape or not np.isfinite(values).all():
         return f"{game.n_players} finite values are asked for"
     if (values <= 0).any():
@@ -55,4 +55,6 @@ def broken_referee(answer: object, game: Game, shapley: Explanation) -> bool | s
         area(deletion_curve(game, np.argsort(-each, kind="stable")))
         for each in (values, shapley.values)
     ]
-    return bool(near(*curves) and abs(values.sum() - rise) > 10 * abs(rise))
+    rise = shapley.score - shapley.base
+    gap = abs(values.sum() - rise)
+    return bool(near(*curves) and gap > 10 * abs(rise))

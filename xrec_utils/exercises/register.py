@@ -89,12 +89,3 @@ def near_unless_slip(
     if near(answer, slip, tolerance):
         return hint
     return near(answer, expected, tolerance)
-
-
-def between(got: Any, low: float, high: float) -> bool:
-    """Whether `got` is one number with low <= got <= high."""
-    try:
-        value = np.asarray(got, dtype=float)
-    except (TypeError, ValueError):
-        return False
-    return value.size == 1 and bool(low <= value.item() <= high)
