@@ -93,13 +93,9 @@ def attention_explanation(
         ([0.125, 0.375], 0.5, 1.0)
     """
     started = time.perf_counter()
+    shares = last_row(model, history, item).mean(axis=0)
     return _shares(
-        history,
-        item,
-        titles,
-        shares=last_row(model, history, item).mean(axis=0),
-        method="attention (share, not signed)",
-        started=started,
+        history, item, titles, shares, "attention (share, not signed)", started
     )
 
 

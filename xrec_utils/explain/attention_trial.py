@@ -81,7 +81,9 @@ class AttentionTrial:
         )
         self.shares /= self.shares.sum()
         self._score = model.score_of_attention(self.history, item)
-        self.score = float(self.scores(self.row[None])[0])
+        self.score = float(
+            self.scores(self.row[None])[0],
+        )
 
     def scores(self, weights: np.ndarray) -> np.ndarray:
         """Return the scores (n,) with other weights.
@@ -109,15 +111,14 @@ class AttentionTrial:
 
         shares: (n, films read); a head keeps what it gives to the start token.
         """
-        # (n, heads, 1): the start token's own weight
-        start = np.repeat(
-            self.row[None, :, :1],
-            len(shares),
-            axis=0,
-        )
+        # (heads, 1): the start token's own weight
+        start = self.row[:, :1]
         # (n, heads, films): what is left of one goes to the films
-        films = (1 - start) * np.asarray(shares)[:, None]
-        return self.scores(np.concatenate([start, films], axis=2))
+        films = (1 - start) * shares[:, None]
+        # the start token's weight goes back to place 0
+        return self.scores(
+            np.insert(films, 0, start[:, 0], axis=2),
+        )
 
     def permuted(self, draws: int = 100, seed: int = 0) -> dict[str, float]:
         """Shuffle the weights among the films, alike in all heads.
@@ -128,12 +129,13 @@ class AttentionTrial:
         outside the history keep theirs.
         """
         rng = np.random.default_rng(seed)
+        # places of films start at 1: the start token stays where it is
         orders = np.array(
-            [rng.permutation(len(self.shares)) for _ in range(draws)],
+            [1 + rng.permutation(len(self.shares)) for _ in range(draws)],
         )
         weights = np.repeat(self.row[None], draws, axis=0)
-        # (heads, draws, films): the start token stays where it is
-        shuffled = self.row[:, 1:][:, orders]
+        # (heads, draws, films)
+        shuffled = self.row[:, orders]
         weights[:, :, 1:] = shuffled.swapaxes(0, 1)
         scores = self.scores(weights)
         others = np.delete(
@@ -197,8 +199,12 @@ class AttentionTrial:
 
         For all pairs that lie on two sides of it.
         """
-        over = self.with_shares(corners) - self.score > bound
-        above, below = np.nonzero(over[:, None] & ~over)
+        changes = self.with_shares(corners) - self.score
+        over = changes > bound
+        # (films, films): the first above the bound, the second below it
+        above, below = np.nonzero(
+            over[:, None] & ~over,
+        )
         upper = corners[above]
         lower = corners[below]
         if not len(upper):

@@ -36,13 +36,10 @@ def leave_one_out(game: Game) -> Explanation:
     start = perf_counter()
     everybody = np.ones(game.n_players, dtype=bool)
     # n groups lack one player each: the diagonal is absent
-    groups = np.vstack([everybody, ~np.diag(everybody)])
-    scores = game(groups)
-    return game.explanation(
-        scores[0] - scores[1:],
-        "leave-one-out",
-        perf_counter() - start,
-    )
+    lacking = ~np.diag(everybody)
+    scores = game(np.vstack([everybody, lacking]))
+    values = scores[0] - scores[1:]
+    return game.explanation(values, "leave-one-out", perf_counter() - start)
 
 
 def random_order(game: Game, seed: int = 0) -> Explanation:

@@ -62,8 +62,11 @@ def bilinear(weights: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """
     weights = _numbers("weights", weights)
     vectors = np.asarray(vectors, dtype=np.float64)
-    one_row_each = vectors.ndim == 2 and len(vectors) == len(weights)
-    if not one_row_each or not np.isfinite(vectors).all():
+    if (
+        vectors.ndim != 2
+        or len(vectors) != len(weights)
+        or not np.isfinite(vectors).all()
+    ):
         raise ValueError(
             f"vectors must hold one finite row for each of {len(weights)} weights, "
             f"got {vectors.shape}"
@@ -170,19 +173,30 @@ def _integral(
     probability q (Owen 1972). In q a polynomial of degree n - 1: Gauss-Legendre, exact
     from n/2 nodes. In log t: trapezoids `step` wide.
     """
-    points, weights = np.polynomial.legendre.leggauss(min(nodes, (len(e) + 1) // 2))
+    nodes = min(nodes, (len(e) + 1) // 2)
+    points, weights = np.polynomial.legendre.leggauss(nodes)
     # from [-1, 1] to [0, 1]
     q = (points + 1) / 2
     q_weight = weights / 2
-    lowest = -32 - np.log(e0 + e.sum())
-    highest = np.log(40 / (e0 or e.min()))
-    log_t = np.arange(lowest, highest, step)
-    n_parts = 1 + len(log_t) * len(q) * len(e) // CELLS
+    # cut off where t itself, or exp(-t e), is as good as zero
+    log_t = np.arange(
+        -32 - np.log(e0 + e.sum()),
+        np.log(40 / (e0 or e.min())),
+        step,
+    )
+    cells = log_t.size * q.size * e.size
     values = np.zeros(len(e))
-    for part in np.array_split(log_t, n_parts):
+    for part in np.array_split(log_t, 1 + cells // CELLS):
         t = np.exp(part)[:, None]
-        t_weight = step * t * q_weight * np.exp(-t * e0)  # (t, q)
-        values += _integral_part(e, a, e0 * a0, t, q, t_weight)
+        values += _integral_part(
+            e,
+            a,
+            e0 * a0,
+            t,
+            q,
+            # (t, q)
+            step * t * q_weight * np.exp(-t * e0),
+        )
     return values
 
 
@@ -224,8 +238,12 @@ def _checked_pool(
             f"{len(e)} weights and {len(a)} answers: "
             "there must be one of each per player"
         )
-    good_start = start is None or (0 < e0 < np.inf and np.isfinite(a0))
-    if e.min() <= 0 or not good_start:
+    # without a start both are 0
+    if (
+        e.min() <= 0
+        or not np.isfinite([e0, a0]).all()
+        or (start is not None and e0 <= 0)
+    ):
         raise ValueError(
             "every weight must be above 0: pass exp(logits - largest logit), "
             "in float64; start is finite"

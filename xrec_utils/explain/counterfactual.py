@@ -103,7 +103,7 @@ class Question:
             )
         self.start = perf_counter()
         self.calls = 0
-        self.everything = np.ones(len(self.history), dtype=bool)
+        self.everything = np.ones_like(self.history, dtype=bool)
         self.rank_before = int(self.ranks(self.everything[None])[0])
         if self.rank_before > k:
             raise ValueError(
@@ -145,17 +145,16 @@ class Question:
         strongest = np.argsort(
             -self.leads(parent[None])[0],
             kind="stable",
-        )
-        nearest = self.competitors[strongest[: max(SHORTLIST, self.k)]]
-        # (m, nearest + 1): the item's own scores are the last column
+        )[: max(SHORTLIST, self.k)]
         scores = self._scores(
             kept,
-            np.append(nearest, self.item),
+            np.append(self.competitors[strongest], self.item),
         )
-        leads = scores[:, :-1] - scores[:, -1:]
-        # largest first: the k-th stands at k - 1
+        # (m, strongest) and (m, 1): the item's own scores are the last column
+        others, own = np.split(scores, [-1], axis=1)
+        # own - others, so that the largest lead comes first: the k-th is at k - 1
         return -np.partition(
-            -leads,
+            own - others,
             self.k - 1,
             axis=1,
         )[:, self.k - 1]
@@ -169,12 +168,16 @@ class Question:
         """
         films = len(self.history)
         level = self.everything[None]  # (width, films)
+        all_but_one = ~np.eye(films, dtype=bool)
         for removed in range(1, most + 1):
             # every history of the level without every one of its films
-            wider = level[:, None] & ~np.eye(films, dtype=bool)
-            wider = np.unique(wider.reshape(-1, films), axis=0)
+            wider = np.unique(
+                (level[:, None] & all_but_one).reshape(-1, films),
+                axis=0,
+            )
             # a film that was gone already leaves its history as it was
-            wider = wider[wider.sum(axis=1) == films - removed]
+            shorter = wider.sum(axis=1) == films - removed
+            wider = wider[shorter]
             margins = self.margins(wider, level[0])
             best = np.argsort(-margins, kind="stable")
             level = wider[best[:width]]
@@ -253,7 +256,10 @@ def greedy(
             f"order must hold each position of the history once, 0 to {films - 1}"
         )
     # (films, films): row r lacks the first r + 1 films of the order
-    kept = np.argsort(order) > np.arange(films)[:, None]
+    kept = np.greater(
+        np.argsort(order),
+        np.arange(films)[:, None],
+    )
     out = question.ranks(kept) > k
     return question.answer(
         kept[out.argmax()] if out.any() else question.everything,

@@ -44,7 +44,7 @@ def minimal_linear(
             f"model {model.name} is no sum of item-to-item weights: use greedy or beam"
         )
     question = Question(model, history, item, k)
-    weights = model.weights[question.history].astype(np.float64)
+    weights = model.weights[question.history].astype(float)
     # greedy's set is where the search starts from
     kept = question.search(1, len(history))
     cover = Cover(
@@ -97,7 +97,10 @@ class Cover:
             -gains.sum(axis=0),
         )
         # who alone needs as many films as the solution at hand cannot improve it
-        n_hopeful = max(k, int((needed < self.size).sum()))
+        n_hopeful = max(
+            k,
+            int((needed < self.size).sum()),
+        )
         hopeful = np.argsort(needed, kind="stable")
         self.gains = gains[:, hopeful[:n_hopeful]]
 
@@ -120,7 +123,10 @@ class Cover:
             lead = -self.gains[~removed].sum(axis=0)
             # (competitors,): films gone before each one alone passes
             total = removed.sum() + self._needed(free, lead)
-            bound = np.partition(total, self.k - 1)[self.k - 1]
+            bound = np.partition(
+                total,
+                self.k - 1,
+            )[self.k - 1]
             if bound >= self.size:
                 # nothing better lies below this node
                 continue
@@ -128,7 +134,11 @@ class Cover:
                 # k competitors have passed already
                 self.best = removed
                 continue
-            chosen = self._most_helpful(free, lead, hopeful=total < self.size)
+            chosen = self._most_helpful(
+                free,
+                lead,
+                hopeful=total < self.size,
+            )
             still_free = free & ~chosen
             stack += [
                 (still_free, removed),

@@ -87,7 +87,10 @@ class Reading:
             slopes.append(
                 tape.gradient(scores[-1], inputs, unconnected_gradients="zero"),
             )
-        return np.concatenate(scores), np.concatenate(slopes).astype(np.float64)
+        return (
+            np.concatenate(scores),
+            np.concatenate(slopes).astype(np.float64),
+        )
 
 
 def integrated_gradients(
@@ -190,15 +193,9 @@ def gradient_times_input(
         >>> explanation.values.tolist(), explanation.gap
         ([2.0, 2.0], -2.0)
     """
+    # one place of weight 1: the history itself, at the end of the line
     return _along_line(
-        model,
-        history,
-        item,
-        titles,
-        # the history itself, at the end of the line
-        places=[1.0],
-        weights=[1.0],
-        method="gradient times input",
+        model, history, item, titles, [1.0], [1.0], "gradient times input"
     )
 
 
@@ -233,24 +230,11 @@ def expected_gradients(
     game = history_game(model, history, item, titles)
     reading = Reading(model, history, item)
     rng = np.random.default_rng(seed)
-    # (samples, ...): one baseline each, and the line from it to the history
-    origins = np.stack(
-        [
-            reading.numbers(background[at])
-            for at in rng.integers(len(background), size=samples)
-        ]
-    )
+    origins = _baselines(reading, background, samples, rng)
     line = reading.numbers(history) - origins
-    # one share of the line for all numbers of a sample
-    shares = rng.random(
-        (samples, *[1] * (line.ndim - 1)),
-    )
-    _, slopes = reading.gradients(
-        origins + shares * line,
-    )
-    credit = slopes * line
+    credit = line * _slopes_on_the_way(reading, origins, line, rng)
     films = reading.by_film(credit)  # (samples, films read)
-    base = reading.score(tf.constant(origins)).numpy().mean()
+    base = reading.score(tf.constant(origins))
     # credit of films that only the baselines have
     elsewhere = (credit.sum() - films.sum()) / samples
     score = reading.score(
@@ -260,7 +244,7 @@ def expected_gradients(
         players=game.players,
         target=game.target,
         values=unseen_as_zero(films.mean(axis=0), game.n_players),
-        base=float(base + elsewhere),
+        base=float(base.numpy().mean() + elsewhere),
         score=float(score[0]),
         method=f"expected gradients ({samples} samples)",
         seconds=time.perf_counter() - started,
@@ -269,6 +253,34 @@ def expected_gradients(
             game.n_players,
         ),
     )
+
+
+def _baselines(
+    reading: Reading,
+    background: Sequence[History],
+    samples: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """What the model reads of histories drawn from the background: (samples, ...)."""
+    drawn = rng.integers(len(background), size=samples)
+    return np.stack(
+        [reading.numbers(background[at]) for at in drawn],
+    )
+
+
+def _slopes_on_the_way(
+    reading: Reading, origins: np.ndarray, line: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """The slopes at one random point of each line that starts at an origin.
+
+    origins, line (samples, ...) -> (samples, ...).
+    """
+    # one share of the line for all numbers of a sample
+    shares = rng.random(
+        (len(line), *[1] * (line.ndim - 1)),
+    )
+    points = origins + shares * line
+    return reading.gradients(points)[1]
 
 
 def unseen_as_zero(values: np.ndarray, length: int) -> np.ndarray:
@@ -300,11 +312,19 @@ def _along_line(
     reading = Reading(model, history, item)
     end = reading.numbers(history)
     # (n + 2, ...): both ends come along in one pass, for base and score
-    points = np.multiply.outer([*places, 0.0, 1.0], end)
+    points = np.multiply.outer(
+        [*places, 0.0, 1.0],
+        end,
+    )
     scores, slopes = reading.gradients(points)
     # the slopes at the ends stay out: at zeros some models have none
-    slope = np.tensordot(weights, slopes[:-2], axes=1)
-    values = reading.by_film((end * slope)[None])[0]
+    slope = np.tensordot(
+        weights,
+        slopes[:-2],
+        axes=1,
+    )
+    credit = end * slope
+    values = reading.by_film(credit[None])[0]
     return Explanation(
         players=game.players,
         target=game.target,

@@ -80,8 +80,13 @@ def one_hidden(model: Autoencoder) -> OneHidden:
         mean, shift = weights["mean"]
         constant = shift @ readout + constant
         readout = mean @ readout
-    by_length = "length_one" in weights
-    return OneHidden(rows, bias, readout, constant, by_length)
+    return OneHidden(
+        rows,
+        bias,
+        readout,
+        constant,
+        by_length="length_one" in weights,
+    )
 
 
 def hidden_shapley(
@@ -126,7 +131,8 @@ def hidden_shapley(
             others = mean + sd * z
             start = np.tanh(bias + before * others)
             if by_length:
-                gain = np.tanh(bias + after * (others + rows)) - start
+                joined = after * (others + rows)
+                gain = np.tanh(bias + joined) - start
             else:
                 # tanh(x + w) - tanh x by the addition theorem: half the work, and no
                 # digits cancel
@@ -150,11 +156,8 @@ def with_errors(
     nodes = default_nodes(len(history))
     values = _item_values(net, history, items, nodes)
     coarse = _item_values(net, history, items, nodes - 1)
-    missing = np.abs(moved - values.sum(axis=1))
-    return (
-        values,
-        np.abs(values - coarse) + missing[:, None] / len(history),
-    )
+    share_missed = np.abs(moved - values.sum(axis=1)) / len(history)
+    return values, np.abs(values - coarse) + share_missed[:, None]
 
 
 def _item_values(
@@ -248,7 +251,12 @@ def _chances(
             ],
             dtype=np.float32,
         )
-        yield weight, law * scales[:, None, None], 1.0, 1.0
+        yield (
+            weight,
+            law * scales[:, None, None],
+            1.0,
+            1.0,
+        )
 
 
 def _sizes(
@@ -261,9 +269,15 @@ def _sizes(
     Between the sizes used, a spline over √k fills in.
     """
     m = len(rows) - 1
-    even = np.linspace(0, 1, min(m + 1, 4 * nodes))
+    even = np.linspace(
+        0,
+        1,
+        num=min(m + 1, 4 * nodes),
+    )
     # squared, so that small sizes lie closer together: there the scale changes fast
-    sizes = np.unique(np.rint(m * even**2)).astype(int)
+    sizes = np.unique(
+        np.rint(m * even**2),
+    ).astype(int)
     roots = np.sqrt(np.arange(m + 1))
     # one spline per size used: 1 there, 0 at the others
     basis = make_interp_spline(
@@ -275,8 +289,13 @@ def _sizes(
     weights = basis(roots).mean(axis=0)
     moments = _central_moments(rows)
     for k, weight in zip(sizes, weights, strict=True):
-        law = _law(*_drawn(k, m, *moments))
-        yield weight, law, 1 / max(k, 1) ** 0.5, 1 / (k + 1) ** 0.5
+        yield (
+            weight,
+            _law(*_drawn(k, m, *moments)),
+            # nobody's sum is zero, whatever it is divided by
+            1 / max(k, 1) ** 0.5,
+            1 / (k + 1) ** 0.5,
+        )
 
 
 def _central_moments(rows: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -284,8 +303,9 @@ def _central_moments(rows: np.ndarray) -> tuple[np.ndarray, ...]:
 
     rows (n, h) -> four of (n, h).
     """
-    # from the moments about zero
-    a, b, c, d = _powers(rows) / max(len(rows) - 1, 1)
+    others = max(len(rows) - 1, 1)
+    # the moments about zero
+    a, b, c, d = _powers(rows) / others
     return (
         a,
         b - a**2,
@@ -313,7 +333,12 @@ def _drawn(
     variance = left / max(m - 1, 1) * second
     skew = left * (m - 2 * k) / max(pairs, 1) * third
     if m <= 3:
-        return k * mean, variance, skew, np.zeros_like(variance)
+        return (
+            k * mean,
+            variance,
+            skew,
+            np.zeros_like(variance),
+        )
     of_fourth = (m * (m + 1) - 6 * left) * fourth
     of_second = 3 * m * (k - 1) * (m - k - 1) * second**2
     tail = left / (pairs * (m - 3)) * (of_fourth + of_second) - 3 * variance**2
@@ -330,13 +355,18 @@ def _corrected_normal(
     places, weights = np.polynomial.hermite_e.hermegauss(points)
     for z, weight in zip(places, weights / weights.sum(), strict=True):
         # Hermite's polynomials of degree 3, 4 and 6, with the factors of the series
-        third = weight * ((z**3 - 3 * z) / 6)
-        fourth = weight * ((z**4 - 6 * z**2 + 3) / 24)
-        sixth = weight * ((z**6 - 15 * z**4 + 45 * z**2 - 15) / 72)
-        skewed = (np.float32(third) + np.float32(sixth) * skewness) * skewness
+        hermite = weight * np.array(
+            [
+                (z**3 - 3 * z) / 6,
+                (z**4 - 6 * z**2 + 3) / 24,
+                (z**6 - 15 * z**4 + 45 * z**2 - 15) / 72,
+            ]
+        )
+        third, fourth, sixth = np.float32(hermite)
+        skewed = (third + sixth * skewness) * skewness
         yield (
             np.float32(z),
-            np.float32(weight) + np.float32(fourth) * kurtosis + skewed,
+            np.float32(weight) + fourth * kurtosis + skewed,
         )
 
 
@@ -368,20 +398,34 @@ def fourier_shapley(
     """
     rows = rows.astype(np.float64)
     bias = bias.astype(np.float64)
-    farthest = np.abs(bias) + np.abs(rows).sum(axis=0)
-    reach = 10 + farthest.max()
+    widest = np.abs(rows).sum(axis=0)
+    reach = 10 + np.max(
+        np.abs(bias) + widest,
+    )
     # odd k; the terms beyond are below e⁻²²
-    k = np.arange(1, 22 * 2 * reach / np.pi**2, 2)
+    k = np.arange(
+        1,
+        22 * 2 * reach / np.pi**2,
+        2,
+    )
     omega = k * np.pi / reach
-    share = 2 * np.pi / reach / np.sinh(omega * np.pi / 2)
+    damping = np.sinh(omega * np.pi / 2)
+    share = 2 * np.pi / reach / damping
     # exact for a polynomial of degree n - 1
     points = min(chances, len(rows) // 2 + 1)
     values = np.empty_like(rows)
     for unit, b in enumerate(bias):
-        turn = np.exp(1j * np.outer(omega, rows[:, unit]))  # (frequencies, n)
-        start = share * np.exp(1j * omega * b)
-        total = _mean_over_groups(turn, start, points)
-        values[:, unit] = (total * (turn - 1)).imag.sum(axis=0)
+        # (frequencies, n): e^{iωw} of each player
+        turn = np.exp(
+            1j * np.outer(omega, rows[:, unit]),
+        )
+        total = _mean_over_groups(
+            turn,
+            share * np.exp(1j * omega * b),
+            points,
+        )
+        gains = total * (turn - 1)
+        values[:, unit] = gains.imag.sum(axis=0)
     return values
 
 

@@ -58,9 +58,15 @@ def ease_scores(inverse: np.ndarray, history: History) -> np.ndarray:
     s = h - P h / diag(P).
     """
     given = multi_hot([history], len(inverse))[0]
-    # P h: the rows of P are its columns, too
-    answer = inverse[np.asarray(history, int)].sum(axis=0)
+    answer = _sum_of_rows(inverse, history)
     return given - answer / np.diag(inverse)
+
+
+def _sum_of_rows(inverse: np.ndarray, films: History) -> np.ndarray:
+    """P times the ones at some films, (n_items,): its rows are its columns, too."""
+    # as integers, also where there are no films
+    codes = np.asarray(films, int)
+    return inverse[codes].sum(axis=0)
 
 
 class EaseInfluence:
@@ -137,22 +143,21 @@ class EaseInfluence:
         left, right = self._update(row, forgotten)
         given = multi_hot(histories, self.n_items).astype(np.float64)
         # (m, 2): V h
-        projected = (left @ given[:, :, None])[:, :, 0]
+        projected = np.matmul(
+            left,
+            given[:, :, None],
+        )[:, :, 0]
         # (m, n_items): P'h = P h - (K⁻¹V)ᵀ V h
         answers = np.array(
-            [self._sum_of_rows(history) for history in histories],
+            [_sum_of_rows(self.inverse, history) for history in histories],
         ) - np.einsum(
             "ms,msn->mn",
             projected,
             right,
         )
         # (m, n_items): the diagonal of P', without the rest of it
-        diagonal = self.diagonal - (left * right).sum(axis=1)
-        return given - answers / diagonal
-
-    def _sum_of_rows(self, films: np.ndarray) -> np.ndarray:
-        """P times the ones at these films, (n_items,): P is symmetric."""
-        return self.inverse[np.asarray(films, int)].sum(axis=0)
+        lost = (left * right).sum(axis=1)
+        return given - answers / (self.diagonal - lost)
 
     def _update(
         self, row: np.ndarray, forgotten: Sequence[np.ndarray]
@@ -170,15 +175,21 @@ class EaseInfluence:
             ),
             axis=1,
         )
-        whole = self._sum_of_rows(row)
+        whole = _sum_of_rows(self.inverse, row)
         # less the few rows forgotten: cheaper than adding up those that remain
-        rest = np.array([whole - self._sum_of_rows(films) for films in forgotten])
+        rest = np.array(
+            [whole - _sum_of_rows(self.inverse, films) for films in forgotten],
+        )
         sides = np.stack(
             [np.broadcast_to(whole, rest.shape), rest],
             axis=1,
         )
         # K, (m, 2, 2)
-        small = np.diag([-1.0, 1.0]) + sides @ ends.transpose(0, 2, 1)
+        small = np.matmul(
+            sides,
+            ends.transpose(0, 2, 1),
+        )
+        small += np.diag([-1.0, 1.0])
         return sides, np.linalg.solve(small, sides)
 
     def influence(
@@ -203,8 +214,11 @@ class EaseInfluence:
         target = history_game(self.model, history, item, titles).target
         row = np.asarray(self.histories[user])
         history = np.asarray(history)
-        # nothing, everything, then one film at a time
-        forgotten = [row[:0], row, *row[:, None]]
+        forgotten = [
+            row[:0],  # nothing
+            row,  # everything
+            *row[:, None],  # one film at a time
+        ]
         given = [history]
         if both:
             given = [history[~np.isin(history, films)] for films in forgotten]
@@ -258,10 +272,8 @@ class Retrained:
         self.n_items = influence.n_items
         self.influence = influence
         self.user = user
-        self.known = np.intersect1d(
-            history,
-            influence.histories[user],
-        ).astype(np.int64)
+        seen = influence.histories[user]
+        self.known = np.intersect1d(history, seen).astype(int)
 
     def score(
         self,

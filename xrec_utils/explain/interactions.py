@@ -64,16 +64,19 @@ def shapley_interactions(
     # (pairs,) each: positions above the diagonal
     first, second = np.triu_indices(n, 1)
     names = np.array(game.players, dtype=object)
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "first": names[first],
             "second": names[second],
             "value": _pairs(game, samples, seed)[first, second],
         }
-    )
-    # stable: equal pairs keep the order of the players
-    return table.sort_values(
-        "value", key=abs, ascending=False, kind="stable", ignore_index=True
+    ).sort_values(
+        # stable: equal pairs keep the order of the players
+        "value",
+        key=abs,
+        ascending=False,
+        kind="stable",
+        ignore_index=True,
     )
 
 
@@ -84,15 +87,14 @@ def _pairs(game: Game, samples: int, seed: int) -> np.ndarray:
     n = game.n_players
     if n <= EXACT:
         computer = shapiq.ExactComputer(game, n)
-        found = computer(index="SII", order=2)
-    else:
-        approximator = shapiq.KernelSHAPIQ(
-            n,
-            max_order=2,
-            index="SII",
-            # a group and its complement together: less variance
-            pairing_trick=True,
-            random_state=seed,
-        )
-        found = approximator.approximate(samples, game)
+        return computer(index="SII", order=2).get_n_order_values(2)
+    approximator = shapiq.KernelSHAPIQ(
+        n,
+        max_order=2,
+        index="SII",
+        # a group and its complement together: less variance
+        pairing_trick=True,
+        random_state=seed,
+    )
+    found = approximator.approximate(samples, game)
     return found.get_n_order_values(2)

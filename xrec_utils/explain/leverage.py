@@ -100,10 +100,8 @@ def _pair_differences(
     share = drawn.size / drawn.groups.shape[1]
     group, complement = scores
     halves = (group - complement + score - base) / 2
-    return (
-        drawn.groups - share[:, None],
-        halves - share * (score - base),
-    )
+    x = drawn.groups - share[:, None]
+    return x, halves - share * (score - base)
 
 
 def draw_pairs(n: int, pairs: int, rng: np.random.Generator) -> Drawn:
@@ -184,7 +182,8 @@ def _groups(
         # twice what is missing, for some are drawn twice
         draws = 2 * (count - len(groups))
         # whoever has one of the `size` lowest numbers is in
-        more = rng.random((draws, n)).argsort(axis=1) < size
+        order = rng.random((draws, n)).argsort(axis=1)
+        more = order < size
         if 2 * size == n:
             # of two complements, keep the one with player 0
             more ^= ~more[:, :1]

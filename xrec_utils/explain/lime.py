@@ -120,7 +120,8 @@ def lime_tabular(
         row, partial(_two_columns, predict), num_features=len(row), num_samples=samples
     )
     # the library answers class by class; 1 is yes
-    effects = _in_order(fit.local_exp[1]) * (row - explainer.scaler.mean_)
+    coefficients = _in_order(fit.local_exp[1])
+    effects = coefficients * (row - explainer.scaler.mean_)
     return Explanation(
         players=tuple(names),
         target=target,
@@ -206,7 +207,9 @@ def _line(
 
     def nearness(distance: np.ndarray) -> np.ndarray:
         """The library's weights (samples,) of distances."""
-        return np.sqrt(np.exp(-(distance**2) / kernel_width**2))
+        return np.sqrt(
+            np.exp(-(distance**2) / kernel_width**2),
+        )
 
     share_present = masks.mean(axis=1)
     surrogate = LimeBase(nearness, random_state=rng)
@@ -227,11 +230,7 @@ def _masks_around_all(n: int, samples: int, rng: np.random.RandomState) -> np.nd
     """Groups (samples, n) bool: everybody, then all but a random number of players."""
     masks = np.ones((samples, n), dtype=bool)
     # the first stays as it is
-    sizes = rng.randint(
-        1,
-        n + 1,
-        size=samples - 1,
-    )
+    sizes = 1 + rng.randint(n, size=samples - 1)
     for mask, removed in zip(masks[1:], sizes, strict=True):
         mask[rng.choice(n, removed, replace=False)] = False
     return masks
@@ -239,7 +238,9 @@ def _masks_around_all(n: int, samples: int, rng: np.random.RandomState) -> np.nd
 
 def _in_order(pairs: Sequence[tuple[int, float]]) -> np.ndarray:
     """The library's (column, coefficient) pairs as coefficients in column order."""
-    return np.array([coefficient for _, coefficient in sorted(pairs)])
+    return np.array(
+        [coefficient for _, coefficient in sorted(pairs)],
+    )
 
 
 def _two_columns(predict: Predict, rows: np.ndarray) -> np.ndarray:
@@ -274,8 +275,7 @@ def _checked(
     """
     row = np.asarray(row, dtype=np.float64)
     background = np.asarray(background, dtype=np.float64)
-    axes_fit = row.ndim == 1 and background.ndim == 2
-    if not axes_fit or not background.shape[1] == len(row) == len(names):
+    if not background.shape[1:] == row.shape == (len(names),):
         raise ValueError(
             f"row has shape {row.shape}, background {background.shape} and there are "
             f"{len(names)} names; they must be (d,), (m, d) and d."

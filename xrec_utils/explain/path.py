@@ -68,15 +68,21 @@ class DecisionPath:
     def text(self) -> str:
         """The path as plain text, a heading, a sentence and a table for each step."""
         heading = f"{self.title}: {shown(self.score)} by {self.model}"
-        blocks = [heading]
-        for number, step in enumerate(self.steps, start=1):
-            lines = [f"{number}. {step.name}: {step.sentence}"]
-            # the names of the columns are the first row
-            for row in (step.columns, *step.rows):
-                cells = [shown(cell) for cell in row]
-                lines.append("   " + " | ".join(cells))
-            blocks.append("\n".join(lines))
-        return "\n\n".join(blocks)
+        blocks = [
+            _numbered_table(number, step)
+            for number, step in enumerate(self.steps, start=1)
+        ]
+        return "\n\n".join([heading, *blocks])
+
+
+def _numbered_table(number: int, step: Step) -> str:
+    """A step as plain text: its number, its sentence, a line for each row."""
+    lines = [f"{number}. {step.name}: {step.sentence}"]
+    # the names of the columns are the first row
+    for row in (step.columns, *step.rows):
+        cells = [shown(cell) for cell in row]
+        lines.append("   " + " | ".join(cells))
+    return "\n".join(lines)
 
 
 def shown(value: Any) -> str:
@@ -151,15 +157,17 @@ def steps(model: Any, case: Case) -> tuple[Step, ...]:
     )
     # exact values have no error, and their table no column for it
     errors = {} if shapley.error is None else {"standard error": shapley.error}
-    values = Step(
-        "Shapley values",
-        f"The inside of {model.name} is not shown. In its place, {shapley.method}: "
-        "what each film adds to the score, on average over all orders in which the "
-        "films could come in.",
-        columns=("film", *errors, "adds"),
-        rows=strongest(case.names, *errors.values(), shapley.values),
+    return (
+        Step(
+            "Shapley values",
+            f"The inside of {model.name} is not shown. In its place, {shapley.method}: "
+            "what each film adds to the score, on average over all orders in which the "
+            "films could come in.",
+            columns=("film", *errors, "adds"),
+            rows=strongest(case.names, *errors.values(), shapley.values),
+        ),
+        _shapley_sum(shapley),
     )
-    return values, _shapley_sum(shapley)
 
 
 def _shapley_sum(shapley: Explanation) -> Step:
@@ -180,27 +188,31 @@ def _shapley_sum(shapley: Explanation) -> Step:
 @steps.register
 def _(model: Popularity, case: Case) -> tuple[Step, ...]:
     count = int(model.count[case.item])
-    users = Step(
-        "users",
-        f"{count} of the users who trained the model have {case.title}; "
-        "the history plays no part.",
-        columns=("film", "users"),
-        rows=((case.title, count),),
+    return (
+        Step(
+            "users",
+            f"{count} of the users who trained the model have {case.title}; "
+            "the history plays no part.",
+            columns=("film", "users"),
+            rows=((case.title, count),),
+        ),
+        Step(
+            "score",
+            f"The score is log(1 + {count}), the same for every user.",
+            columns=("part", "value"),
+            rows=(("score", float(np.log1p(count))),),
+        ),
     )
-    score = Step(
-        "score",
-        f"The score is log(1 + {count}), the same for every user.",
-        columns=("part", "value"),
-        rows=(("score", float(np.log1p(count))),),
-    )
-    return users, score
 
 
 @steps.register
 def _(model: ItemToItem, case: Case) -> tuple[Step, ...]:
     # a film met twice counts once
     films, first = np.unique(case.films, return_index=True)
-    weights = model.weights[films, case.item].astype(float)
+    weights = np.asarray(
+        model.weights[films, case.item],
+        dtype=float,
+    )
     sentence = f"Each film has a fixed weight to {case.title}, the same for every user."
     if isinstance(model, ContentBased):
         # its score is the mean over the history, not the sum
@@ -208,16 +220,16 @@ def _(model: ItemToItem, case: Case) -> tuple[Step, ...]:
         sentence = (
             f"How alike each film and {case.title} are, divided by the number of films."
         )
-    table = Step(
-        "weights",
-        sentence,
-        columns=("film", "weight"),
-        rows=strongest(
-            [case.names[place] for place in first],
-            weights,
+    names = [case.names[place] for place in first]
+    return (
+        Step(
+            "weights",
+            sentence,
+            columns=("film", "weight"),
+            rows=strongest(names, weights),
         ),
+        signed("The weights add up to the score.", "films", weights),
     )
-    return table, signed("The weights add up to the score.", "films", weights)
 
 
 @steps.register
@@ -226,20 +238,20 @@ def _(model: Autoencoder, case: Case) -> tuple[Step, ...]:
     films = np.unique(case.films)  # a film met twice counts once
     # vae brings its input to length one: each of n ones becomes 1 / √n
     divisor = np.sqrt(len(films)) if net.by_length else 1
-    pushes = (net.rows[films] / divisor).astype(float)  # (films, units)
-    sums = net.bias + pushes.sum(axis=0)  # (units,)
-    weights = net.readout[:, case.item].astype(float)
-    products = np.tanh(sums) * weights
-    last = signed(
-        "The products and the film's own bias add up to the score.",
-        "units",
-        products,
-        ("bias of the film", net.constant[case.item]),
-    )
+    pushes = net.rows[films] / divisor  # (films, units)
+    sums = net.bias + pushes.sum(axis=0, dtype=float)  # (units,)
+    units = np.tanh(sums)
+    weights = net.readout[:, case.item]
+    products = units * weights
     return (
         _hidden_units(case, films, pushes, sums, products),
-        _output_weights(case, net.by_length, np.tanh(sums), weights),
-        last,
+        _output_weights(case, net.by_length, units, weights),
+        signed(
+            "The products and the film's own bias add up to the score.",
+            "units",
+            products,
+            ("bias of the film", net.constant[case.item]),
+        ),
     )
 
 
@@ -280,7 +292,7 @@ def _hidden_units(
     films (n,), pushes (n, h), sums and products (h,).
     """
     # a film drives a unit if it pushes it where the sum went
-    drivers = films[(pushes * np.sign(sums)).argmax(axis=0)]
+    drivers = (pushes * np.sign(sums)).argmax(axis=0)
     name = namer(case.titles)
     top = np.argsort(
         -np.abs(products),
@@ -289,7 +301,7 @@ def _hidden_units(
     rows = [
         (
             f"unit {n}",
-            name(drivers[n]),
+            name(films[drivers[n]]),
             float(sums[n]),
             float(np.tanh(sums[n])),
         )
@@ -307,32 +319,35 @@ def _hidden_units(
 
 @steps.register
 def _(model: TargetAttention, case: Case) -> tuple[Step, ...]:
-    weights, answers = model.parts(case.films, case.item)  # (places,) each
-    weights = weights.astype(float)
-    answers = answers.astype(float)
+    # (places,) each
+    weights, answers = np.array(
+        model.parts(case.films, case.item),
+        dtype=float,
+    )
     # the start token is paid its share, too
     shares = weights / weights.sum()
-    attention = Step(
-        "attention",
-        f"{case.title} asks every film of the history. It pays each a share of its "
-        "attention (the shares add up to 1) and gets an answer back; "
-        "share times answer is what counts.",
-        columns=("place", "share", "answer", "product"),
-        rows=strongest(
-            places_read(model, case),
-            shares,
-            answers,
-            shares * answers,
-            what="places",
+    return (
+        Step(
+            "attention",
+            f"{case.title} asks every film of the history. It pays each a share of its "
+            "attention (the shares add up to 1) and gets an answer back; "
+            "share times answer is what counts.",
+            columns=("place", "share", "answer", "product"),
+            rows=strongest(
+                places_read(model, case),
+                shares,
+                answers,
+                shares * answers,
+                what="places",
+            ),
         ),
-    )
-    parts = [
-        ("answers, weighed by attention", shares @ answers),
-        film_bias(model, case),
-    ]
-    return attention, summed(
-        "The products and the film's own bias add up to the score.",
-        parts,
+        summed(
+            "The products and the film's own bias add up to the score.",
+            [
+                ("answers, weighed by attention", shares @ answers),
+                film_bias(model, case),
+            ],
+        ),
     )
 
 
@@ -343,10 +358,13 @@ def _input(model: HistoryModel, case: Case) -> Step:
     """The first step: the films that go in, the latest first."""
     count = len(case.names)
     latest = case.names[::-1][:ROWS]
-    rows: list[Row] = [(count - n, name) for n, name in enumerate(latest)]
-    if count > len(rows):
-        earlier = count - len(rows)
-        rows.append((None, f"{earlier} earlier films"))
+    rows: list[Row] = [
+        # numbered as in the history, whose oldest film is 1
+        (count - n, name)
+        for n, name in enumerate(latest)
+    ]
+    if count > ROWS:
+        rows.append((None, f"{count - ROWS} earlier films"))
     # models that read everything have no window
     window = getattr(model, "window", None) or count
     read = ""

@@ -23,8 +23,13 @@ from xrec_utils.models.sequence import HistoryRecommender
 def sequence_steps(model: HistoryRecommender, case: Case) -> tuple[Step, ...]:
     """The steps after the input of a network that reads a window of films."""
     ids = model.windows([case.films])
-    inputs = [model.table(ids), ids != model.padding]
-    layers = dict(layer_outputs(model.encoder, inputs))
+    layers = dict(
+        layer_outputs(
+            model.encoder,
+            # the vectors, and which places hold a film or the start token
+            [model.table(ids), ids != model.padding],
+        )
+    )
     hidden = layers["final_norm"].astype(float)  # (places, width)
     user = hidden[-1]
     found = [_vectors(model, case, layers)]
@@ -34,15 +39,18 @@ def sequence_steps(model: HistoryRecommender, case: Case) -> tuple[Step, ...]:
     found += _attention(model, case)
     if "feed_forward_1_narrow" in layers:
         found.append(_stream(model, case, layers))
-    last = summed(
-        f"The user vector is multiplied with the vector of {case.title}; "
-        "the film's own bias is added.",
-        parts=[
-            ("product of the two vectors", user @ _films(model)[case.item]),
-            film_bias(model, case),
-        ],
+    return (
+        *found,
+        _user_vector(model, case, user),
+        summed(
+            f"The user vector is multiplied with the vector of {case.title}; "
+            "the film's own bias is added.",
+            parts=[
+                ("product of the two vectors", user @ _films(model)[case.item]),
+                film_bias(model, case),
+            ],
+        ),
     )
-    return (*found, _user_vector(model, case, user), last)
 
 
 def _films(model: HistoryRecommender) -> np.ndarray:
@@ -81,12 +89,21 @@ def _vectors(
 def _nearest(model: HistoryRecommender, case: Case) -> list[str]:
     """For each of the latest films, the latest first, the nearest other film."""
     films = _films(model)
-    unit = films / np.linalg.norm(films, axis=1, keepdims=True)
+    unit = films / np.linalg.norm(
+        films,
+        axis=1,
+        keepdims=True,
+    )
     count = min(ROWS, model.window)
     latest = case.films[::-1][:count]
     cosine = unit[latest] @ unit.T  # (latest, items)
     # a film is not its own neighbour
-    np.put_along_axis(cosine, latest[:, None], -1, axis=1)
+    np.put_along_axis(
+        cosine,
+        latest[:, None],
+        -1,
+        axis=1,
+    )
     name = namer(case.titles)
     return [name(film) for film in cosine.argmax(axis=1)]
 
@@ -175,15 +192,13 @@ def _normalised(
     Its divisor, which depends on them all, is held fixed.
     """
     norm = model.encoder.get_layer("final_norm")
-    gain, offset = norm.get_weights()
+    gain, offset = np.float64(norm.get_weights())
     # without epsilon, numbers that are all equal would be divided by zero
     variance = sum(parts.values()).var() + norm.epsilon
-    shares = {
-        name: gain.astype(float) * (part - part.mean()) / np.sqrt(variance)
+    return {
+        name: gain * (part - part.mean()) / np.sqrt(variance)
         for name, part in parts.items()
-    }
-    shares["offset of the normalisation"] = offset.astype(float)
-    return shares
+    } | {"offset of the normalisation": offset}
 
 
 def _parts(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -61,9 +61,13 @@ def strongest(
     order = np.argsort(-np.abs(last), kind="stable")
     rows: list[Row] = []
     for n in order[:ROWS]:
-        # floats of Python: JSON knows no others
-        numbers = [float(column[n]) for column in columns]
-        rows.append((str(names[n]), *numbers))
+        rows.append(
+            (
+                str(names[n]),
+                # floats of Python: JSON knows no others
+                *[float(column[n]) for column in columns],
+            )
+        )
     others = order[ROWS:]
     if len(others):
         rows.append(
@@ -80,14 +84,11 @@ def signed(
     sentence: str, what: str, parts: np.ndarray, *more: tuple[str, float]
 ) -> Step:
     """The last step of a score that is a sum of many parts (n,), up and down apart."""
-    return summed(
-        sentence,
-        [
-            (f"{what} that push it up", parts[parts > 0].sum()),
-            (f"{what} that push it down", parts[parts < 0].sum()),
-            *more,
-        ],
-    )
+    up_and_down = [
+        (f"{what} that push it up", parts[parts > 0].sum()),
+        (f"{what} that push it down", parts[parts < 0].sum()),
+    ]
+    return summed(sentence, [*up_and_down, *more])
 
 
 def summed(sentence: str, parts: Sequence[tuple[str, float]]) -> Step:
@@ -95,8 +96,5 @@ def summed(sentence: str, parts: Sequence[tuple[str, float]]) -> Step:
     rows = [(name, float(value)) for name, value in parts]
     score = sum(value for _, value in rows)
     return Step(
-        "score",
-        sentence,
-        columns=("part", "value"),
-        rows=(*rows, ("score", score)),
+        "score", sentence, columns=("part", "value"), rows=(*rows, ("score", score))
     )

@@ -61,9 +61,13 @@ def _both_ways(sums: Sums, orders: np.ndarray) -> np.ndarray:
     orders (m, n) -> (m, n, k), second axis by player.
     """
     n, width = sums.addends.shape
-    both = np.concatenate([orders, orders[:, ::-1]])
+    both = np.concatenate(
+        [orders, orders[:, ::-1]],
+    )
     # (m, n + 1, d): the sum after each arrival, zeros before the first
-    running = np.zeros((len(both), n + 1, width))
+    running = np.zeros(
+        (len(both), n + 1, width),
+    )
     np.cumsum(
         sums.addends[both],
         axis=1,

@@ -96,8 +96,7 @@ def _layer_with(model: keras.Model, operation: str) -> str:
     """
     known = set(_layer_names(model))
     for part in reversed(_scope_of(model, operation)):
-        called_again = part.rpartition("_")[0]
-        for name in (part, called_again):
+        for name in (part, part.rpartition("_")[0]):
             if name in known:
                 return f" (layer {name!r})"
     return ""
@@ -105,10 +104,8 @@ def _layer_with(model: keras.Model, operation: str) -> str:
 
 def _scope_of(model: keras.Model, operation: str) -> list[str]:
     """The names, outermost first, under which an operation is first traced."""
-    traced = tf.function(model).get_concrete_function(
-        tf.TensorSpec(model.inputs[0].shape),
-        training=False,
-    )
+    rows = tf.TensorSpec(model.inputs[0].shape)
+    traced = tf.function(model).get_concrete_function(rows, training=False)
     for step in traced.graph.get_operations():
         if step.type == operation:
             # the last part is the operation's own name

@@ -27,7 +27,11 @@ from xrec_utils.keras_start import keras
 
 Predict = Callable[[np.ndarray], np.ndarray]
 # values (n, p, ...) of n rows, the base value, standard errors (n, p) or None
-Found = tuple[np.ndarray, float, np.ndarray | None]
+Found = tuple[
+    np.ndarray,
+    float,
+    np.ndarray | None,
+]
 BATCH = 16_384  # rows that a model predicts at once
 
 
@@ -336,8 +340,12 @@ def _checked_names(
     rows: np.ndarray, background: np.ndarray, names: Sequence[str] | None
 ) -> tuple[str, ...]:
     """One name per column, or ValueError if rows and background do not fit."""
-    same_columns = rows.ndim >= 2 and rows.shape[1:] == background.shape[1:]
-    if not same_columns or not len(rows) or not len(background):
+    if (
+        rows.ndim < 2
+        or rows.shape[1:] != background.shape[1:]
+        or not len(rows)
+        or not len(background)
+    ):
         raise ValueError(
             f"rows has shape {rows.shape} and background {background.shape}; "
             "they must be (n, d) and (m, d), neither empty. "

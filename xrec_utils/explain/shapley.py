@@ -166,7 +166,9 @@ def means_over_pairs(
     rng = np.random.default_rng(seed)
     # (pairs, n): the first of each pair, whose other order is its reverse
     pairs = permutations // 2
-    orders = np.array([rng.permutation(n) for _ in range(pairs)])
+    orders = np.array(
+        [rng.permutation(n) for _ in range(pairs)],
+    )
     parts = [
         contributions(orders[at : at + at_once]) for at in range(0, pairs, at_once)
     ]

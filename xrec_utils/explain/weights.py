@@ -31,15 +31,19 @@ def layer_kernels(model: keras.Model) -> dict[str, np.ndarray]:
         >>> {name: kernel.shape for name, kernel in layer_kernels(model).items()}
         {'hidden': (3, 2)}
     """
-    kernels = {}
-    for weight in model.weights:
+    return {
+        # a copy: changing it leaves the model alone
+        _short_name(model, weight.path): weight.numpy().copy()
+        for weight in model.weights
         # the bias of a GRU has two axes, too
-        if len(weight.shape) > 1 and not weight.path.endswith("/bias"):
-            path = weight.path.removeprefix(f"{model.name}/")
-            name = path.removesuffix("/kernel").removesuffix("/embeddings")
-            # a copy: changing it leaves the model alone
-            kernels[name] = weight.numpy().copy()
-    return kernels
+        if len(weight.shape) > 1 and not weight.path.endswith("/bias")
+    }
+
+
+def _short_name(model: keras.Model, path: str) -> str:
+    """A kernel's path without the model, and without the word for the only kernel."""
+    inside = path.removeprefix(f"{model.name}/")
+    return inside.removesuffix("/kernel").removesuffix("/embeddings")
 
 
 def named_kernel(model: keras.Model, layer: str) -> np.ndarray:
@@ -140,17 +144,23 @@ def top_activations(
             "it must be (labels, neurons)."
         )
     # (k, neurons): positions of the rows
-    best = np.argsort(-values, axis=0, kind="stable")[:k]
+    best = np.argsort(
+        -values,
+        axis=0,
+        kind="stable",
+    )[:k]
     rank, neuron = np.indices(best.shape)
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "neuron": neuron.ravel(),
             "rank": rank.ravel() + 1,
             "label": np.asarray(labels)[best.ravel()],
             "activation": values[best, neuron].ravel(),
         }
+    ).sort_values(
+        ["neuron", "rank"],
+        ignore_index=True,
     )
-    return table.sort_values(["neuron", "rank"], ignore_index=True)
 
 
 def neuron_path(
