@@ -16,6 +16,7 @@ from xrec_utils.plots.style import (
     GREY,
     MARKERS,
     PALETTE,
+    beside,
     canvas,
     dashed,
     line_chart,
@@ -89,9 +90,10 @@ def two_answers(
 
 def _dots_in_words(values: pd.DataFrame) -> str:
     """The alternative text of `two_answers`; `values` has the players to name."""
-    spoken = []
-    for player, row in zip(values.index, values.to_numpy(), strict=True):
-        spoken.append(f"{player} {number(row[0])} and {number(row[1])}")
+    spoken = [
+        f"{player} {number(row[0])} and {number(row[1])}"
+        for player, row in zip(values.index, values.to_numpy(), strict=True)
+    ]
     return f"Two dots per film, {' and '.join(values)}: {'; '.join(spoken)}"
 
 
@@ -151,20 +153,18 @@ def rank_paths(paths: Mapping[str, np.ndarray], k: int, title: str) -> None:
         curves = {name: (range(len(path)), path) for name, path in paths.items()}
         line_chart(axes, curves, lw=2)
         _rank_axis(axes, k)
+        dashed(axes, k + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="upper right")
 
 
 def _rank_axis(axes: Axes, k: int) -> None:
-    """Let ranks grow downwards on a log scale, with a dashed line below rank k."""
+    """Let ranks grow downwards on a log scale, and name the line below rank k."""
     # from 1st to 10th is as far as from 10th to 100th
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.invert_yaxis()
-    dashed(axes, k + 0.5)
-    axes.annotate(
-        f"top {k}", (0, k + 0.5), xytext=(2, 4), textcoords="offset points", color=GREY
-    )
+    beside(axes, (0, k + 0.5), f"top {k}", (2, 4), color=GREY)
 
 
 def ranges(

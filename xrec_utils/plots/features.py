@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 
 from xrec_utils.plots.style import (
     BESIDE,
+    BLUE,
     DIVERGING,
     GREY,
     PALETTE,
@@ -137,13 +138,15 @@ def tree(model: BaseEstimator, names: Sequence[str], title: str) -> None:
     spots = _spots(grown.children_left, grown.children_right)
     questions = np.flatnonzero(grown.feature >= 0)  # leaves have no feature
     leaves = [node for node in spots if node not in questions]
-    shares = [f"{likely[node]:.0%}" for node in leaves]
+    chances = [f"{likely[node]:.0%}" for node in leaves]
+    # the root holds all rows
+    shares = grown.weighted_n_node_samples / grown.weighted_n_node_samples[0]
     depth = model.get_depth()
     with canvas(
         title=title,
         alt=f"{title.rstrip('.')}. Decision tree of {len(questions)} questions, first: "
         f"{names[grown.feature[0]]} at most {number(grown.threshold[0])}? "
-        f"Its {len(leaves)} leaves give {listed(shares)}.",
+        f"Its {len(leaves)} leaves give {listed(chances)}.",
         width=max(5.0, 1.25 * len(leaves)),
         height=1.2 * (depth + 1),
         note="left: yes, right: no",
@@ -151,32 +154,26 @@ def tree(model: BaseEstimator, names: Sequence[str], title: str) -> None:
         ylim=(-depth - 0.4, 0.4),
     ) as axes:
         for node in questions:
-            question = (
-                f"{names[grown.feature[node]]}\n≤ {number(grown.threshold[node])}?"
-            )
-            below = (grown.children_left[node], grown.children_right[node])
-            _question(axes, spots[node], question, [spots[child] for child in below])
-        rows = grown.weighted_n_node_samples
+            _question(axes, model, node, names, spots)
         for node in leaves:
-            _leaf(
-                axes,
-                spots[node],
-                likely=likely[node],
-                share=rows[node] / rows[0],  # the root holds all rows
-            )
+            _leaf(axes, spots[node], likely[node], shares[node])
         axes.axis("off")
 
 
 def _question(
     axes: Axes,
-    spot: tuple[float, int],
-    text: str,
-    below: Sequence[tuple[float, int]],
+    model: BaseEstimator,
+    node: int,
+    names: Sequence[str],
+    spots: Mapping[int, tuple],
 ) -> None:
     """Draw a question, and a line to each of the two nodes below it."""
-    for child in below:
-        link(axes, spot, child)
-    boxed(axes, spot, text, size=11)
+    grown = model.tree_
+    for child in (grown.children_left[node], grown.children_right[node]):
+        link(axes, spots[node], spots[child])
+    name = names[grown.feature[node]]
+    text = f"{name}\n≤ {number(grown.threshold[node])}?"
+    boxed(axes, spots[node], text, size=11)
 
 
 def _leaf(axes: Axes, spot: tuple[float, int], likely: float, share: float) -> None:
@@ -230,9 +227,7 @@ def term_functions(
         >>> term_functions(terms, "More is better.")  # doctest: +NORMALIZE_WHITESPACE
         More is better. Step functions of 1 columns. Effects: stars from −1 to 0.5.
     """
-    ends = {}
-    for name, (_, effect) in terms.items():
-        ends[name] = [min(effect), max(effect)]
+    ends = {name: [min(effect), max(effect)] for name, (_, effect) in terms.items()}
     spoken = [f"{name} {from_to(both)}" for name, both in ends.items()]
     low = np.min(list(ends.values()))
     high = np.max(list(ends.values()))
@@ -257,13 +252,7 @@ def term_functions(
 
 def _draw_term(axes: Axes, edges: np.ndarray, effects: np.ndarray) -> None:
     """Draw one term as steps from edge to edge, and a line at zero."""
-    axes.stairs(
-        effects,
-        edges,
-        baseline=None,
-        lw=2,
-        color=PALETTE[0],
-    )
+    axes.stairs(effects, edges, baseline=None, lw=2, color=BLUE)
     axes.axhline(0, color=GREY, lw=1)
     axes.xaxis.get_major_locator().set_params(nbins=4)
 
@@ -288,10 +277,9 @@ def grouped_bars(
         ... # doctest: +NORMALIZE_WHITESPACE
         Price counts more. Horizontal bars of 2 lines. Longest by gain: price and hour.
     """
-    longest = []
-    for name in table:
-        best = table[name].nlargest(2).index
-        longest.append(f"{name}: {listed(best)}")
+    longest = [
+        f"{name}: {listed(values.nlargest(2).index)}" for name, values in table.items()
+    ]
     thick = 0.8 / table.shape[1]  # the bars of a line and a gap of 0.2 fill it
     with canvas(
         title=title,
@@ -302,14 +290,9 @@ def grouped_bars(
         ylabel=ylabel,
     ) as axes:
         for place, name in enumerate(table):
-            axes.barh(
-                # the bars of a line stand around its middle
-                np.arange(len(table)) - 0.4 + thick * (place + 0.5),
-                table[name],
-                thick,
-                label=name,
-                color=PALETTE[place],
-            )
+            # the bars of a line stand around its middle
+            rows = np.arange(len(table)) - 0.4 + thick * (place + 0.5)
+            axes.barh(rows, table[name], thick, label=name, color=PALETTE[place])
         rows_from_zero(axes, shortened(table.index))
         axes.legend()
 

@@ -12,8 +12,9 @@ from matplotlib.artist import setp
 from matplotlib.axes import Axes
 
 from xrec_utils.plots.style import (
-    PALETTE,
     SEQUENTIAL,
+    SKY,
+    beside,
     canvas,
     capital,
     columns_chart,
@@ -78,12 +79,9 @@ def leaderboard(
 def _name_measures(axes: Axes, names: Sequence[str], better: Mapping[str, int]) -> None:
     """Write the measures above their columns, with an arrow to their good side."""
     axes.xaxis.tick_top()
+    labels = [f"{name} {'↑' if better[name] > 0 else '↓'}" for name in names]
     axes.set_xticks(
-        range(len(names)),
-        [f"{name} {'↑' if better[name] > 0 else '↓'}" for name in names],
-        rotation=35,
-        ha="left",
-        rotation_mode="anchor",
+        range(len(names)), labels, rotation=35, ha="left", rotation_mode="anchor"
     )
 
 
@@ -109,9 +107,7 @@ def _write_means(axes: Axes, means: pd.DataFrame, marked: pd.DataFrame) -> None:
     frame = {"boxstyle": "round,pad=0.15", "fc": "none", "ec": "black"}
     for row, column in np.argwhere(means.notna().to_numpy()):
         rounded = means.iloc[row, column].round(2) + 0.0  # the sum turns -0.0 into 0.0
-        text = axes.text(
-            column, row, f"{rounded:.2f}".replace("-", "−"), ha="center", va="center"
-        )
+        text = axes.text(column, row, number(rounded, ".2f"), ha="center", va="center")
         if marked.iloc[row, column]:
             text.set(weight="bold", bbox=frame)
 
@@ -269,9 +265,10 @@ def metric_table_bar(
             f"The table has no column {', '.join(sorted(missing))}; "
             "it needs mean, low and high."
         )
-    rows = []
-    for name, mean, low, high in table[COLUMNS].itertuples(name=None):
-        rows.append(f"{name} {mean:.3f} ({low:.3f} to {high:.3f})")
+    rows = [
+        f"{name} {mean:.3f} ({low:.3f} to {high:.3f})"
+        for name, mean, low, high in table[COLUMNS].itertuples(name=None)
+    ]
     with canvas(
         title=title or capital(f"{table['mean'].idxmax()} has the highest {label}"),
         alt=f"Horizontal bar chart of {label} with intervals: {'; '.join(rows)}. "
@@ -285,43 +282,25 @@ def metric_table_bar(
 
 def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
     """Draw bars, intervals and, to their right, the means as numbers."""
-    places = np.arange(len(table))
-    axes.barh(
-        places,
-        table["mean"],
-        color=PALETTE[4],
-        height=0.66,
-    )
+    rows = range(len(table))
+    means = table["mean"]
+    axes.barh(rows, means, color=SKY, height=0.66)
     axes.errorbar(
-        table["mean"],
-        places,
-        xerr=reach(table),
-        fmt="none",
-        ecolor="black",
-        capsize=4,
-        lw=1.5,
+        means, rows, xerr=reach(table), fmt="none", ecolor="black", capsize=4, lw=1.5
     )
     for place, (mean, _, high) in enumerate(table[COLUMNS].to_numpy()):
-        axes.annotate(
-            text=f"{mean:.3f}".replace("-", "−"),
-            xy=(max(high, 0), place),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-        )
-    _frame_intervals(axes, table)
-
-
-def _frame_intervals(axes: Axes, table: pd.DataFrame) -> None:
-    """Name the lines, the first on top, and leave room for the numbers."""
+        spot = (max(high, 0), place)
+        beside(axes, spot, number(mean, ".3f"), (5, 0), va="center")
     rows_from_zero(axes, shortened(table.index))
+    _leave_room(axes, table)
+
+
+def _leave_room(axes: Axes, table: pd.DataFrame) -> None:
+    """Let the axes reach over all intervals, with room for the numbers."""
     left = min(0, table["low"].min())
     right = max(0, table["high"].max())
-    width = np.ptp([left, right])
+    width = right - left
     # left of zero there is only air, and none is needed if no interval goes there
-    air = 0.03 * width * (left < 0)
-    axes.set_xlim(
-        left - air,
-        right + 0.16 * width,  # the numbers stand there
-    )
+    left -= 0.03 * width * (left < 0)
+    axes.set_xlim(left, right + 0.16 * width)  # the numbers stand on the right
     axes.xaxis.get_major_locator().set_params(nbins=7)

@@ -24,10 +24,11 @@ from xrec_utils.plots.style import (
     heatmap,
     link,
     listed,
+    named,
     no_grid,
     number,
     reach,
-    shorten,
+    shortened,
     symmetric,
 )
 
@@ -47,12 +48,8 @@ def token_tree(words: Sequence[str], parents: Sequence[int], title: str) -> None
     """
     places = _tree_places(parents)
     deepest, last = np.max(places, axis=0)
-    links = []
-    spoken = []
-    for node, parent in enumerate(parents):
-        if parent >= 0:
-            links.append((parent, node))
-            spoken.append(f"after {words[parent]!r} comes {words[node]!r}")
+    links = [(parent, node) for node, parent in enumerate(parents) if parent >= 0]
+    spoken = [f"after {words[a]!r} comes {words[b]!r}" for a, b in links]
     with canvas(
         title=title,
         alt=f"A tree of {len(words)} tokens: {', '.join(spoken)}.",
@@ -72,16 +69,20 @@ def token_tree(words: Sequence[str], parents: Sequence[int], title: str) -> None
 
 def _tree_places(parents: Sequence[int]) -> list[tuple[int, int]]:
     """Depth and row of each node: a first child stays in its parent's row."""
-    places: list[tuple[int, int]] = []
-    last = -1
+    places = []
+    row = -1
     for node, parent in enumerate(parents):
-        depth, row = places[parent] if parent >= 0 else (-1, -1)
         # all but first children open a new row below those there are
-        if parent < 0 or parent != node - 1:
-            last += 1
-            row = last
-        places.append((depth + 1, row))
+        row += parent < 0 or parent != node - 1
+        places.append((_depth(parents, node), row))
     return places
+
+
+def _depth(parents: Sequence[int], node: int) -> int:
+    """How many nodes lie between a node and the left edge."""
+    if parents[node] < 0:
+        return 0
+    return _depth(parents, parents[node]) + 1
 
 
 def first_choices(counts: np.ndarray, title: str) -> None:
@@ -148,14 +149,10 @@ def by_place(
         xticks=list(curves.values())[-1].index,
     ) as axes:
         for n, (name, table) in enumerate(curves.items()):
+            # a little to the right of the one before, so that lines do not overlap
+            x = table.index + 0.25 * n
             axes.errorbar(
-                # a little to the right of the one before, so that lines do not overlap
-                table.index + 0.25 * n,
-                table["mean"],
-                reach(table),
-                label=name,
-                marker=MARKERS[n],
-                capsize=4,
+                x, table["mean"], reach(table), label=name, marker=MARKERS[n], capsize=4
             )
         dashed(axes, chance, label="chance")
         axes.legend()
@@ -179,17 +176,15 @@ def coloured_text(table: pd.DataFrame, title: str, label: str) -> None:
         Alien counts. Text of 2 parts coloured by effect. Largest: Alien −0.5 and
         I liked 0.1.
     """
-    largest = table["value"].abs().sort_values(ascending=False).index[:3]
-    spoken = [
-        f"{table['text'][row].strip()} {number(table['value'][row])}" for row in largest
-    ]
+    order = table["value"].abs().sort_values(ascending=False).index
+    largest = table.loc[order[:3]].set_index("text")["value"].rename(str.strip)
     count = table["line"].nunique()
     shade = ScalarMappable(cmap=DIVERGING)
     shade.set_clim(*symmetric(table["value"].to_numpy(float)).values())
     with canvas(
         title=title,
         alt=f"{title.rstrip('.')}. Text of {len(table)} parts coloured by {label}. "
-        f"Largest: {listed(spoken)}.",
+        f"Largest: {listed(named(largest))}.",
         height=1.0 + 0.36 * count,
         xlim=(0, 1),
         ylim=(count - 0.4, -0.9),
@@ -259,14 +254,8 @@ def blocks_by_line(
         xlabel="block",
         ylabel="line of the prompt",
         yticks=range(len(lines)),
-        yticklabels=[shorten(name, 28) for name in lines],
+        yticklabels=shortened(lines, 28),
     ) as axes:
-        heatmap(
-            axes,
-            weights.T,
-            label,
-            # readers count blocks from 1, and each has its number below its middle
-            extent=(0.5, len(weights) + 0.5, len(lines) - 0.5, -0.5),
-            cmap=SEQUENTIAL,
-            vmin=0,
-        )
+        # readers count blocks from 1, and each has its number below its middle
+        extent = (0.5, len(weights) + 0.5, len(lines) - 0.5, -0.5)
+        heatmap(axes, weights.T, label, extent=extent, cmap=SEQUENTIAL, vmin=0)

@@ -16,11 +16,13 @@ from xrec_utils.plots.style import (
     MARKERS,
     PALETTE,
     SEQUENTIAL,
+    beside,
     canvas,
     capital,
     colour_bar,
     heatmap,
     listed,
+    named,
     number,
     shorten,
     shortened,
@@ -138,12 +140,7 @@ def weight_heatmap(
         ylabel=ylabel,
     ) as axes:
         heatmap(axes, kernel, label)
-        if rows is not None:
-            axes.set_yticks(
-                range(len(rows)),
-                shortened(rows, 28),
-                fontsize=11,
-            )
+        _name_lines(axes, rows)
         if columns is not None:
             axes.set_xticks(range(len(columns)), columns, **SLANTED)
 
@@ -151,6 +148,12 @@ def weight_heatmap(
 def _name(names: Sequence[str] | None, place: int, kind: str) -> str:
     """The name of a line or column, or its kind and number if it has none."""
     return names[place] if names else f"{kind} {place}"
+
+
+def _name_lines(axes: Axes, rows: Sequence[str] | None) -> None:
+    """Write the names of a heatmap's lines beside them, if they have any."""
+    if rows is not None:
+        axes.set_yticks(range(len(rows)), shortened(rows, 28), fontsize=11)
 
 
 def weight_heatmaps(
@@ -178,16 +181,13 @@ def weight_heatmaps(
     """
     kernels = {name: np.asarray(kernel) for name, kernel in kernels.items()}
     _check_kernels(kernels)
-    largest = [
-        f"{name} up to {number(np.abs(kernel).max())}"
-        for name, kernel in kernels.items()
-    ]
+    largest = {f"{name} up to": np.abs(k).max() for name, k in kernels.items()}
     # one scale for all, so that colours compare between panels
     limits = symmetric(np.concatenate([kernel.ravel() for kernel in kernels.values()]))
     with canvas(
         title=title,
         alt=f"{len(kernels)} weight heatmaps side by side on one colour scale; "
-        f"largest absolute weights: {listed(largest)}.",
+        f"largest absolute weights: {listed(named(largest))}.",
         width=9.5,
         height=_height(rows),
         panels=len(kernels),
@@ -197,12 +197,7 @@ def weight_heatmaps(
         for axes, (name, kernel) in zip(panels, kernels.items(), strict=True):
             heatmap(axes, kernel, cmap=DIVERGING, **limits)
             axes.set(title=name, yticks=[])
-        if rows is not None:
-            panels[0].set_yticks(
-                range(len(rows)),
-                shortened(rows, 28),
-                fontsize=11,
-            )
+        _name_lines(panels[0], rows)
         last = panels[-1]
         colour_bar(last, last.images[0], "weight")
 
@@ -292,13 +287,12 @@ def _part(name: str) -> str:
 def _best_epoch(table: pd.DataFrame) -> str:
     """The best epoch in words: of the last validation column, else of the first one."""
     validated = [name for name in table if _part(name) == "validation"]
-    watched = validated[-1] if validated else table.columns[0]
-    quantity = _quantity(watched)
-    line = table[watched]
+    line = table[validated[-1] if validated else table.columns[0]]
+    quantity = _quantity(line.name)
     # of an error less is better, of all other quantities more
     falls = quantity.endswith(("loss", "error", "rmse", "mae"))
-    place = int(line.idxmin() if falls else line.idxmax())
-    return f"{_part(watched)} {quantity} {number(line[place])} in epoch {place + 1}"
+    place = line.idxmin() if falls else line.idxmax()
+    return f"{_part(line.name)} {quantity} {number(line[place])} in epoch {place + 1}"
 
 
 def embedding_map(
@@ -345,13 +339,7 @@ def embedding_map(
     ) as axes:
         _draw_groups(axes, points, groups, largest)
         for i, text in (labels or {}).items():
-            axes.annotate(
-                shorten(text, 24),
-                points[i],
-                xytext=(4, 4),
-                textcoords="offset points",
-                fontsize=11,
-            )
+            beside(axes, points[i], shorten(text, 24), (4, 4), fontsize=11)
         axes.legend(**BESIDE, handletextpad=0.2)
 
 

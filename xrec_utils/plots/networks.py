@@ -3,14 +3,15 @@
 See `plots`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
 from xrec_utils.keras_start import keras
-from xrec_utils.plots.style import BLUE, GREY, canvas, shorten
+from xrec_utils.plots.style import BLUE, arrow, canvas, shorten
 
 Edge = tuple[str, str]  # a layer, and one that reads from it
 Step = tuple[str, str, int]  # kind of layer, size of its output, number of weights
@@ -51,22 +52,33 @@ def structure(
     # arrows that skip a level bend to the right and need room there
     bends = any(_skips(places[start], places[end]) for start, end in edges)
     flat = len(levels) > 8  # a deep model gets wide boxes of two lines
-    width = (4.3 if flat else 2.4) * wide
+    width = 4.3 if flat else 2.4
     with canvas(
         title=title or f"{total:,} weights in {len(steps)} layers: {model.name}",
         alt=f"Drawing of the model {model.name} with {len(steps)} layers and {total:,} "
         f"weights: {chain}.",
-        width=min(10.2, max(5.5, width)),
+        width=min(10.2, max(5.5, width * wide)),
         height=(0.66 if flat else 0.98) * len(levels) + 0.8,
         note="kind → size of the output; number of weights",
         xlim=(0, wide + 0.2 * bends),
         ylim=(-len(levels) + 0.55, 0.45),
     ) as axes:
-        for source, target in edges:
-            _arrow(axes, places[source], places[target])
-        for name, place in places.items():
-            _layer_box(axes, name, place, steps[name], flat)
-        axes.axis("off")
+        _draw_layers(axes, steps, edges, places, flat)
+
+
+def _draw_layers(
+    axes: Axes,
+    steps: Mapping[str, Step],
+    edges: Sequence[Edge],
+    places: Mapping[str, Place],
+    flat: bool,
+) -> None:
+    """Draw all arrows, and all boxes above them."""
+    for source, target in edges:
+        _arrow(axes, places[source], places[target])
+    for name, place in places.items():
+        _layer_box(axes, name, place, steps[name], flat)
+    axes.axis("off")
 
 
 def layer_graph(
@@ -130,22 +142,17 @@ def _size(tensor: keras.KerasTensor) -> str:
     return " × ".join(str(size or "?") for size in tensor.shape[1:]) or "1"
 
 
-def _levels(names: Sequence[str], edges: Sequence[Edge]) -> list[list[str]]:
+def _levels(names: Sequence[str], edges: Sequence[Edge]) -> list[pd.Index]:
     """Sort layers by the longest path from an input.
 
     `names` and `edges` come in the order of computation.
     """
     # what comes before a layer is complete when the layer's turn comes
-    depth = dict.fromkeys(names, 0)
+    depth = pd.Series(0, index=names)
     for source, target in edges:
-        depth[target] = max(
-            depth[target],
-            depth[source] + 1,
-        )
-    levels: list[list[str]] = [[] for _ in range(max(depth.values()) + 1)]
-    for name in names:
-        levels[depth[name]].append(name)
-    return levels
+        below = depth[source] + 1
+        depth[target] = max(depth[target], below)
+    return list(depth.groupby(depth).groups.values())
 
 
 def _places(
@@ -224,15 +231,9 @@ def _arrow(axes: Axes, start: Place, end: Place) -> None:
     right = 0.46 if passes else 0.0
     down = 0.0 if passes else 0.33
     # a negative radius bends the arrow to the right on its way down
-    axes.annotate(
-        "",
-        xy=(end[0] + right, end[1] + down),
-        xytext=(start[0] + right, start[1] - down),
-        arrowprops={
-            "arrowstyle": "->",
-            "color": GREY,
-            "lw": 1.5,
-            "connectionstyle": f"arc3,rad={-0.25 * passes}",
-        },
-        zorder=2,
+    arrow(
+        axes,
+        (start[0] + right, start[1] - down),
+        (end[0] + right, end[1] + down),
+        bend=-0.25 * passes,
     )

@@ -23,6 +23,7 @@ from xrec_utils.plots.style import (
     GREY,
     NEGATIVE,
     POSITIVE,
+    arrow,
     canvas,
     listed,
     number,
@@ -52,20 +53,23 @@ class PathButtons(widgets.VBox):
             for step in path.steps
         ]
         self.detail = widgets.HTML()
+        title = widgets.HTML(
+            f"<b>{escape(path.title)}</b>: "
+            f"score {number(path.score)} by {escape(path.model)}"
+        )
+        super().__init__([title, self._row(), self.detail])
+        self._open(0)
+
+    def _row(self) -> widgets.HBox:
+        """The buttons with arrows between them."""
         row: list[widgets.Widget] = []
         for place, button in enumerate(self.buttons):
             button.on_click(partial(self._open, place))
             if place:
                 row.append(widgets.Label("→"))
             row.append(button)
-        title = widgets.HTML(
-            f"<b>{escape(path.title)}</b>: "
-            f"score {number(path.score)} by {escape(path.model)}"
-        )
         # on a narrow screen the buttons go on in the next line
-        line = widgets.HBox(row, layout=widgets.Layout(flex_flow="row wrap"))
-        super().__init__([title, line, self.detail])
-        self._open(0)
+        return widgets.HBox(row, layout=widgets.Layout(flex_flow="row wrap"))
 
     def _open(self, place: int, _: widgets.Button | None = None) -> None:
         """Mark one button, by colour and a tick, and show the numbers of its step."""
@@ -172,23 +176,17 @@ def decision_picture(path: DecisionPath, title: str | None = None) -> None:
             _draw_box(axes, step.name, top)
             _draw_rows(axes, step.columns, rows, top)
         for above, below in pairwise(starts[:-1]):
-            axes.annotate(
-                "",
-                xy=(0.11, below - 0.1),
-                xytext=(0.11, above + 1.9),
-                arrowprops={"arrowstyle": "->", "color": GREY, "lw": 1.5},
-            )
+            arrow(axes, (0.11, above + 1.9), (0.11, below - 0.1))
         axes.axis("off")
 
 
 def _path_in_words(path: DecisionPath, tables: Sequence[Sequence[Row]]) -> str:
     """The alternative text of a path; `tables` has the rows drawn of each step."""
-    names = [step.name for step in path.steps]
     firsts = [", ".join(map(shown, rows[0])) for rows in tables]
     return (
-        f"Decision path of {path.title} by {path.model} in {len(names)} steps: "
-        f"{listed(names)}. The first rows of each: {'; '.join(firsts)}. "
-        f"The score is {number(path.score)}."
+        f"Decision path of {path.title} by {path.model} in {len(tables)} steps: "
+        f"{listed([step.name for step in path.steps])}. "
+        f"The first rows of each: {'; '.join(firsts)}. The score is {number(path.score)}."
     )
 
 

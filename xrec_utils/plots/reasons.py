@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.plots.style import (
+    BLUE,
     GREY,
     NEGATIVE,
-    PALETTE,
     POSITIVE,
     bars,
     canvas,
@@ -63,12 +63,12 @@ def history_reasons(
     """
     values = np.asarray(explanation.values)
     order = np.argsort(-np.abs(values), kind="stable")
-    first = order[:k]
-    names = [shorten(explanation.players[i]) + _stars(stars, i) for i in first]
-    lengths = list(values[first])
+    first = pd.Series(values, list(explanation.players)).iloc[order[:k]]
+    names = [shorten(explanation.players[i]) + _stars(stars, i) for i in order[:k]]
+    lengths = list(first)
     colours = [POSITIVE if length >= 0 else NEGATIVE for length in lengths]
     # the sum over the others goes in the order of the history, as in the explanation
-    rest = np.setdiff1d(np.arange(len(values)), first)
+    rest = np.sort(order[k:])
     if len(rest):
         names.append(f"the other {len(rest)} together")
         lengths.append(values[rest].sum())
@@ -88,9 +88,9 @@ def history_reasons(
         bars(axes, names, lengths, colours)
         if explanation.error is not None:
             axes.errorbar(
-                values[first],
+                first,
                 range(len(first)),
-                xerr=2 * np.asarray(explanation.error)[first],
+                xerr=2 * np.asarray(explanation.error)[order[:k]],
                 fmt="none",  # the bars are there
                 ecolor="black",
                 capsize=3,
@@ -104,14 +104,13 @@ def _strongest_reason(explanation: Explanation, best: int) -> str:
     return capital(f"{name} is the strongest reason {side} {_the(explanation.target)}")
 
 
-def _reasons_in_words(explanation: Explanation, order: np.ndarray) -> str:
-    """The alternative text of `history_reasons`; `order` (k,) has the largest first."""
+def _reasons_in_words(explanation: Explanation, first: pd.Series) -> str:
+    """The alternative text of `history_reasons`; `first` has the largest effects."""
     values = np.asarray(explanation.values)
-    largest = [f"{explanation.players[i]} {number(values[i])}" for i in order[:3]]
     return (
-        f"Horizontal bar chart: effects of {len(values)} players on "
-        f"{_the(explanation.target)} by {explanation.method}. The largest are "
-        f"{listed(largest)}. {(values < 0).sum()} of {len(values)} effects are negative."
+        f"Horizontal bar chart: effects of {len(values)} players on {_the(explanation.target)} "
+        f"by {explanation.method}. The largest are {listed(named(first[:3]))}. "
+        f"{(values < 0).sum()} of {len(values)} effects are negative."
     )
 
 
@@ -149,7 +148,7 @@ def shap_bar(
         xlabel="mean |effect on the prediction|",
         ylabel="feature",
     ) as axes:
-        bars(axes, shortened(size.index), size, PALETTE[0])
+        bars(axes, shortened(size.index), size, BLUE)
 
 
 def shap_beeswarm(
@@ -306,15 +305,10 @@ def dependence(
         xlabel=xlabel,
         ylabel=ylabel,
     ) as axes:
-        dots = axes.scatter(
-            x,
-            values,
-            s=18,
-            lw=0,
-            alpha=0.85,
-            c=PALETTE[0] if colour_by is None else colour_by,
-            cmap=None if colour_by is None else "cividis",
-        )
+        look = {"c": BLUE}
+        if colour_by is not None:
+            look = {"c": colour_by, "cmap": "cividis"}
+        dots = axes.scatter(x, values, s=18, lw=0, alpha=0.85, **look)
         if colour_by is not None:
             colour_bar(axes, dots, colour_label)
         axes.axhline(0, color=GREY, lw=1)

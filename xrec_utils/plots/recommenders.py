@@ -84,10 +84,10 @@ def two_orders(table: pd.DataFrame, title: str) -> None:
         raise ValueError(f"two_orders compares two columns, got {list(table.columns)}")
     # (lines, 2), from 1
     places = table.rank(ascending=False, method="first").to_numpy()
-    orders = []
-    for column in table:
-        best_first = table[column].sort_values(ascending=False).index
-        orders.append(f"by {column}: {listed(best_first.astype(str))}")
+    orders = [
+        f"by {name}: {listed(values.sort_values(ascending=False).index.astype(str))}"
+        for name, values in table.items()
+    ]
     with canvas(
         title=title,
         alt=f"{title}. Best first {'; '.join(orders)}.",
@@ -151,11 +151,9 @@ def hour_effects(
     """
     learned = _centred(learned)
     planted = _centred(planted)
-    largest = []
-    for name, effect in learned.items():
-        hour = hours[np.argmax(effect)]
-        largest.append(f"{name} at {hour} o'clock")
-    tops = listed(largest)
+    tops = listed(
+        [f"{name} at {hours[np.argmax(y)]} o'clock" for name, y in learned.items()]
+    )
     with canvas(
         title=title or f"Largest effect: {tops}",
         alt="A panel per category: planted effect of the hour as steps, learned effect as "
@@ -197,15 +195,7 @@ def _draw_hours(
 ) -> None:
     """Draw the effects of one category: planted steps, learned points."""
     axes.step(hours, planted, where="mid", color=VERMILION, lw=2, label="planted")
-    axes.plot(
-        hours,
-        learned,
-        "o-",
-        color=BLUE,
-        ms=4,
-        lw=1,
-        label="learned",
-    )
+    axes.plot(hours, learned, "o-", color=BLUE, ms=4, lw=1, label="learned")
 
 
 def _limits(curves: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -315,9 +305,7 @@ def reward_by_visit(
     last = means.iloc[-1]
     # the floor keeps a policy that begins with nothing from dividing by zero
     gains = last / first.clip(lower=1e-9)
-    ends = []
-    for name in means:
-        ends.append(f"{name} {number(first[name])} to {number(last[name])}")
+    ends = [f"{name} {number(first[name])} to {number(last[name])}" for name in means]
     with canvas(
         title=title or f"From the first visit to the last, {gains.idxmax()} gains most",
         alt="Lines of purchases per visit, from the first visit to the last: "

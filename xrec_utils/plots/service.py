@@ -17,12 +17,14 @@ from xrec_utils.plots.style import (
     PALETTE,
     POSITIVE,
     YELLOW,
+    beside,
     canvas,
     columns_chart,
     listed,
     name_rows,
     named,
     number,
+    plain_ticks,
     shortened,
 )
 
@@ -71,13 +73,8 @@ def _draw_steps(axes: Axes, lefts: np.ndarray, widths: np.ndarray) -> None:
         color=[GREY, *signs[1:-1], BLACK],
     )
     for row, (left, width) in enumerate(zip(lefts, widths, strict=True)):
-        axes.annotate(
-            text=f"{width:+.2f}".replace("-", "−"),
-            xy=(max(left, left + width), row),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-        )
+        end = max(left, left + width)
+        beside(axes, (end, row), number(width, "+.2f"), (4, 0), va="center")
 
 
 def budget(table: pd.DataFrame, title: str) -> None:
@@ -93,9 +90,7 @@ def budget(table: pd.DataFrame, title: str) -> None:
         >>> budget(table, "Most time goes to the score")
         Stacked bars of milliseconds. EASE: parse 1, score 20.
     """
-    spoken = []
-    for name, row in table.iterrows():
-        spoken.append(f"{name}: {', '.join(named(row))}")
+    spoken = [f"{name}: {', '.join(named(row))}" for name, row in table.iterrows()]
     # each step begins where the sum of those before it ends
     starts = table.cumsum(axis=1) - table
     with canvas(
@@ -152,19 +147,16 @@ def latency_curves(panels: Mapping[str, pd.DataFrame], title: str) -> None:
         grid = np.atleast_1d(drawn)
         for axes, (label, table) in zip(grid, panels.items(), strict=True):
             _draw_doubling(axes, table)
-            axes.set_ylabel(label)
+            axes.set(xlabel=table.index.name, ylabel=label)
 
 
 def _draw_doubling(axes: Axes, table: pd.DataFrame) -> None:
     """Draw a line per column on a scale of doublings, all of whose steps are named."""
     columns_chart(axes, table)
-    axes.set_xlabel(table.index.name)
     # each step doubles: so the steps are equally far apart
     axes.set_xscale("log", base=2)
-    axes.set_xticks(
-        table.index,
-        [f"{x:,}" for x in table.index],
-    )
+    axes.set_xticks(table.index)
+    plain_ticks(axes.xaxis)
     # what a single line is, the y-axis says
     if table.shape[1] > 1:
         axes.legend(frameon=False)

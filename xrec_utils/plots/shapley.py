@@ -171,15 +171,9 @@ def _draw_estimates(axes: Axes, found: Mapping[str, Explanation]) -> None:
 
 def _draw_truth(axes: Axes, truth: np.ndarray) -> None:
     """Draw the true values as upright black lines above everything else."""
-    axes.scatter(
-        truth,
-        range(len(truth)),
-        label="truth (all groups)",
-        marker="|",
-        s=420,
-        color=BLACK,
-        zorder=3,
-    )
+    rows = range(len(truth))
+    label = "truth (all groups)"
+    axes.scatter(truth, rows, s=420, marker="|", color=BLACK, zorder=3, label=label)
 
 
 def law_of_sum(
@@ -215,14 +209,8 @@ def law_of_sum(
         ylabel="density",
     ) as axes:
         # the area of the bars is 1, as that below a density
-        axes.hist(
-            sums,
-            bins=60,
-            density=True,
-            color=SKY,
-            alpha=0.6,
-            label=f"{len(sums):,} random groups",
-        )
+        label = f"{len(sums):,} random groups"
+        axes.hist(sums, bins=60, density=True, color=SKY, alpha=0.6, label=label)
         # in turn; both colours stand out from the blue behind them
         looks = cycle([(VERMILION, "--"), (BLACK, "-")])
         for (name, law), (colour, dashes) in zip(laws.items(), looks, strict=False):

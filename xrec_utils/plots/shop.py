@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.plots.learning import weight_heatmap
 from xrec_utils.plots.style import (
-    PALETTE,
+    BLUE,
     canvas,
     listed,
     number,
@@ -129,14 +129,7 @@ def sales(
 
 def _draw_items(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
     """Draw a dot per item, y on a logarithmic scale with room for zero."""
-    axes.scatter(
-        x,
-        y,
-        s=16,
-        lw=0,
-        alpha=0.6,
-        color=PALETTE[0],
-    )
+    axes.scatter(x, y, s=16, lw=0, alpha=0.6, color=BLUE)
     axes.set_yscale("symlog", linthresh=1)
     plain_ticks(axes.yaxis)
     axes.set_ylim(-0.3, 1.6 * max(y))
@@ -192,10 +185,8 @@ def hourly(shop: ShopData) -> pd.DataFrame:
         [50.0, -50.0]
     """
     seen = shop.shown.merge(shop.items, on="item")
+    category = seen["category"]
     bought = 100.0 * (seen["reaction"] == 2)  # 2: a purchase
     hour = (seen["time"] - START) // HOUR % 24
-    grid = bought.groupby([seen["category"], hour]).mean().unstack()
-    return grid.sub(
-        bought.groupby(seen["category"]).mean(),
-        axis=0,
-    )
+    grid = bought.groupby([category, hour]).mean().unstack()
+    return grid.sub(bought.groupby(category).mean(), axis=0)

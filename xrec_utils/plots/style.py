@@ -65,6 +65,10 @@ STYLE = {
     "axes.prop_cycle": mpl.cycler(color=PALETTE),
     "grid.color": "#E0E0E0",
     "axes.edgecolor": GREY,
+    # heatmaps: as wide as the axes, and each number keeps its own colour, nothing is
+    # blended at the edges
+    "image.aspect": "auto",
+    "image.interpolation": "nearest",
 }
 
 
@@ -126,11 +130,8 @@ def show(figure: Figure, alt: str) -> None:
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence or two what the figure shows")
     alt = " ".join(alt.split())
-    display(
-        _Bundle({"image/png": _png(figure), "text/plain": alt}),
-        raw=True,
-        metadata={"image/png": {"alt": alt}},
-    )
+    picture = _Bundle({"image/png": _png(figure), "text/plain": alt})
+    display(picture, raw=True, metadata={"image/png": {"alt": alt}})
 
 
 class _Bundle(dict):
@@ -151,9 +152,7 @@ def _png(figure: Figure) -> bytes:
     # without transparency, on which a dark page would show through
     image = Image.open(drawn).convert("RGB")
     # no dithering: it would put dots on even areas and make the file larger
-    image = image.quantize(
-        256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
-    )
+    image = image.quantize(256, dither=Image.Dither.NONE)
     small = io.BytesIO()
     image.save(small, format="png", optimize=True)
     return small.getvalue()
@@ -212,24 +211,20 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
 
 def colour_bar(axes: Axes, drawn: mpl.cm.ScalarMappable, label: str) -> Colorbar:
     """Put a colour bar of the same width beside axes of any height."""
+    # aspect is length over width, and the length follows the figure's height
     return axes.figure.colorbar(
-        drawn,
-        ax=axes,
-        label=label,
-        pad=0.01,
-        # length over width, and the length follows the figure's height
-        aspect=7 * axes.figure.get_figheight(),
+        drawn, ax=axes, label=label, pad=0.01, aspect=7 * axes.figure.get_figheight()
     )
 
 
-def number(value: float) -> str:
-    """Write a number with three significant digits and a true minus sign.
+def number(value: float, form: str = ".3g") -> str:
+    """Write a number with a true minus sign, in three significant digits or as `form`.
 
     Example:
-        >>> number(-0.12345), number(2.0)
-        ('−0.123', '2')
+        >>> number(-0.12345), number(2.0), number(2.0, ".2f")
+        ('−0.123', '2', '2.00')
     """
-    return f"{value:.3g}".replace("-", "−")
+    return format(value, form).replace("-", "−")
 
 
 def named(values: Mapping[str, float] | pd.Series) -> list[str]:
@@ -272,28 +267,42 @@ def link(
     axes: Axes, start: tuple[float, float], end: tuple[float, float], lw: float = 1
 ) -> None:
     """Draw a line from one place (x, y) to another, below what stands there."""
-    axes.plot(
-        [start[0], end[0]],
-        [start[1], end[1]],
-        color=GREY,
-        lw=lw,
-        zorder=1,
-    )
+    x, y = zip(start, end, strict=True)
+    axes.plot(x, y, color=GREY, lw=lw, zorder=1)
 
 
 def boxed(
     axes: Axes, spot: tuple[float, float], text: str, size: int = 12, **box: Any
 ) -> None:
     """Write a text in a box, above the links; `box` is what a text's bbox takes."""
+    frame = {"boxstyle": "round", "fc": "white", "ec": GREY, **box}
     axes.text(
-        *spot,
-        text,
-        bbox={"boxstyle": "round", "fc": "white", "ec": GREY, **box},
-        ha="center",
-        va="center",
-        fontsize=size,
-        zorder=2,
+        *spot, text, bbox=frame, ha="center", va="center", fontsize=size, zorder=2
     )
+
+
+def beside(
+    axes: Axes,
+    spot: tuple[float, float],
+    text: str,
+    away: tuple[float, float],
+    **style: Any,
+) -> None:
+    """Write a text some points to the right of and above a spot, such as a bar's end.
+
+    `style` is what `Axes.annotate` takes.
+    """
+    axes.annotate(text, spot, xytext=away, textcoords="offset points", **style)
+
+
+def arrow(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], bend: float = 0
+) -> None:
+    """Draw an arrow from one place to another, to the right by a negative `bend`."""
+    look = {"arrowstyle": "->", "color": GREY, "lw": 1.5}
+    look["connectionstyle"] = f"arc3,rad={bend}"
+    # an annotation without a text is its arrow
+    axes.annotate("", end, start, arrowprops=look, zorder=2)
 
 
 def dashed(axes: Axes, height: float, **style: Any) -> None:
@@ -315,12 +324,8 @@ def bars(
     colours: Sequence[str] | str,
 ) -> None:
     """Draw horizontal bars, the first on top, with a line at zero."""
-    axes.barh(
-        range(len(values)),
-        values,
-        color=colours,
-        height=0.72,
-    )
+    places = range(len(names))
+    axes.barh(places, values, color=colours, height=0.72)
     rows_from_zero(axes, names)
 
 
@@ -335,23 +340,15 @@ def line_chart(
     `marks` is about how many markers a line has, where one per point would hide it;
     `style` is what `Axes.plot` takes.
     """
-    for place, (name, (x, y)) in enumerate(curves.items()):
-        axes.plot(
-            x,
-            y,
-            label=name,
-            color=PALETTE[place % 7],
-            marker=MARKERS[place % 7],
-            markevery=max(1, len(y) // marks) if marks else None,
-            **style,
-        )
+    axes.set_prop_cycle(color=PALETTE, marker=list(MARKERS))
+    for name, (x, y) in curves.items():
+        every = max(1, len(y) // marks) if marks else None
+        axes.plot(x, y, label=name, markevery=every, **style)
 
 
 def columns_chart(axes: Axes, table: pd.DataFrame, **style: Any) -> None:
     """Draw a line per column of a table against its index; see `line_chart`."""
-    curves = {}
-    for name, values in table.items():
-        curves[name] = (table.index, values)
+    curves = {name: (table.index, values) for name, values in table.items()}
     line_chart(axes, curves, **style)
 
 
@@ -372,13 +369,8 @@ def heatmap(axes: Axes, grid: np.ndarray, label: str = "", **scale: Any) -> None
     `scale` is what `Axes.imshow` takes: colours and limits. Without it, the colours are
     diverging, on a scale centred on zero.
     """
-    drawn = axes.imshow(
-        grid,
-        aspect="auto",
-        # each number keeps its own colour, nothing is blended at the edges
-        interpolation="nearest",
-        **(scale or {"cmap": DIVERGING, **symmetric(grid)}),
-    )
+    scale = scale or {"cmap": DIVERGING, **symmetric(grid)}
+    drawn = axes.imshow(grid, **scale)
     if label:
         colour_bar(axes, drawn, label)
     no_grid(axes)

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 
 from xrec_utils.plots.style import (
     ABOVE,
+    BLUE,
     DIVERGING,
     MARKERS,
     PALETTE,
@@ -70,14 +71,9 @@ def scatter(
         xlabel=xlabel,
         ylabel=ylabel,
     ) as axes:
-        axes.scatter(
-            *drawn,
-            s=14,
-            lw=0,
-            # where many dots overlap, each is pale
-            alpha=0.35 if len(x) > 500 else 0.8,
-            color=PALETTE[0],
-        )
+        # where many dots overlap, each is pale
+        alpha = 0.35 if len(x) > 500 else 0.8
+        axes.scatter(*drawn, s=14, lw=0, alpha=alpha, color=BLUE)
         for side in log:
             _log(axes, side)
 
@@ -86,7 +82,7 @@ def box(
     data: Mapping[str, np.ndarray],
     xlabel: str,
     ylabel: str,
-    title: str | None = None,
+    title: str,
     log: bool = False,
 ) -> None:
     """Draw one horizontal box per named array (or column of a table).
@@ -97,25 +93,21 @@ def box(
         data: {name: numbers (n,)}; NaN is left out.
         xlabel: what the numbers are.
         ylabel: what the groups are.
-        title: the figure's message; without it, the group with the highest median.
+        title: the figure's message.
         log: whether the numbers are drawn on a log scale.
 
     Example:
-        >>> box({"drama": [1, 2, 3], "comedy": [2, 4, 9]}, "price", "genre")
-        Box plot of price by genre. Medians: drama 2 and comedy 4.
+        >>> prices = {"drama": [1, 2, 3], "comedy": [2, 4, 9]}
+        >>> box(prices, "price", "genre", "Laughing costs more.")
+        Laughing costs more. Box plot of price by genre. Medians: drama 2 and comedy 4.
     """
     groups = {
         str(name): pd.Series(values, dtype=float).dropna()
         for name, values in data.items()
     }
     medians = pd.Series({name: values.median() for name, values in groups.items()})
-    top = medians.idxmax()
-    highest = number(medians[top])
-    default = f"{xlabel} is highest for {top} (median {highest})"
-    if len(groups) == 1:
-        default = f"{xlabel}: {highest} in the median"
     with canvas(
-        title=title or capital(default),
+        title=title,
         alt=f"{_said(title)}Box plot of {xlabel} by {ylabel}. "
         f"Medians: {listed(named(medians))}.",
         height=1.6 + 0.36 * len(groups),
@@ -248,10 +240,8 @@ def _strongest(table: pd.DataFrame) -> tuple[str, float]:
     grid = np.nan_to_num(table)
     # each pair once, without the ones on the diagonal
     pairs = np.abs(np.triu(grid, k=1))
-    i, j = np.unravel_index(
-        pairs.argmax(),
-        pairs.shape,
-    )
+    # the table is square: the place of the largest is a row and a column
+    i, j = divmod(pairs.argmax(), len(pairs))
     pair = f"{table.index[i]} and {table.columns[j]}"
     return pair, grid[i, j]
 
@@ -259,13 +249,9 @@ def _strongest(table: pd.DataFrame) -> tuple[str, float]:
 def _write_numbers(axes: Axes, grid: np.ndarray) -> None:
     """Write each correlation into its cell, white on the dark ones."""
     for (row, column), value in np.ndenumerate(grid):
+        colour = "white" if abs(value) > 0.6 else "black"
         axes.text(
-            column,
-            row,
-            f"{value:.2f}".replace("-", "−"),
-            ha="center",
-            va="center",
-            color="white" if abs(value) > 0.6 else "black",
+            column, row, number(value, ".2f"), color=colour, ha="center", va="center"
         )
 
 
