@@ -20,6 +20,7 @@ from xrec_utils.plots.style import (
     canvas,
     capital,
     colour_bar,
+    from_to,
     heatmap,
     listed,
     named,
@@ -244,10 +245,7 @@ def training_curve(
     """
     table = pd.DataFrame(history).drop(columns="epoch", errors="ignore")
     best = _best_epoch(table)
-    ends = [
-        f"{name} from {number(line.iloc[0])} to {number(line.iloc[-1])}"
-        for name, line in table.items()
-    ]
+    ends = [f"{name} {from_to(line.to_numpy())}" for name, line in table.items()]
     quantities = list(dict.fromkeys(map(_quantity, table)))
     with canvas(
         title=title or f"Best {best}",
@@ -256,22 +254,27 @@ def training_curve(
         panels=len(quantities),
         xlabel="epoch",
     ) as axes:
-        panels = dict(zip(quantities, np.atleast_1d(axes), strict=True))
-        for name, line in table.items():
-            # blue for training, vermilion for validation
-            place = 0 if _part(name) == "training" else 5
-            panels[_quantity(name)].plot(
-                table.index + 1,
-                line,
-                label=_part(name),
-                color=PALETTE[place],
-                marker=MARKERS[place],
-            )
-        for quantity, panel in panels.items():
-            panel.set_ylabel(quantity.replace("_", " "))
-            # no half epochs
-            panel.xaxis.get_major_locator().set_params(integer=True)
-            panel.legend()
+        panels = np.atleast_1d(axes)
+        _draw_training(dict(zip(quantities, panels, strict=True)), table)
+
+
+def _draw_training(panels: Mapping[str, Axes], table: pd.DataFrame) -> None:
+    """Draw each column of a training log on the panel of its quantity."""
+    for name, line in table.items():
+        # blue for training, vermilion for validation
+        place = 0 if _part(name) == "training" else 5
+        panels[_quantity(name)].plot(
+            table.index + 1,
+            line,
+            label=_part(name),
+            color=PALETTE[place],
+            marker=MARKERS[place],
+        )
+    for quantity, panel in panels.items():
+        panel.set_ylabel(quantity.replace("_", " "))
+        # no half epochs
+        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.legend()
 
 
 def _quantity(name: str) -> str:

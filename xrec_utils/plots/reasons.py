@@ -61,40 +61,51 @@ def history_reasons(
         Horizontal bar chart: effects of 3 players on the score of X by EASE. The
         largest are B −1 and A 0.5. 1 of 3 effects are negative.
     """
-    values = np.asarray(explanation.values)
-    order = np.argsort(-np.abs(values), kind="stable")
-    first = pd.Series(values, list(explanation.players)).iloc[order[:k]]
-    names = [shorten(explanation.players[i]) + _stars(stars, i) for i in order[:k]]
-    lengths = list(first)
-    colours = [POSITIVE if length >= 0 else NEGATIVE for length in lengths]
-    # the sum over the others goes in the order of the history, as in the explanation
-    rest = np.sort(order[k:])
-    if len(rest):
-        names.append(f"the other {len(rest)} together")
-        lengths.append(values[rest].sum())
-        colours.append(GREY)
-
+    order = np.argsort(-np.abs(explanation.values), kind="stable")
+    first = pd.Series(explanation.values, list(explanation.players)).iloc[order[:k]]
     note = explanation.method
     if explanation.error is not None:
         note += "; lines: ± 2 standard errors"
     with canvas(
         title=title or _strongest_reason(explanation, order[0]),
         alt=_reasons_in_words(explanation, first),
-        height=1.5 + 0.31 * len(lengths),
+        height=1.5 + 0.31 * min(k + 1, len(order)),
         note=note,
         xlabel=xlabel,
         ylabel="reason",
     ) as axes:
-        bars(axes, names, lengths, colours)
-        if explanation.error is not None:
-            axes.errorbar(
-                first,
-                range(len(first)),
-                xerr=2 * np.asarray(explanation.error)[order[:k]],
-                fmt="none",  # the bars are there
-                ecolor="black",
-                capsize=3,
-            )
+        _draw_reasons(axes, explanation, order, k, stars)
+
+
+def _draw_reasons(
+    axes: Axes,
+    explanation: Explanation,
+    order: np.ndarray,
+    k: int,
+    stars: Sequence[float] | None,
+) -> None:
+    """Draw the first k effects in `order` and the sum of the others as bars."""
+    first = order[:k]
+    rest = np.sort(order[k:])
+    values = np.asarray(explanation.values)
+    names = [shorten(explanation.players[i]) + _stars(stars, i) for i in first]
+    lengths = list(values[first])
+    colours = [POSITIVE if length >= 0 else NEGATIVE for length in lengths]
+    if len(rest):
+        names.append(f"the other {len(rest)} together")
+        # they are added up in the order of the history, as in the explanation
+        lengths.append(values[rest].sum())
+        colours.append(GREY)
+    bars(axes, names, lengths, colours)
+    if explanation.error is not None:
+        axes.errorbar(
+            values[first],
+            range(len(first)),
+            xerr=2 * np.asarray(explanation.error)[first],
+            fmt="none",  # the bars are there
+            ecolor="black",
+            capsize=3,
+        )
 
 
 def _strongest_reason(explanation: Explanation, best: int) -> str:

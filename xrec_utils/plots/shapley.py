@@ -4,7 +4,7 @@ See `plots`.
 """
 
 from collections.abc import Mapping
-from itertools import cycle
+from itertools import chain, cycle
 
 import numpy as np
 import pandas as pd
@@ -57,12 +57,9 @@ def error_curves(
         Line chart of the relative error against scores, both on log scales. EASE:
         permutations 0.5 at 10, 0.05 at 1e+03.
     """
-    spoken = []
-    # a method has one colour in all panels; the dict keeps the order, a set would not
-    names: dict[str, None] = {}
-    for panel, curves in panels.items():
-        spoken.append(f"{panel}: {_ends(curves)}")
-        names |= dict.fromkeys(curves)
+    spoken = [f"{panel}: {_ends(curves)}" for panel, curves in panels.items()]
+    # a method has one colour in all panels; a dict keeps the order, a set would not
+    names = list(dict.fromkeys(chain(*panels.values())))
     with canvas(
         title=title,
         alt=f"Line chart of the {ylabel} against {xlabel}, both on log scales. "
@@ -74,17 +71,13 @@ def error_curves(
     ) as drawn:
         grid = np.atleast_1d(drawn)
         for axes, (panel, curves) in zip(grid, panels.items(), strict=True):
-            _draw_errors(axes, curves, list(names))
+            _draw_errors(axes, curves, names)
             axes.set_title(panel)
         grid[0].set_ylabel(ylabel)  # the same for all
         # of the lines of a method in several panels one stands in the legend
         lines = {line.get_label(): line for axes in grid for line in axes.lines}
-        grid[0].figure.legend(
-            [lines[name] for name in names],
-            names,
-            **BELOW,
-            ncols=min(3, 1 + len(panels)),
-        )
+        handles = [lines[name] for name in names]
+        grid[0].figure.legend(handles, names, **BELOW, ncols=min(3, 1 + len(panels)))
 
 
 def _draw_errors(axes: Axes, curves: Mapping[str, Curve], names: list[str]) -> None:
