@@ -262,6 +262,7 @@ def _baselines(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """What the model reads of histories drawn from the background: (samples, ...)."""
+    # the same one may come up twice
     drawn = rng.integers(len(background), size=samples)
     return np.stack(
         [reading.numbers(background[at]) for at in drawn],

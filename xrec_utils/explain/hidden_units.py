@@ -287,7 +287,8 @@ def _sizes(
     )
     # (sizes,): a size's share of the mean over all sizes
     weights = basis(roots).mean(axis=0)
-    moments = _central_moments(rows)
+    about_zero = _powers(rows) / max(m, 1)
+    moments = _central_moments(*about_zero)
     for k, weight in zip(sizes, weights, strict=True):
         yield (
             weight,
@@ -298,14 +299,13 @@ def _sizes(
         )
 
 
-def _central_moments(rows: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Mean and second to fourth central moments of the rows other than each.
+def _central_moments(
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Mean and second to fourth central moments, from the four moments about zero.
 
-    rows (n, h) -> four of (n, h).
+    Of the rows other than each: (n, h) all.
     """
-    others = max(len(rows) - 1, 1)
-    # the moments about zero
-    a, b, c, d = _powers(rows) / others
     return (
         a,
         b - a**2,

@@ -106,7 +106,9 @@ def lime_tabular(
         ([0.2, 0.0], 0.7)
     """
     started = time.perf_counter()
-    row, background = _checked(row, background, names)
+    row = np.asarray(row, dtype=np.float64)
+    background = np.asarray(background, dtype=np.float64)
+    _check_shapes(row, background, names)
     explainer = LimeTabularExplainer(
         background,
         feature_names=list(names),
@@ -266,18 +268,12 @@ def _two_columns(predict: Predict, rows: np.ndarray) -> np.ndarray:
     return np.column_stack([1 - yes, yes])
 
 
-def _checked(
+def _check_shapes(
     row: np.ndarray, background: np.ndarray, names: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Row (d,) and background (m, d) in float64.
-
-    Raises ValueError unless they and the d names fit together.
-    """
-    row = np.asarray(row, dtype=np.float64)
-    background = np.asarray(background, dtype=np.float64)
+) -> None:
+    """Raise ValueError unless row (d,), background (m, d) and d names fit together."""
     if not background.shape[1:] == row.shape == (len(names),):
         raise ValueError(
             f"row has shape {row.shape}, background {background.shape} and there are "
             f"{len(names)} names; they must be (d,), (m, d) and d."
         )
-    return row, background
