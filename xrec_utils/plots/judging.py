@@ -289,8 +289,13 @@ def _draw_intervals(axes: Axes, table: pd.DataFrame) -> None:
         means, rows, xerr=reach(table), fmt="none", ecolor="black", capsize=4, lw=1.5
     )
     for place, (mean, _, high) in enumerate(table[COLUMNS].to_numpy()):
-        spot = (max(high, 0), place)
-        beside(axes, spot, number(mean, ".3f"), (5, 0), va="center")
+        beside(
+            axes,
+            (max(high, 0), place),
+            number(mean, ".3f"),
+            away=(5, 0),
+            va="center",
+        )
     rows_from_zero(axes, shortened(table.index))
     _leave_room(axes, table)
 

@@ -243,7 +243,10 @@ def blocks_by_line(
         The last looks. Heatmap of attention over 2 blocks and 2 lines. Largest: 0.9 in
         block 2 for Alien.
     """
-    block, line = np.unravel_index(weights.argmax(), weights.shape)
+    block, line = np.unravel_index(
+        weights.argmax(),
+        weights.shape,
+    )
     with canvas(
         title=title,
         alt=f"{title.rstrip('.')}. Heatmap of {label} over {len(weights)} blocks and "

@@ -154,7 +154,11 @@ def _name(names: Sequence[str] | None, place: int, kind: str) -> str:
 def _name_lines(axes: Axes, rows: Sequence[str] | None) -> None:
     """Write the names of a heatmap's lines beside them, if they have any."""
     if rows is not None:
-        axes.set_yticks(range(len(rows)), shortened(rows, 28), fontsize=11)
+        axes.set_yticks(
+            range(len(rows)),
+            shortened(rows, 28),
+            fontsize=11,
+        )
 
 
 def weight_heatmaps(
@@ -348,7 +352,10 @@ def embedding_map(
 
 def _spread(points: np.ndarray) -> float:
     """The mean distance of points (n, 2) to their centre."""
-    distances = np.linalg.norm(points - points.mean(axis=0), axis=1)
+    distances = np.linalg.norm(
+        points - points.mean(axis=0),
+        axis=1,
+    )
     return distances.mean()
 
 

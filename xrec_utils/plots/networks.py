@@ -206,10 +206,17 @@ def _layer_box(axes: Axes, name: str, place: Place, step: Step, flat: bool) -> N
     # heights of the lines above and below the middle of the box
     heights = (0.15, -0.15) if flat else (0.19, -0.02, -0.21)
     lines = [shorten(name, 24), *(["; ".join(words)] if flat else words)]
+    _write_lines(axes, place, lines, heights)
+
+
+def _write_lines(
+    axes: Axes, place: Place, lines: Sequence[str], heights: Sequence[float]
+) -> None:
+    """Write the lines of a box, the first one bold."""
     for n, (height, line) in enumerate(zip(heights, lines, strict=False)):
         axes.text(
-            x,
-            y + height,
+            place[0],
+            place[1] + height,
             line,
             weight="normal" if n else "bold",
             fontsize=11 if n else 12,

@@ -62,13 +62,16 @@ def history_reasons(
         largest are B −1 and A 0.5. 1 of 3 effects are negative.
     """
     order = np.argsort(-np.abs(explanation.values), kind="stable")
-    first = pd.Series(explanation.values, list(explanation.players)).iloc[order[:k]]
+    effects = pd.Series(
+        explanation.values,
+        index=list(explanation.players),
+    )
     note = explanation.method
     if explanation.error is not None:
         note += "; lines: ± 2 standard errors"
     with canvas(
         title=title or _strongest_reason(explanation, order[0]),
-        alt=_reasons_in_words(explanation, first),
+        alt=_reasons_in_words(explanation, effects.iloc[order[:k]]),
         height=1.5 + 0.31 * min(k + 1, len(order)),
         note=note,
         xlabel=xlabel,

@@ -203,7 +203,10 @@ def _limits(curves: Sequence[np.ndarray]) -> tuple[float, float]:
     values = np.concatenate(curves)
     # lines at the very edge would be cut in half
     air = 0.06 * np.ptp(values)
-    return values.min() - air, values.max() + air
+    return (
+        values.min() - air,
+        values.max() + air,
+    )
 
 
 def steps_back(

@@ -74,7 +74,13 @@ def _draw_steps(axes: Axes, lefts: np.ndarray, widths: np.ndarray) -> None:
     )
     for row, (left, width) in enumerate(zip(lefts, widths, strict=True)):
         end = max(left, left + width)
-        beside(axes, (end, row), number(width, "+.2f"), (4, 0), va="center")
+        beside(
+            axes,
+            (end, row),
+            number(width, "+.2f"),
+            away=(4, 0),
+            va="center",
+        )
 
 
 def budget(table: pd.DataFrame, title: str) -> None:
