@@ -139,8 +139,8 @@ def rollout(
     started = time.perf_counter()
     # (layers, L, L): one map per layer
     maps = attention_weights(model, history).mean(axis=1)
-    stays = np.eye(maps.shape[-1])
-    flow = stays
+    # before the first layer, every place is all its own
+    flow = stays = np.eye(maps.shape[-1])
     for attention in maps:
         # half goes the way of the attention, half passes by it
         flow = (attention + stays) / 2 @ flow

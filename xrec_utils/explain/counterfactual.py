@@ -349,8 +349,9 @@ def holds_after_retraining(
         ((1,), True)
     """
     forgetful = Retrained(influence, user, history)
-    shortened = np.delete(history, list(found.films))
-    scores = forgetful.score([shortened])[0]
+    scores = forgetful.score(
+        [np.delete(history, list(found.films))],
+    )[0]
     # films of the history compete with nobody, those removed neither
     ahead = np.delete(scores, history) > scores[item]
     return bool(ahead.sum() >= k)

@@ -250,15 +250,14 @@ def _two_columns(predict: Predict, rows: np.ndarray) -> np.ndarray:
 
     Raises ValueError unless `predict` gives P(yes) of shape (n,).
     """
-    n = len(rows)
     yes = np.asarray(
         predict(rows),
         dtype=np.float64,
     )
-    if yes.shape != (n,):
+    if yes.shape != (len(rows),):
         raise ValueError(
-            f"predict returned shape {yes.shape} for {n} rows; "
-            f"LIME needs ({n},): pick one column."
+            f"predict returned shape {yes.shape} for {len(rows)} rows; "
+            f"LIME needs ({len(rows)},): pick one column."
         )
     if yes.min() < 0 or yes.max() > 1:
         raise ValueError(

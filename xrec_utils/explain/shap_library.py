@@ -94,8 +94,9 @@ def shap_values(
     background = np.asarray(background)
     names = _checked_names(rows, background, names)
     if method not in METHODS:
-        known = ", ".join(sorted(METHODS))
-        raise ValueError(f"method {method!r} is unknown; choose one of {known}.")
+        raise ValueError(
+            f"method {method!r} is unknown; choose one of {', '.join(sorted(METHODS))}."
+        )
     started = time.perf_counter()
     predict = partial(_predictions, model_or_predict, output)
     with numpy_seed(seed):
