@@ -43,6 +43,14 @@ def test_batches_are_bounded_and_a_group_is_scored_once():
     assert max(sizes) <= 64 and sum(sizes) == len(np.unique(masks, axis=0))
 
 
+@pytest.mark.parametrize("players", [3, 9, 65])
+def test_masks_may_lie_in_memory_as_they_like(players):
+    masks = np.random.default_rng(0).random((20, players)) < 0.5
+    game = Game(tuple(map(str, range(players))), "size", lambda m: m.sum(axis=1))
+    for laid_out in (np.asfortranarray(masks), np.repeat(masks, 2, axis=0)[::2]):
+        assert game(laid_out).tolist() == masks.sum(axis=1).tolist()
+
+
 def test_full_empty_and_name():
     game = table_game([1.0, 2.0, 4.0, 8.0])
     assert (game.n_players, game.empty(), game.full()) == (2, 1.0, 8.0)

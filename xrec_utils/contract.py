@@ -97,15 +97,16 @@ class SumModel(Protocol):
 def declares(model: object, capability: str) -> bool:
     """Whether a model has a capability that belongs to its score.
 
-    `sums` and `pooling` say how a class computes its score. A subclass with a score of
-    its own has them no longer, unless it declares them anew.
+    `sums` and `pooling` say how a class computes its score. A subclass that replaces
+    the score, or another method of that class, has them no longer, unless it declares
+    them anew.
 
     Args:
         model: any.
         capability: the name of an attribute.
 
     Returns:
-        True if the attribute stands beside the score that counts, or below it.
+        True if the class that has the attribute still computes the score.
 
     Example:
         >>> class Total:
@@ -116,12 +117,15 @@ def declares(model: object, capability: str) -> bool:
         >>> declares(Total(), "pooling"), declares(Squared(), "pooling")
         (True, False)
     """
+    replaced = set()
     for owner in (model, *type(model).__mro__):
         names = getattr(owner, "__dict__", {})
         if capability in names:
-            return True
-        if "score" in names:
-            return False
+            methods = [
+                name for name in replaced if callable(getattr(owner, name, None))
+            ]
+            return owner is model or not methods
+        replaced |= {name for name in names if not name.startswith("__")}
     return False
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xrec_utils import zoo
+from xrec_utils import keras, zoo
 from xrec_utils.contract import declares
-from xrec_utils.explain.choose import METHODS, explain, quadrature
+from xrec_utils.explain.choose import METHODS, explain, explain_many, quadrature
 from xrec_utils.explain.methods import NAMES
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.games.game import Game, history_game
 from xrec_utils.models import specs
-from xrec_utils.models.classic import EASE
+from xrec_utils.models.autoencoders import Autoencoder, dae
+from xrec_utils.models.classic import EASE, UserKNN
 
 HISTORY = [name for name in specs.SPECS if name not in specs.FEATURE_MODELS]
 EXACT = {"popularity", "content", "item_knn", "ease", "hybrid", "din"}
@@ -113,6 +114,72 @@ def test_a_score_of_its_own_ends_what_the_parent_declared() -> None:
     np.testing.assert_allclose(found.values, brute_force(game).values, atol=1e-12)
     with pytest.raises(ValueError, match="closed form cannot explain ease"):
         explain(model, np.arange(5), 7, method="closed form")
+
+
+class Sharper(UserKNN):
+    """Users' neighbours found in another way; the score itself is the parent's."""
+
+    def neighbours(self, histories):
+        return super().neighbours(histories) ** 2
+
+
+def test_a_part_of_the_score_of_its_own_ends_it_too() -> None:
+    rng = np.random.default_rng(0)
+    seen = [rng.choice(12, 5, replace=False) for _ in range(30)]
+    model = Sharper(n_neighbours=10).fit(seen, 12)
+    history = np.arange(4)
+    game = history_game(model, history, 7)
+    assert game.full() == pytest.approx(float(model.score([history])[0, 7]), abs=1e-6)
+    assert not declares(model, "sums")
+
+
+def relu_autoencoder(n_items: int) -> Autoencoder:
+    """One hidden layer as dae has it, but not of tanh units."""
+    keras.utils.set_random_seed(3)
+    seen = keras.Input((n_items,))
+    state = keras.layers.Dense(6, activation="relu", name="hidden")(seen)
+    logits = keras.layers.Dense(n_items, name="logits")(state)
+    return Autoencoder("relu", keras.Model(seen, logits))
+
+
+def test_a_network_of_another_kind_is_not_taken_for_ours() -> None:
+    model, history = relu_autoencoder(20), np.arange(13)
+    found = explain(model, history, 15, permutations=64)
+    truth = brute_force(history_game(model, history, 15))
+    assert "quadrature" not in found.method
+    assert (np.abs(found.values - truth.values) <= 5 * found.error + 1e-6).all()
+    assert truth.score == pytest.approx(model.score([history])[0, 15], abs=1e-5)
+    with pytest.raises(ValueError, match="quadrature cannot explain relu"):
+        explain(model, history, 15, method="quadrature")
+
+
+def test_quantised_weights_are_no_longer_summed() -> None:
+    model = dae(n_items=16, units=8)
+    model.model.quantize("int8")
+    history = np.arange(5)
+    game = history_game(model, history, 9)
+    assert game.full() == pytest.approx(float(model.score([history])[0, 9]), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["ease", "dae", "attention"])
+def test_codes_of_any_whole_type_are_the_same_film(
+    name: str, case: zoo.RunningCase
+) -> None:
+    model, history = zoo.load(name), case.history[:5]
+    wide = explain(model, history, 100).values
+    for kind in (np.uint16, np.int32, np.uint64):
+        np.testing.assert_array_equal(explain(model, history, kind(100)).values, wide)
+        several = explain_many(model, history, np.array([100, 200], kind))
+        np.testing.assert_allclose(several[0].values, wide, atol=1e-6)
+
+
+def test_what_is_no_code_is_refused(case: zoo.RunningCase) -> None:
+    ease = zoo.load("ease")
+    for item in (True, 3.0, [3]):
+        with pytest.raises(ValueError, match="item must be one item code"):
+            explain(ease, case.history, item)
+    with pytest.raises(ValueError, match="items is empty"):
+        explain_many(ease, case.history, [])
 
 
 def test_a_film_that_stands_twice_is_scored_as_the_model_does() -> None:

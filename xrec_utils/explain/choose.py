@@ -36,7 +36,7 @@ from xrec_utils.explain.running_sums import marginal_means
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks, history_game, scores_of_groups, sums_of
-from xrec_utils.models.autoencoders import Autoencoder
+from xrec_utils.models.autoencoders import TanhAutoencoder
 
 FEW = 12  # players up to which all groups are scored
 FIT = 100  # players up to which a regression fits in memory
@@ -153,12 +153,14 @@ def explain_many(
         >>> [explanation.values.tolist() for explanation in both]
         [[0.5, 2.0], [1.0, 0.0]]
     """
+    if not len(items):
+        raise ValueError("items is empty: name one film to explain, or more")
     games = shared_games(model, history, items, titles)
     case = Case(
         games,
         model,
         np.asarray(history),
-        np.asarray(items),
+        np.asarray(items, dtype=np.int64),
         permutations,
         seed,
     )
@@ -197,7 +199,7 @@ class Case:
             if explanations is not None:
                 seconds = (perf_counter() - start) / len(explanations)
                 return [replace(each, seconds=seconds) for each in explanations]
-        what = self.model.name if self.model else self.games[0].target
+        what = self.games[0].target if self.model is None else self.model.name
         raise ValueError(
             f"{method} cannot explain {what} with {self.n_players} players: "
             "use method='auto'"
@@ -241,17 +243,20 @@ def shared_games(
 
     A group that one of them scores is scored for all, and only once.
     """
-    items = np.asarray(items)
+    games = [
+        history_game(model, history, item, titles)
+        for item in np.asarray(items).tolist()
+    ]
+    codes = np.asarray(items, dtype=np.int64)
     stored = {}
 
     def scores(masks: Masks, place: int) -> np.ndarray:
         """Scores (n,) of items[place] for groups (n, players)."""
         key = np.packbits(masks, axis=1).tobytes()
         if key not in stored:
-            stored[key] = scores_of_groups(model, np.asarray(history), masks, items)
+            stored[key] = scores_of_groups(model, np.asarray(history), masks, codes)
         return stored[key][:, place]
 
-    games = [history_game(model, history, item, titles) for item in items.tolist()]
     return [
         replace(game, value=partial(scores, place=place))
         for place, game in enumerate(games)
@@ -259,7 +264,7 @@ def shared_games(
 
 
 def quadrature(
-    model: Autoencoder,
+    model: TanhAutoencoder,
     history: History,
     items: np.ndarray | None = None,
     nodes: int = 0,
@@ -349,7 +354,9 @@ def _fourier(case: Case) -> list[Explanation] | None:
 
 
 def _running_sums(case: Case) -> list[Explanation] | None:
-    sums = case.model and sums_of(case.model, case.history, case.items)
+    if case.model is None:
+        return None
+    sums = sums_of(case.model, case.history, case.items)
     if sums is None:
         return None
     values, errors = marginal_means(sums, CHEAP * case.permutations, case.seed)

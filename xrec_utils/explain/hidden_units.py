@@ -22,7 +22,7 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 from scipy.special import roots_sh_legendre  # Gauss-Legendre on [0, 1]
 
-from xrec_utils.models.autoencoders import Autoencoder
+from xrec_utils.models.autoencoders import TanhAutoencoder
 
 LEAST = 1e-12  # a variance below which the sum is as good as constant
 
@@ -42,7 +42,7 @@ class OneHidden(NamedTuple):
     by_length: bool
 
 
-def one_hidden(model: Autoencoder) -> OneHidden:
+def one_hidden(model: TanhAutoencoder) -> OneHidden:
     """Read the one hidden layer out of a dae or vae.
 
     The vae's μ and its decoder are one linear map.
@@ -68,7 +68,7 @@ def one_hidden(model: Autoencoder) -> OneHidden:
         >>> bool(np.allclose(hidden @ net.readout + net.constant, logits, atol=1e-6))
         True
     """
-    if not isinstance(model, Autoencoder):
+    if not isinstance(model, TanhAutoencoder):
         raise TypeError(
             f"{model.name} has more than one hidden layer; "
             "the quadrature explains dae and vae"

@@ -128,7 +128,7 @@ class Game:
 def _distinct(masks: Masks) -> tuple[Masks, np.ndarray]:
     """The rows that differ (m, players), and which of them each row is (n,)."""
     # eight players a byte, and each row as one value: rows are compared at once
-    packed = np.packbits(masks, axis=1)
+    packed = np.ascontiguousarray(np.packbits(masks, axis=1))
     rows = packed.view(f"V{packed.shape[1]}").ravel()
     _, first, back = np.unique(rows, return_index=True, return_inverse=True)
     return masks[first], back
@@ -287,7 +287,8 @@ def _checked_case(
     """History and item as codes that the model knows, the item outside the history."""
     history = _checked_history(history)
     codes = np.append(history, item)
-    if np.ndim(item) or not np.issubdtype(codes.dtype, np.integer):
+    whole = np.issubdtype(np.asarray(item).dtype, np.integer)
+    if np.ndim(item) or not whole:
         raise ValueError(f"item must be one item code (an integer), got {item!r}")
     if codes.min() < 0 or codes.max() >= model.n_items:
         raise ValueError(
@@ -358,7 +359,9 @@ def scores_of_groups(
     if sums is None:
         answer = model.score([history[mask] for mask in masks], items=items)
     else:
-        totals = masks.astype(sums.addends.dtype) @ sums.addends
+        # small whole numbers would overflow
+        present = masks.astype(np.result_type(sums.addends, np.float32))
+        totals = present @ sums.addends
         answer = sums.finish(totals, masks.sum(axis=1))
     scores = np.asarray(answer, dtype=np.float64)
     expected = (len(masks), len(items))

@@ -17,13 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from xrec_utils.contract import History, Sums, multi_hot
+from xrec_utils.contract import History, Sums, item_columns, multi_hot
 from xrec_utils.data.splits import Cases
 from xrec_utils.keras_start import keras, layers, ops, tf
 from xrec_utils.models.training import Batches, fit_network
 
-# layers after which ones and zeros are still a sum over films
-SUMMED = (layers.InputLayer, layers.Dropout, layers.UnitNormalization)
+
+def is_plain(layer: layers.Dense) -> bool:
+    """Whether a layer computes x @ kernel + bias in float32, and nothing else.
+
+    Adapters and quantised or half-precision layers do not.
+    """
+    return len(layer.weights) == 2 and layer.compute_dtype == "float32"
 
 
 class Autoencoder:
@@ -35,8 +40,6 @@ class Autoencoder:
             layer is dense, linear and called "logits".
     """
 
-    pooling = "hidden units"
-
     def __init__(self, name: str, model: keras.Model) -> None:
         self.name = name
         self.model = model
@@ -44,10 +47,6 @@ class Autoencoder:
         # linear: a few items need a few of its columns
         self.decoder = model.get_layer("logits")
         self.code = keras.Model(model.input, self.decoder.input)
-        # the first units, and the layers between the input and them
-        place = [isinstance(layer, layers.Dense) for layer in model.layers].index(True)
-        self.first = model.layers[place]
-        self.before = model.layers[:place]
 
     def score(
         self,
@@ -59,8 +58,9 @@ class Autoencoder:
 
         The empty history is the row of zeros.
         """
-        if items is None:
-            return self._in_batches(self.model, histories, batch)
+        if items is None or not is_plain(self.decoder):
+            scores = self._in_batches(self.model, histories, batch)
+            return item_columns(scores, items)
         return self._decoded(
             self._in_batches(self.code, histories, batch),
             items,
@@ -79,37 +79,6 @@ class Autoencoder:
             pieces.append(network(seen, training=False).numpy())
         return np.concatenate(pieces)
 
-    def sums(self, history: History, items: np.ndarray) -> Sums | None:
-        """What each film adds to the first units, and the network behind them.
-
-        None where more than dropout and a division by the length comes before them.
-        """
-        if not all(isinstance(layer, SUMMED) for layer in self.before):
-            return None
-        by_length = any(
-            isinstance(layer, layers.UnitNormalization) for layer in self.before
-        )
-        kernel, *bias = self.first.get_weights()
-
-        def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
-            """Scores (m, k) of sums (m, units)."""
-            length = np.maximum(films, 1) ** (0.5 * by_length)
-            state = (sums / length[:, None]).astype(np.float32)
-            units = self.first.activation(sum(bias, state))
-            return self._decoded(self._behind(units), items)
-
-        return Sums(kernel[history], finish)
-
-    @cached_property
-    def _behind(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """What turns the first units (n, h) into what the decoder reads."""
-        if self.first.output is self.decoder.input:
-            return ops.convert_to_tensor
-        return keras.Model(
-            self.first.output,
-            self.decoder.input,
-        )
-
     def _decoded(self, code: tf.Tensor, items: np.ndarray) -> np.ndarray:
         """Logits (n, k) of `items`, which need only their columns of the decoder."""
         kernel, bias = (
@@ -127,7 +96,45 @@ class Autoencoder:
         return self.model(inputs, training=False)[:, item]
 
 
-def dae(n_items: int, units: int = 200, dropout: float = 0.5) -> Autoencoder:
+class TanhAutoencoder(Autoencoder):
+    """What `dae` and `vae` build: ones and zeros read by one layer of tanh units.
+
+    The layer is called "hidden". Each film adds its row of weights to the units; before
+    them at most the input is brought to length one, by a layer called "length_one".
+    """
+
+    pooling = "hidden units"
+
+    def sums(self, history: History, items: np.ndarray) -> Sums | None:
+        """What each film adds to the units, and the network behind them.
+
+        None once a layer is no longer plain.
+        """
+        hidden = self.model.get_layer("hidden")
+        if not (is_plain(hidden) and is_plain(self.decoder)):
+            return None
+        rows, bias = hidden.get_weights()
+        names = {layer.name for layer in self.model.layers}
+        power = 0.5 if "length_one" in names else 0.0
+
+        def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+            """Scores (m, k) of sums (m, units)."""
+            length = np.maximum(films, 1)[:, None] ** power
+            units = np.tanh(bias + sums / length).astype(np.float32)
+            return self._decoded(self._behind(units), items)
+
+        return Sums(rows[history], finish)
+
+    @cached_property
+    def _behind(self) -> Callable[[np.ndarray], tf.Tensor]:
+        """What turns the units (n, h) into what the decoder reads."""
+        units = self.model.get_layer("hidden").output
+        if units is self.decoder.input:
+            return ops.convert_to_tensor
+        return keras.Model(units, self.decoder.input)
+
+
+def dae(n_items: int, units: int = 200, dropout: float = 0.5) -> TanhAutoencoder:
     """Build the untrained denoising autoencoder, Mult-DAE: one hidden layer.
 
     Tanh units, and a linear decoder. The paper divides the input by its length; here it
@@ -143,7 +150,7 @@ def dae(n_items: int, units: int = 200, dropout: float = 0.5) -> Autoencoder:
         outputs=layers.Dense(n_items, name="logits")(hidden),
         name="dae",
     )
-    return Autoencoder("dae", network)
+    return TanhAutoencoder("dae", network)
 
 
 def vae(
@@ -153,7 +160,7 @@ def vae(
     dropout: float = 0.5,
     beta: float = 0.2,
     anneal: int = 300,
-) -> Autoencoder:
+) -> TanhAutoencoder:
     """Build the untrained variational autoencoder, Mult-VAE, with a linear decoder.
 
     Source: Liang et al. 2018, doi:10.1145/3178876.3186150.
@@ -167,7 +174,7 @@ def vae(
         anneal: training steps over which that weight grows from 0 to beta.
 
     Returns:
-        An `Autoencoder` named "vae"; `fit_autoencoder` trains it. It scores by the mean
+        A `TanhAutoencoder` named "vae"; `fit_autoencoder` trains it. It scores by the mean
         of z, so that scores do not change from call to call.
 
     Raises:
@@ -193,7 +200,7 @@ def vae(
         outputs=layers.Dense(n_items, name="logits")(z),
         name="vae",
     )
-    return Autoencoder("vae", network)
+    return TanhAutoencoder("vae", network)
 
 
 class Latent(layers.Layer):

@@ -20,7 +20,6 @@ import numpy as np
 from xrec_utils.contract import History, Sums
 from xrec_utils.keras_start import keras, layers, ops, tf
 from xrec_utils.models.encoders import (
-    CausalMean,
     ItemTable,
     _TiedLogits,
     attention_encoder,
@@ -111,7 +110,9 @@ class HistoryRecommender:
 
         The empty history is the start token alone.
         """
-        items = np.arange(self.n_items) if items is None else items
+        codes = np.arange(self.n_items)
+        # as NumPy looks codes up: whatever their type, from the end for -1
+        items = codes if items is None else codes[items]
         # read once, whatever the number of batches
         rows = self.table.rows(items).numpy()
         level = self.table.bias.numpy()[items]
@@ -126,32 +127,6 @@ class HistoryRecommender:
     ) -> np.ndarray:
         """Logits (n, m) of windows (n, length) for items with these rows and biases."""
         return self._last_hidden(ids).numpy() @ rows.T + level
-
-    def sums(self, history: History, items: np.ndarray) -> Sums | None:
-        """The films' vectors and the network behind their average.
-
-        None for a network that does not average, and for a history longer than the
-        window: there a removed film lets an older one in.
-        """
-        averages = any(isinstance(layer, CausalMean) for layer in self.encoder.layers)
-        if not averages or len(history) > self.window:
-            return None
-        start = self.vectors([self.start])
-        rows = self.table.rows(items).numpy()
-        bias = self.table.bias.numpy()[items]
-
-        def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
-            """Scores (m, k) of sums (m, d)."""
-            mean = ((start + sums) / (1 + films)[:, None]).astype(np.float32)
-            # the encoder reads one place, which is the mean already
-            places = np.ones((len(mean), 1), bool)
-            hidden = self.encoder(
-                [mean[:, None], places],
-                training=False,
-            )
-            return hidden.numpy()[:, 0] @ rows.T + bias
-
-        return Sums(self.vectors(history), finish)
 
     def vectors(self, history: History) -> np.ndarray:
         """Return the vectors of a history's films, (length, d), without positions."""
@@ -278,6 +253,33 @@ class HistoryRecommender:
             )
 
 
+class AveragingRecommender(HistoryRecommender):
+    """What `pooled_mlp` builds: the encoder reads nothing but the films' average."""
+
+    def sums(self, history: History, items: np.ndarray) -> Sums | None:
+        """The films' vectors and the network behind their average.
+
+        None for a history longer than the window: there a removed film lets an older
+        one in.
+        """
+        if len(history) > self.window:
+            return None
+        start = self.vectors([self.start])
+        rows = self.table.rows(items).numpy()
+        level = self.table.bias.numpy()[items]
+
+        def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+            """Scores (m, k) of sums (m, d)."""
+            # the start token is one place more
+            mean = ((start + sums) / (1 + films)[:, None]).astype(np.float32)
+            # the encoder reads one place, which is the mean already
+            places = np.ones((len(mean), 1), bool)
+            hidden = self.encoder([mean[:, None], places], training=False)
+            return hidden.numpy()[:, 0] @ rows.T + level
+
+        return Sums(self.vectors(history), finish)
+
+
 def attention_recommender(
     attributes: np.ndarray,
     width: int = 64,
@@ -330,12 +332,12 @@ def attention_recommender(
 
 def pooled_mlp(
     attributes: np.ndarray, width: int = 64, dropout: float = 0.3, window: int = 50
-) -> HistoryRecommender:
+) -> AveragingRecommender:
     """Build the untrained sibling that averages the history.
 
     Table and scoring are those of `attention_recommender`; attributes (n_items, a).
     """
-    return HistoryRecommender(
+    return AveragingRecommender(
         name="pooled_mlp",
         table=ItemTable(attributes, width),
         encoder=average_encoder(width, dropout),
