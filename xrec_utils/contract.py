@@ -83,17 +83,6 @@ class Sums(NamedTuple):
     finish: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-class SumModel(Protocol):
-    """A history model that shows its sums."""
-
-    def sums(self, history: History, items: np.ndarray) -> Sums | None:
-        """Return the sums behind the scores of `items`.
-
-        None for a history that this model does not read as a sum.
-        """
-        ...
-
-
 def declares(model: object, capability: str) -> bool:
     """Whether a model has a capability that belongs to its score.
 

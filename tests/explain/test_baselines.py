@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from models_by_hand import Additive
-from xrec_utils.explain.baselines import most_popular, most_similar, unit_columns
+from xrec_tools.bench.explainers import most_similar, unit_columns
+from xrec_utils.explain.baselines import most_popular
 from xrec_utils.games.game import history_game
 
 HISTORIES = [np.array([0, 1, 2]), np.array([1, 2]), np.array([2, 3]), np.array([2])]

@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 
 from models_by_hand import Additive, attending
-from xrec_utils.explain.gradients import (
-    expected_gradients,
-    gradient_times_input,
-    integrated_gradients,
-)
+from xrec_tools.bench.expected_gradients import expected_gradients
+from xrec_utils.explain.gradients import gradient_times_input, integrated_gradients
 from xrec_utils.keras_start import tf
 from xrec_utils.models import autoencoders
 

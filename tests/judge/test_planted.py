@@ -7,14 +7,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from xrec_tools.bench.explainers import most_similar, unit_columns
 from xrec_utils import zoo
 from xrec_utils.data.splits import leave_last_out
 from xrec_utils.explain.baselines import (
     leave_one_out,
     most_popular,
-    most_similar,
     random_order,
-    unit_columns,
 )
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
 from xrec_utils.games.explanation import Explanation

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import shap
+from sklearn.preprocessing import normalize
 
+from xrec_tools.bench.expected_gradients import expected_gradients
+from xrec_utils.contract import History, multi_hot
 from xrec_utils.explain import (
     attention_explanation,
     explain,
@@ -17,14 +20,13 @@ from xrec_utils.explain import (
     lime_history,
 )
 from xrec_utils.explain.baselines import (
+    check_codes,
     leave_one_out,
     most_popular,
     most_recent,
-    most_similar,
     random_order,
 )
 from xrec_utils.explain.gradients import (
-    expected_gradients,
     gradient_times_input,
     integrated_gradients,
 )
@@ -61,6 +63,32 @@ class Asked:
     def with_history(self, history: np.ndarray) -> Asked:
         """The same question from another history."""
         return replace(self, history=history)
+
+
+def most_similar(
+    game: Game, history: History, item: int, columns: np.ndarray
+) -> Explanation:
+    """Films like the recommended one first, whatever the model.
+
+    The values are cosines of the films' columns in the user-item matrix with that of
+    the recommended film, in [0, 1]. history: (players,) item codes of the game's films.
+    item: the recommended code. columns: (users, n_items) from `unit_columns`. Raises
+    ValueError unless the history has a code for each player.
+    """
+    check_codes(game, history)
+    # columns of length one: the products are the cosines
+    return game.explanation(
+        columns[:, item] @ columns[:, history],
+        "most similar first",
+    )
+
+
+def unit_columns(histories: Sequence[History], n_items: int) -> np.ndarray:
+    """The user-item matrix of ones and zeros with columns of length one.
+
+    Shape (users, n_items); the column of an item that nobody has stays zero.
+    """
+    return normalize(multi_hot(histories, n_items), axis=0)
 
 
 Explainer = Callable[[Asked, int], Explanation]  # (question, seed) -> explanation

@@ -31,13 +31,14 @@ from xrec_tools.bench.explainers import (
     Asked,
     Explainer,
     can,
+    unit_columns,
 )
 from xrec_tools.bench.explanations import write_explanations
 from xrec_tools.bench.questions import COLUMNS, MODELS, ON_SHOP, ROWS, tests
 from xrec_tools.bench.store import Store
 from xrec_utils import zoo
 from xrec_utils.contract import top_k
-from xrec_utils.explain.baselines import most_recent, unit_columns
+from xrec_utils.explain.baselines import most_recent
 from xrec_utils.explain.choose import explain
 from xrec_utils.games import Explanation, Game, history_game
 from xrec_utils.judge import (

@@ -40,12 +40,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "Cover",
             "minimal_linear",
         ],
+        "fourier": [
+            "fourier_shapley",
+        ],
         "gradients": [
             "gradient_times_input",
             "integrated_gradients",
         ],
         "hidden_units": [
-            "fourier_shapley",
             "hidden_shapley",
             "one_hidden",
         ],

@@ -1,12 +1,10 @@
 """Explanations that any better method must beat."""
 
-from collections.abc import Sequence
 from time import perf_counter
 
 import numpy as np
-from sklearn.preprocessing import normalize
 
-from xrec_utils.contract import History, multi_hot
+from xrec_utils.contract import History
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 
@@ -106,7 +104,7 @@ def most_popular(game: Game, history: History, counts: np.ndarray) -> Explanatio
         >>> most_popular(game, np.array([1, 0]), users).values.round(2).tolist()
         [0.0, 4.61]
     """
-    _check_codes(game, history)
+    check_codes(game, history)
     # the logarithm orders as the counts do, and a figure shows the rare ones too
     return game.explanation(
         np.log1p(counts[history]),
@@ -114,33 +112,7 @@ def most_popular(game: Game, history: History, counts: np.ndarray) -> Explanatio
     )
 
 
-def most_similar(
-    game: Game, history: History, item: int, columns: np.ndarray
-) -> Explanation:
-    """Films like the recommended one first, whatever the model.
-
-    The values are cosines of the films' columns in the user-item matrix with that of
-    the recommended film, in [0, 1]. history: (players,) item codes of the game's films.
-    item: the recommended code. columns: (users, n_items) from `unit_columns`. Raises
-    ValueError unless the history has a code for each player.
-    """
-    _check_codes(game, history)
-    # columns of length one: the products are the cosines
-    return game.explanation(
-        columns[:, item] @ columns[:, history],
-        "most similar first",
-    )
-
-
-def unit_columns(histories: Sequence[History], n_items: int) -> np.ndarray:
-    """The user-item matrix of ones and zeros with columns of length one.
-
-    Shape (users, n_items); the column of an item that nobody has stays zero.
-    """
-    return normalize(multi_hot(histories, n_items), axis=0)
-
-
-def _check_codes(game: Game, history: History) -> None:
+def check_codes(game: Game, history: History) -> None:
     """Raise ValueError unless there is one item code per player."""
     if len(history) != game.n_players:
         raise ValueError(

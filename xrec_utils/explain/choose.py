@@ -25,12 +25,8 @@ import numpy as np
 
 from xrec_utils.contract import History, HistoryModel, declares
 from xrec_utils.explain import closed_forms
-from xrec_utils.explain.hidden_units import (
-    fourier_shapley,
-    hidden_shapley,
-    one_hidden,
-    with_errors,
-)
+from xrec_utils.explain.fourier import fourier_shapley
+from xrec_utils.explain.hidden_units import hidden_shapley, one_hidden, with_errors
 from xrec_utils.explain.leverage import leverage_regression
 from xrec_utils.explain.running_sums import marginal_means
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
