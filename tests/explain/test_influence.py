@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xrec_tools.bench.causes import ease_scores
 from xrec_utils.explain.influence import (
     EaseInfluence,
     Retrained,
-    ease_scores,
     inverse_gram,
 )
 from xrec_utils.models.classic import EASE, HybridEASE

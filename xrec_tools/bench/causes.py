@@ -19,7 +19,7 @@ from tqdm import tqdm
 from xrec_tools.bench.explanations import make_parts
 from xrec_tools.bench.store import Store
 from xrec_utils import zoo
-from xrec_utils.contract import HistoryModel, recommend
+from xrec_utils.contract import HistoryModel, multi_hot, recommend
 from xrec_utils.data.load import load_movielens
 from xrec_utils.data.splits import Split, leave_last_out
 from xrec_utils.explain import leave_one_out, minimal_linear
@@ -32,7 +32,6 @@ from xrec_utils.explain.counterfactual import (
 from xrec_utils.explain.influence import (
     EaseInfluence,
     Retrained,
-    ease_scores,
     inverse_gram,
 )
 from xrec_utils.games.game import history_game
@@ -110,6 +109,15 @@ def _rows_to_delete(
         rows.append((user, row))
         left -= len(row)
     return rows
+
+
+def ease_scores(inverse: np.ndarray, history: np.ndarray) -> np.ndarray:
+    """The scores (n_items,) float64 which EASE with the inverse P gives a history.
+
+    s = h - P h / diag(P).
+    """
+    given = multi_hot([history], len(inverse))[0]
+    return given - inverse @ given / np.diag(inverse)
 
 
 def _retrained(

@@ -350,9 +350,8 @@ def _fourier(case: Case) -> list[Explanation] | None:
 
 
 def _running_sums(case: Case) -> list[Explanation] | None:
-    if case.model is None:
-        return None
-    sums = sums_of(case.model, case.history, case.items)
+    known = case.model is not None
+    sums = sums_of(case.model, case.history, case.items) if known else None
     if sums is None:
         return None
     values, errors = marginal_means(sums, CHEAP * case.permutations, case.seed)

@@ -103,7 +103,9 @@ def mean_pool(answers: np.ndarray, empty: float = 0.0) -> np.ndarray:
     n = len(answers)
     harmonic = (1 / np.arange(1, n + 1)).sum()
     as_first = answers - empty
-    as_later = (answers - _mean_of_others(answers)) * (harmonic - 1)
+    # an only player has no others: its second part is nought times anything
+    others = (answers.sum() - answers) / max(n - 1, 1)
+    as_later = (answers - others) * (harmonic - 1)
     return (as_first + as_later) / n
 
 
@@ -260,11 +262,3 @@ def _numbers(name: str, values: np.ndarray) -> np.ndarray:
             f"got shape {values.shape}"
         )
     return values
-
-
-def _mean_of_others(answers: np.ndarray) -> np.ndarray:
-    """Mean of all answers but the own, (n,).
-
-    0 for an only player, whose others do not exist.
-    """
-    return (answers.sum() - answers) / max(len(answers) - 1, 1)

@@ -52,16 +52,6 @@ def inverse_gram(model: EASE, histories: Sequence[History]) -> np.ndarray:
     return linalg.inv(gram, overwrite_a=True)
 
 
-def ease_scores(inverse: np.ndarray, history: History) -> np.ndarray:
-    """The scores (n_items,) float64 which EASE with the inverse P gives a history.
-
-    s = h - P h / diag(P).
-    """
-    given = multi_hot([history], len(inverse))[0]
-    answer = _sum_of_rows(inverse, history)
-    return given - answer / np.diag(inverse)
-
-
 def _sum_of_rows(inverse: np.ndarray, films: History) -> np.ndarray:
     """P times the ones at some films, (n_items,): its rows are its columns, too."""
     # as integers, also where there are no films

@@ -287,8 +287,7 @@ def _checked_case(
     """History and item as codes that the model knows, the item outside the history."""
     history = _checked_history(history)
     codes = np.append(history, item)
-    whole = np.issubdtype(np.asarray(item).dtype, np.integer)
-    if np.ndim(item) or not whole:
+    if np.ndim(item) or not np.issubdtype(np.asarray(item).dtype, np.integer):
         raise ValueError(f"item must be one item code (an integer), got {item!r}")
     if codes.min() < 0 or codes.max() >= model.n_items:
         raise ValueError(

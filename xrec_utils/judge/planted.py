@@ -110,7 +110,9 @@ def planted_cases(
         >>> [case.trap for case in cases]
         ['need', 'redundant pair', 'bundle', 'suppressor', 'saturation']
     """
-    wanted = _shared_out(n)
+    # so many cases of each trap, n in all
+    parts = np.array_split(np.arange(n), len(TRAPS))
+    wanted = dict(zip(TRAPS, map(len, parts), strict=True))
     drawn = {trap: [] for trap in TRAPS}
     choices = list(_choices(data))
     for place in np.random.default_rng(seed).permutation(len(choices)):
@@ -134,12 +136,6 @@ def planted_cases(
                 f"{trap!r}; choose a smaller n"
             )
     return list(chain.from_iterable(drawn.values()))
-
-
-def _shared_out(n: int) -> dict[str, int]:
-    """How many cases of each trap make n in all."""
-    parts = np.array_split(np.arange(n), len(TRAPS))
-    return dict(zip(TRAPS, map(len, parts), strict=True))
 
 
 def _choices(data: ShopData) -> Iterator[tuple[int, np.ndarray, int]]:
