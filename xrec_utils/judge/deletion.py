@@ -262,19 +262,21 @@ def _grow(game: Game, start: Path, size: int, deleting: bool, width: int) -> lis
     """
     total, players = start
     left = np.setdiff1d(np.arange(game.n_players), players)
-    one_more = [np.append(players, player) for player in left]
-    by_effect = np.argsort(
-        _costs(game, one_more, deleting),
-        # equal effects keep the order of the players
-        kind="stable",
+    costs = _costs(
+        game,
+        [np.append(players, player) for player in left],
+        deleting,
     )
+    # equal effects keep the order of the players
+    by_effect = np.argsort(costs, kind="stable")
     best = left[by_effect]
     # all but the last are those with the largest effects
     certain = np.append(players, best[: size - 1])
     lasts = best[size - 1 :][:width]
     longer = [np.append(certain, last) for last in lasts]
-    totals = total + _costs(game, longer, deleting)
-    return list(zip(totals, longer, strict=True))
+    # one player more was scored above; several at once were not
+    scores = costs[by_effect][:width] if size == 1 else _costs(game, longer, deleting)
+    return list(zip(total + scores, longer, strict=True))
 
 
 def _costs(game: Game, beginnings: list[np.ndarray], deleting: bool) -> np.ndarray:

@@ -315,6 +315,8 @@ def fit_epochs(
         leave=False,
         disable=os.environ.get("XREC_QUIET") == "1",
     )
+    # made before the first step, which TensorFlow would else trace a second time
+    network.optimizer.build(network.trainable_variables)
     log = network.fit(
         *data,
         epochs=epochs,
@@ -323,8 +325,9 @@ def fit_epochs(
         **options,
     )
     # Keras keeps a column for each number; a row for each epoch is easier to read
-    columns = {"epoch": range(1, 1 + len(log.epoch)), **log.history}
-    return pd.DataFrame(columns).to_dict("records")
+    return pd.DataFrame(
+        {"epoch": range(1, 1 + len(log.epoch)), **log.history},
+    ).to_dict("records")
 
 
 def fit_next_item(

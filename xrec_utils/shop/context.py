@@ -138,6 +138,8 @@ def fit_variants(
             steps=epochs * batches,
             **options,
         )
+        # made before the first step, which TensorFlow would else trace a second time
+        model.optimizer.build(model.trainable_variables)
         model.fit(
             x,
             dict.fromkeys(model.output, y),  # every variant learns the same labels
