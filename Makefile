@@ -70,7 +70,7 @@ $(READY): requirements-build.lock requirements.lock pyproject.toml
 	"$$found" -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$$found cannot make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv)."; \
 	  exit 1; }; \
-	echo "Installing into .venv with $$("$$found" --version): about 150 packages and 2.5 GB, once. Details: .venv/install.log"; \
+	echo "Installing into .venv with $$("$$found" --version): about 190 packages and 2.5 GB, once. Details: .venv/install.log"; \
 	[ -e $(READY) ] && $(PY) -m pip --version >/dev/null 2>&1 || "$$found" -m venv --clear .venv; \
 	rm -f $(READY); : > .venv/install.log
 	@$(call install,build tools,--require-hashes -r requirements-build.lock)

@@ -366,6 +366,7 @@ def test_licence_says_what_applies_where() -> None:
         "CC BY 4.0",
         "GroupLens",
         "xrec_utils/",
+        "xrec_tools/",
         "data/",
         "weights",
     ):

@@ -164,8 +164,8 @@ def load(name: str, retrain: bool = False, **options: Any) -> Any:
     """Give a trained model back: from data/weights, or (retrain=True) trained here and
     now; nothing is written.
 
-    Popularity and EASE have a closed form and are fitted on each start. `options` go to
-    the training loop.
+    Models without a network are fitted when first asked for. `options` go to the
+    training loop.
 
     Raises:
         KeyError: no model of that name.

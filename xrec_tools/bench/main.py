@@ -2,18 +2,14 @@
 
 There is one stored row per run, so that an interrupted bench goes on.
 
-    python -m xrec_tools.bench.main                 everything that is still missing, then
-                                               the tables
-    python -m xrec_tools.bench.main tune [MODEL..]  try the settings that were not tried yet,
-                                               on validation only
-    python -m xrec_tools.bench.main run [MODEL..]   make the runs that are not stored yet
+    python -m xrec_tools.bench.main                 what is missing, then the tables
+    python -m xrec_tools.bench.main tune [MODEL..]  settings not tried yet, on validation
+    python -m xrec_tools.bench.main run [MODEL..]   runs that are not stored yet
+    python -m xrec_tools.bench.main ship [MODEL..]  weights trained and stored for `zoo`
     python -m xrec_tools.bench.main tables          the tables from the stored rows
-    python -m xrec_tools.bench.main quick           a few fast runs into a temporary folder,
-                                               compared with the stored rows
-    python -m xrec_tools.bench.main cost [MODEL..]  time one run of each model that has no
-                                               seconds; the machine must be idle
-    python -m xrec_tools.bench.main rerun           random stored rows made again and
-                                               compared (--count 5)
+    python -m xrec_tools.bench.main quick           a few fast runs beside the stored rows
+    python -m xrec_tools.bench.main cost [MODEL..]  seconds of runs without; machine idle
+    python -m xrec_tools.bench.main rerun           random stored rows again (--count 5)
 
 `--dataset`, `--protocol` and `--seeds 2` narrow tune, run and cost down. Rules kept
 here and nowhere else: every model gets the same number of settings to try; settings and

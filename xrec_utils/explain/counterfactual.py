@@ -256,10 +256,7 @@ def greedy(
             f"order must hold each position of the history once, 0 to {films - 1}"
         )
     # (films, films): row r lacks the first r + 1 films of the order
-    kept = np.greater(
-        np.argsort(order),
-        np.arange(films)[:, None],
-    )
+    kept = np.argsort(order) > np.arange(films)[:, None]
     out = question.ranks(kept) > k
     return question.answer(
         kept[out.argmax()] if out.any() else question.everything,

@@ -88,7 +88,7 @@ def permutation_sampling(
     Returns:
         Explanation with values (n,) in the unit of the score. `error` (n,) is the
         standard error: sample standard deviation over the pairs / root of their number.
-        With few pairs it tends to be too small (`calibrate_shapley` measures it).
+        With few pairs it tends to be too small (`python -m xrec_tools.bench.calibrate` measures it).
 
     Raises:
         ValueError: `permutations` is odd or below 4.

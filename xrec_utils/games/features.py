@@ -24,7 +24,7 @@ def imputed_game(
     `history_game` they move in when a later one goes.
 
     Args:
-        model: with `vectors` and `score_vectors`, as in `neural`.
+        model: with `vectors` and `score_vectors`, see `contract.EmbeddingModel`.
         history: (films,) item codes, oldest first.
         item: the code scored, outside the history.
         titles: names by item code; None shows the codes.

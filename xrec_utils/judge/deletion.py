@@ -7,7 +7,7 @@ import numpy as np
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks
 
-Path = tuple[float, np.ndarray]  # sum of the scores so far, players in their order
+Beginning = tuple[float, np.ndarray]  # sum of the scores so far, players in their order
 
 
 def order(explanation: Explanation) -> np.ndarray:
@@ -245,7 +245,7 @@ def oracle_order(
     return best
 
 
-def _best_paths(paths: list[Path], width: int) -> list[Path]:
+def _best_paths(paths: list[Beginning], width: int) -> list[Beginning]:
     """The `width` paths with the lowest sums, one for each set of players."""
     different = {}
     for total, players in sorted(paths, key=lambda path: path[0]):
@@ -255,7 +255,9 @@ def _best_paths(paths: list[Path], width: int) -> list[Path]:
     return list(different.values())[:width]
 
 
-def _grow(game: Game, start: Path, size: int, deleting: bool, width: int) -> list[Path]:
+def _grow(
+    game: Game, start: Beginning, size: int, deleting: bool, width: int
+) -> list[Beginning]:
     """A beginning with `size` more players, the best by their single effects.
 
     The last of them is varied `width` times.

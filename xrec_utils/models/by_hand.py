@@ -26,22 +26,8 @@ def attention(
     (..., L, d) and the weights (..., L, L) they were made by.
     """
     allowed = np.tri(q.shape[-2], dtype=bool)
-    scores = (
-        q
-        @ np.swapaxes(
-            k,
-            -1,
-            -2,
-        )
-        / np.sqrt(q.shape[-1])
-    )
-    weights = softmax(
-        np.where(
-            allowed,
-            scores,
-            -np.inf,
-        )
-    )
+    scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
+    weights = softmax(np.where(allowed, scores, -np.inf))
     return weights @ v, weights
 
 

@@ -145,18 +145,7 @@ class Service:
     def understand(
         self, history: Sequence[int | str]
     ) -> tuple[list[int], list[schema.Correction], list[schema.LeftOut]]:
-        """Turn a history as people write it into item codes.
-
-        Args:
-            history: MovieLens ids or titles, oldest first.
-
-        Returns:
-            The codes, each once; what was read otherwise than written; what was left
-            out.
-
-        Raises:
-            Refusal: a film is not in MovieLens.
-        """
+        """Turn a history as people write it into codes: see `Films.understand`."""
         return self.films.understand(history)
 
     def _best(self, scores: np.ndarray, history: np.ndarray, k: int) -> list[int]:

@@ -105,7 +105,18 @@ class Films:
     def understand(
         self, history: Sequence[int | str]
     ) -> tuple[list[int], list[Correction], list[LeftOut]]:
-        """See `Service.understand`."""
+        """Turn a history as people write it into item codes.
+
+        Args:
+            history: MovieLens ids or titles, oldest first.
+
+        Returns:
+            The codes, each once; what was read otherwise than written; what was left
+            out.
+
+        Raises:
+            Refusal: a film is not in MovieLens.
+        """
         codes: list[int] = []
         corrections = []
         left_out = []

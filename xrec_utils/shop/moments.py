@@ -41,15 +41,7 @@ def hour_columns(hours: Sequence[int] | np.ndarray, harmonics: int = 2) -> pd.Da
         >>> circle["hour: sin 1"].round(6).tolist()
         [0.0, 1.0, -1.0]
     """
-    angle = (
-        2
-        * np.pi
-        * np.asarray(
-            hours,
-            dtype=float,
-        )
-        / 24
-    )
+    angle = 2 * np.pi * np.asarray(hours, dtype=float) / 24
     waves = {"sin": np.sin, "cos": np.cos}
     return pd.DataFrame(
         {
