@@ -87,7 +87,7 @@ def test_games_need_players_and_a_batch():
 
 def test_absent_films_are_deleted_and_the_rest_closes_up_in_order():
     model = Recent()
-    game = history_game(model, HISTORY, 20, TITLES)
+    game = history_game(model, HISTORY, 20, titles=TITLES)
     masks = np.array([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=bool)
     expected = model.score([np.array([7, 9]), np.array([], dtype=int), HISTORY])[:, 20]
     np.testing.assert_allclose(game(masks), expected)
@@ -167,8 +167,8 @@ def test_models_that_answer_wrongly_are_named(answer, message):
 
 def test_contrast_is_the_difference_of_two_scores_and_so_are_its_shapley_values():
     model = Recent()
-    game = contrast_game(model, HISTORY, 20, 30, TITLES)
-    one, two = (history_game(model, HISTORY, item, TITLES) for item in (20, 30))
+    game = contrast_game(model, HISTORY, 20, 30, titles=TITLES)
+    one, two = (history_game(model, HISTORY, item, titles=TITLES) for item in (20, 30))
     masks = np.random.default_rng(0).random((30, 4)) < 0.5
     np.testing.assert_allclose(game(masks), one(masks) - two(masks))
     found = brute_force(game)
@@ -183,7 +183,7 @@ def test_contrast_is_the_difference_of_two_scores_and_so_are_its_shapley_values(
 
 def test_rank_is_counted_among_the_films_outside_the_full_history():
     model, item = Tanh(), 20
-    game = rank_game(model, HISTORY, item, TITLES)
+    game = rank_game(model, HISTORY, item, titles=TITLES)
     found, masks = (
         brute_force(game),
         np.array([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=bool),
@@ -195,7 +195,7 @@ def test_rank_is_counted_among_the_films_outside_the_full_history():
         assert value == pytest.approx(-np.log2(2 + best_first.index(item)))
     assert found.gap == pytest.approx(0, abs=1e-12) and np.abs(found.values).max() > 0.1
     assert (found.players, found.target) == (
-        history_game(model, HISTORY, item, TITLES).players,
+        history_game(model, HISTORY, item, titles=TITLES).players,
         "rank of Film 20",
     )
 

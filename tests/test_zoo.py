@@ -48,7 +48,7 @@ def test_a_recommendation_of_every_model_is_explained(name):
     """One game for all: exact Shapley values add up, and sampling agrees with them."""
     model, history = zoo.load(name), zoo.split().cases("test").histories[5][-8:]
     item = int(top_k(model.score([history]), 1, [history])[0, 0])
-    game = history_game(model, history, item, zoo.split().titles)
+    game = history_game(model, history, item, titles=zoo.split().titles)
     exact, sampled = brute_force(game), permutation_sampling(game, 200)
     assert abs(exact.gap) < 1e-4 * (1 + abs(exact.score))
     assert np.all(np.abs(exact.values - sampled.values) < 5 * sampled.error + 1e-4)

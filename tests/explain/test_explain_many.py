@@ -102,7 +102,7 @@ def test_a_group_is_shown_to_the_model_once(
 def test_batches_that_look_alike_are_told_apart(
     history: np.ndarray, items: np.ndarray
 ) -> None:
-    game = shared_games(zoo.load("ease"), history[:3], items, None)[0]
+    game = shared_games(zoo.load("ease"), history[:3], items, titles=None)[0]
     nobody = np.zeros((2, 3), dtype=bool)
     np.testing.assert_array_equal(game.value(nobody[:1]), game.value(nobody)[:1])
     assert game.value(nobody).shape == (2,)

@@ -138,7 +138,7 @@ def test_the_two_questions_have_their_names_and_titles_theirs(model: EASE) -> No
     influence, row = EaseInfluence(model, histories), histories[0]
     item = int(np.setdiff1d(np.arange(N_ITEMS), row)[0])
     learned, both = (
-        influence.influence(0, row, item, ITEMS["title"], each)
+        influence.influence(0, row, item, titles=ITEMS["title"], both=each)
         for each in (False, True)
     )
     assert (

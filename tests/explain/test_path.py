@@ -32,7 +32,7 @@ def path_of(
     name: str, history: str = "five"
 ) -> tuple[object, np.ndarray, DecisionPath]:
     model, films = built(name), np.array(HISTORIES[history])
-    return model, films, decision_path(model, films, ITEM, TITLES)
+    return model, films, decision_path(model, films, ITEM, titles=TITLES)
 
 
 def step(path: DecisionPath, name: str) -> Step:
@@ -65,7 +65,7 @@ def test_the_trained_models_end_at_their_score(name: str) -> None:
     model, cases = zoo.load(name), zoo.split().cases("test")
     for user in (0, 5, 100):
         history, item = cases.histories[user], int(cases.targets[user][0])
-        path = decision_path(model, history, item, zoo.split().titles)
+        path = decision_path(model, history, item, titles=zoo.split().titles)
         assert path.steps[-1].rows[-1][-1] == pytest.approx(
             score(model, history, item), rel=1e-4
         )
@@ -73,7 +73,7 @@ def test_the_trained_models_end_at_their_score(name: str) -> None:
 
 def test_tables_are_small_regular_and_ready_for_json(model) -> None:
     for films in HISTORIES.values():
-        path = decision_path(model, np.array(films), ITEM, TITLES)
+        path = decision_path(model, np.array(films), ITEM, titles=TITLES)
         assert json.loads(json.dumps(path.as_dict())) == path.as_dict()
         assert path.steps[0].name == "input"
         for each in path.steps:
@@ -83,7 +83,7 @@ def test_tables_are_small_regular_and_ready_for_json(model) -> None:
 
 
 def test_text_shows_every_step_and_cell(model) -> None:
-    path = decision_path(model, np.array(HISTORIES["five"]), ITEM, TITLES)
+    path = decision_path(model, np.array(HISTORIES["five"]), ITEM, titles=TITLES)
     text = path.text()
     assert text.startswith(
         f"Film 50: {path.score:.3f} by {model.name}\n\n1. input: 5 films go in."

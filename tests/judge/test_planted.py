@@ -209,7 +209,9 @@ def test_models_of_the_zoo_learn_from_the_shop_and_can_be_explained(
         planted.train_on_shop(name, **options),
         min(CASES, key=lambda case: len(case.owned)),
     )
-    exact = brute_force(history_game(model, case.owned, case.item, SHOP.items["title"]))
+    exact = brute_force(
+        history_game(model, case.owned, case.item, titles=SHOP.items["title"])
+    )
     assert model.n_items == SHOP.n_items and exact.players == game_of(case).players
     assert (
         planted.agreement_with_truth(exact, case.truth).error > 0.5

@@ -17,7 +17,9 @@ def two_layers():
 
 
 def test_last_row_of_the_last_layer_mean_over_heads():
-    found = attention_explanation(Fixed(two_layers()), np.array([0, 3, 1]), 2, TITLES)
+    found = attention_explanation(
+        Fixed(two_layers()), np.array([0, 3, 1]), 2, titles=TITLES
+    )
     assert found.players == ("A", "D", "B")
     np.testing.assert_allclose(found.values, [0.1, 0.4, 0.3], atol=1e-6)
     assert found.base == pytest.approx(0.2)

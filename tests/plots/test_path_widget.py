@@ -103,7 +103,7 @@ def test_two_widgets_do_not_share_their_state() -> None:
 @pytest.mark.parametrize("name", ["ease", "dae", "attention", "by hand"])
 def test_every_step_of_a_real_path_shows_its_numbers(name: str) -> None:
     path = decision_path(
-        built(name), np.array(HISTORIES["longer than the window"]), ITEM, TITLES
+        built(name), np.array(HISTORIES["longer than the window"]), ITEM, titles=TITLES
     )
     shown = decision_widget(path)
     for button, step in zip(shown.buttons, path.steps, strict=True):
@@ -195,7 +195,9 @@ def test_the_picture_holds_the_first_rows_and_all_of_the_score(
 @pytest.mark.parametrize("name", ["popularity", "vae", "din", "gru", "by hand"])
 def test_every_kind_of_path_can_be_drawn(name: str) -> None:
     png, alt = picture(
-        decision_path(built(name), np.array(HISTORIES["one film"]), ITEM, TITLES),
+        decision_path(
+            built(name), np.array(HISTORIES["one film"]), ITEM, titles=TITLES
+        ),
         "A title",
     )
     assert png.startswith(b"\x89PNG") and "by " in alt

@@ -40,7 +40,7 @@ def expected_gradients(
             "needs 2 and 1 at least"
         )
     started = time.perf_counter()
-    game = history_game(model, history, item, titles)
+    game = history_game(model, history, item, titles=titles)
     reading = Reading(model, history, item)
     rng = np.random.default_rng(seed)
     origins = _baselines(reading, background, samples, rng)

@@ -59,6 +59,7 @@ def attention_explanation(
     model: AttentionModel | TargetAttention,
     history: np.ndarray,
     item: int,
+    *,
     titles: Sequence[str] | None = None,
 ) -> Explanation:
     """Take the last position's attention as the credit of each film.
@@ -103,6 +104,7 @@ def rollout(
     model: AttentionModel,
     history: np.ndarray,
     item: int,
+    *,
     titles: Sequence[str] | None = None,
 ) -> Explanation:
     """Follow the attention through all layers.
@@ -158,6 +160,7 @@ def gradient_weighted(
     model: HistoryRecommender,
     history: np.ndarray,
     item: int,
+    *,
     titles: Sequence[str] | None = None,
 ) -> Explanation:
     """Multiply the last row of attention by the gradient of the score at it.
@@ -192,7 +195,7 @@ def gradient_weighted(
         True
     """
     started = time.perf_counter()
-    game = history_game(model, history, item, titles)
+    game = history_game(model, history, item, titles=titles)
     row = last_row(model, history, item).astype(np.float32)
     # the model's own attention, and none but to the start token: score and base
     weights = tf.constant(

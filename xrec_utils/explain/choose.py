@@ -151,7 +151,7 @@ def explain_many(
     """
     if not len(items):
         raise ValueError("items is empty: name one film to explain, or more")
-    games = shared_games(model, history, items, titles)
+    games = shared_games(model, history, items, titles=titles)
     case = Case(
         games,
         model,
@@ -233,6 +233,7 @@ def shared_games(
     model: HistoryModel,
     history: History,
     items: Sequence[int] | np.ndarray,
+    *,
     titles: Sequence[str] | None = None,
 ) -> list[Game]:
     """The `history_game` of every item, (k,) games.
@@ -240,7 +241,7 @@ def shared_games(
     A group that one of them scores is scored for all, and only once.
     """
     games = [
-        history_game(model, history, item, titles)
+        history_game(model, history, item, titles=titles)
         for item in np.asarray(items).tolist()
     ]
     codes = np.asarray(items, dtype=np.int64)

@@ -98,6 +98,7 @@ def integrated_gradients(
     history: np.ndarray,
     item: int,
     steps: int = 64,
+    *,
     titles: Sequence[str] | None = None,
 ) -> Explanation:
     """Integrate the gradient along the straight line from zeros to the history.
@@ -160,6 +161,7 @@ def gradient_times_input(
     model: EmbeddingModel | Autoencoder,
     history: np.ndarray,
     item: int,
+    *,
     titles: Sequence[str] | None = None,
 ) -> Explanation:
     """Multiply each number read by the gradient of the score there.
@@ -224,7 +226,7 @@ def _along_line(
     score at zeros.
     """
     started = time.perf_counter()
-    game = history_game(model, history, item, titles)
+    game = history_game(model, history, item, titles=titles)
     reading = Reading(model, history, item)
     end = reading.numbers(history)
     # (n + 2, ...): both ends come along in one pass, for base and score

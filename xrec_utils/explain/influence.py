@@ -187,6 +187,7 @@ class EaseInfluence:
         user: int,
         history: History,
         item: int,
+        *,
         titles: Sequence[str] | None = None,
         both: bool = False,
     ) -> Explanation:
@@ -201,7 +202,7 @@ class EaseInfluence:
         names by item code. Raises ValueError as `history_game` does.
         """
         start = perf_counter()
-        target = history_game(self.model, history, item, titles).target
+        target = history_game(self.model, history, item, titles=titles).target
         row = np.asarray(self.histories[user])
         history = np.asarray(history)
         forgotten = [

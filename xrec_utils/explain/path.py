@@ -96,6 +96,7 @@ def decision_path(
     model: HistoryModel,
     history: History,
     item: int,
+    *,
     titles: Sequence[str] | None = None,
 ) -> DecisionPath:
     """Follow the score of one film through a model, from the history to the number.
@@ -119,13 +120,13 @@ def decision_path(
         >>> model.name = "by hand"
         >>> model.n_items = 3
         >>> model.weights = np.array([[0, 0, 2], [0, 0, -1], [0, 0, 0]], np.float32)
-        >>> path = decision_path(model, [0, 1], 2, ["Alien", "Heat", "Aliens"])
+        >>> path = decision_path(model, [0, 1], 2, titles=["Alien", "Heat", "Aliens"])
         >>> path.score, [step.name for step in path.steps]
         (1.0, ['input', 'weights', 'score'])
         >>> path.steps[1].rows
         (('Alien', 2.0), ('Heat', -1.0))
     """
-    game = history_game(model, history, item, titles)
+    game = history_game(model, history, item, titles=titles)
     case = Case(
         films=np.asarray(history),
         names=game.players,

@@ -14,6 +14,7 @@ def imputed_game(
     model: EmbeddingModel,
     history: np.ndarray,
     item: int,
+    *,
     titles: Sequence[str] | None = None,
     fill: np.ndarray | None = None,
 ) -> Game:
@@ -51,7 +52,7 @@ def imputed_game(
         >>> game.full(), game.empty()  # 1 + 2, and twice the mean 3
         (3.0, 6.0)
     """
-    packed = history_game(model, history, item, titles)
+    packed = history_game(model, history, item, titles=titles)
     if not hasattr(model, "score_vectors"):
         raise TypeError(
             f"{model.name} shows no vectors to replace; "

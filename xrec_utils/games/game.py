@@ -138,6 +138,7 @@ def history_game(
     model: HistoryModel,
     history: np.ndarray,
     item: int,
+    *,
     titles: Sequence[str] | None = None,
     batch: int = 512,
 ) -> Game:
@@ -167,7 +168,7 @@ def history_game(
         >>> model = ItemToItem()
         >>> model.n_items = 3
         >>> model.weights = np.array([[0, 0, 3], [0, 0, 1], [0, 0, 0]])
-        >>> game = history_game(model, np.array([0, 1]), 2, ["Heat", "Alien", "Up"])
+        >>> game = history_game(model, np.array([0, 1]), 2, titles=["Heat", "Alien", "Up"])
         >>> game.players, game.target
         (('Heat', 'Alien'), 'score of Up')
         >>> game(np.array([[True, False], [True, True]])).tolist()
@@ -190,6 +191,7 @@ def contrast_game(
     history: np.ndarray,
     item: int,
     other: int,
+    *,
     titles: Sequence[str] | None = None,
 ) -> Game:
     """The films of a history play for score(item) - score(other): why this, not that?
@@ -233,6 +235,7 @@ def rank_game(
     model: HistoryModel,
     history: np.ndarray,
     item: int,
+    *,
     titles: Sequence[str] | None = None,
 ) -> Game:
     """The films of a history play for a film's place in the list.

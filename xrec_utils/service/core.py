@@ -179,7 +179,7 @@ class Service:
         model = self.models[request.model]
         method = request.explainer
         if method == "leave-one-out":
-            games = shared_games(model, history, codes, self.films.titles)
+            games = shared_games(model, history, codes, titles=self.films.titles)
             return [leave_one_out(game) for game in games]
         try:
             return explain_many(
@@ -232,7 +232,7 @@ class Service:
             self.models[request.model],
             history,
             code,
-            self.films.titles,
+            titles=self.films.titles,
         )
         return [schema.Step(**step) for step in path.as_dict()["steps"]]
 
