@@ -106,14 +106,14 @@ def declares(model: object, capability: str) -> bool:
         >>> declares(Total(), "pooling"), declares(Squared(), "pooling")
         (True, False)
     """
-    replaced = set()
-    for owner in (model, *type(model).__mro__):
-        names = getattr(owner, "__dict__", {})
+    # a score set on the model itself replaces the one of its class
+    replaced = set(getattr(model, "__dict__", {}))
+    for owner in type(model).__mro__:
+        names = vars(owner)
         if capability in names:
-            methods = [
-                name for name in replaced if callable(getattr(owner, name, None))
-            ]
-            return owner is model or not methods
+            return names[capability] is not None and not any(
+                callable(getattr(owner, name, None)) for name in replaced
+            )
         replaced |= {name for name in names if not name.startswith("__")}
     return False
 
@@ -241,8 +241,11 @@ def recommend(
         >>> recommend(model, np.array([0]), k=2).tolist()
         [2, 1]
     """
-    unwanted = history if seen is None else seen
-    return top_k(model.score([history]), k, [unwanted])[0]
+    return top_k(
+        model.score([history]),
+        k,
+        seen=[history if seen is None else seen],
+    )[0]
 
 
 def masked(scores: np.ndarray, seen: Ids | None) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -153,12 +155,26 @@ def test_a_network_of_another_kind_is_not_taken_for_ours() -> None:
         explain(model, history, 15, method="quadrature")
 
 
-def test_quantised_weights_are_no_longer_summed() -> None:
-    model = dae(n_items=16, units=8)
+def quantised(model: Autoencoder) -> None:
     model.model.quantize("int8")
-    history = np.arange(5)
-    game = history_game(model, history, 9)
-    assert game.full() == pytest.approx(float(model.score([history])[0, 9]), abs=1e-6)
+
+
+def adapted(model: Autoencoder) -> None:
+    model.model.get_layer("hidden").enable_lora(2)
+
+
+def with_other_units(model: Autoencoder) -> None:
+    model.model.get_layer("hidden").activation = keras.activations.relu
+
+
+@pytest.mark.parametrize("change", [quantised, adapted, with_other_units])
+def test_changed_layers_are_no_longer_summed(change: Callable) -> None:
+    model, history = dae(n_items=20, units=6), np.arange(13)
+    change(model)
+    game = history_game(model, history, 17)
+    assert game.full() == pytest.approx(float(model.score([history])[0, 17]), abs=1e-6)
+    found = explain(model, history, 17, permutations=4)
+    assert "quadrature" not in found.method and "sums" not in found.method
 
 
 @pytest.mark.parametrize("name", ["ease", "dae", "attention"])

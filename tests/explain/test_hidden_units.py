@@ -119,7 +119,7 @@ def test_one_hidden_reads_the_network(build) -> None:
 
 
 def test_one_hidden_refuses_other_models() -> None:
-    with pytest.raises(TypeError, match="ease has more than one hidden layer"):
+    with pytest.raises(TypeError, match="ease is not one hidden layer"):
         q.one_hidden(zoo.load("ease"))
 
 

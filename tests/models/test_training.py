@@ -275,3 +275,12 @@ def test_fit_features_stops_early_and_tells_each_epoch(monkeypatch):
         "val_accuracy",
     } <= set(log[0])
     assert log[-1]["val_accuracy"] > 0.9
+
+
+def test_a_network_without_a_shape_yet_is_trained():
+    model = keras.Sequential([keras.layers.Dense(1, activation="sigmoid")])
+    model.compile("adam", "binary_crossentropy")
+    rows = np.random.default_rng(0).random((20, 3)).astype("float32")
+    labels = (rows[:, :1] > 0.5).astype("float32")
+    log = user_item.fit_features(model, (rows, labels), (rows, labels), epochs=2)
+    assert [row["epoch"] for row in log] == [1, 2]

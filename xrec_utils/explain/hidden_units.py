@@ -68,10 +68,10 @@ def one_hidden(model: TanhAutoencoder) -> OneHidden:
         >>> bool(np.allclose(hidden @ net.readout + net.constant, logits, atol=1e-6))
         True
     """
-    if not isinstance(model, TanhAutoencoder):
+    if not isinstance(model, TanhAutoencoder) or not model.as_built:
         raise TypeError(
-            f"{model.name} has more than one hidden layer; "
-            "the quadrature explains dae and vae"
+            f"{model.name} is not one hidden layer of tanh units; "
+            "the quadrature explains dae and vae as they are built"
         )
     weights = {layer.name: layer.get_weights() for layer in model.model.layers}
     rows, bias = weights["hidden"]

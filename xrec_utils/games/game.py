@@ -129,8 +129,11 @@ def _distinct(masks: Masks) -> tuple[Masks, np.ndarray]:
     """The rows that differ (m, players), and which of them each row is (n,)."""
     # eight players a byte, and each row as one value: rows are compared at once
     packed = np.ascontiguousarray(np.packbits(masks, axis=1))
-    rows = packed.view(f"V{packed.shape[1]}").ravel()
-    _, first, back = np.unique(rows, return_index=True, return_inverse=True)
+    _, first, back = np.unique(
+        packed.view(f"V{packed.shape[1]}").ravel(),
+        return_index=True,
+        return_inverse=True,
+    )
     return masks[first], back
 
 

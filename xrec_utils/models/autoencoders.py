@@ -23,12 +23,18 @@ from xrec_utils.keras_start import keras, layers, ops, tf
 from xrec_utils.models.training import Batches, fit_network
 
 
-def is_plain(layer: layers.Dense) -> bool:
-    """Whether a layer computes x @ kernel + bias in float32, and nothing else.
+def is_plain(layer: layers.Layer, activation: Callable) -> bool:
+    """Whether a layer computes activation(x @ kernel + bias) in float32.
 
-    Adapters and quantised or half-precision layers do not.
+    Layers with adapters, quantised ones and those of half precision do not.
     """
-    return len(layer.weights) == 2 and layer.compute_dtype == "float32"
+    return (
+        type(layer) is layers.Dense
+        and layer.use_bias
+        and layer.activation is activation
+        and layer.dtype_policy.name == "float32"
+        and not layer.lora_enabled
+    )
 
 
 class Autoencoder:
@@ -58,7 +64,7 @@ class Autoencoder:
 
         The empty history is the row of zeros.
         """
-        if items is None or not is_plain(self.decoder):
+        if items is None or not is_plain(self.decoder, keras.activations.linear):
             scores = self._in_batches(self.model, histories, batch)
             return item_columns(scores, items)
         return self._decoded(
@@ -82,7 +88,8 @@ class Autoencoder:
     def _decoded(self, code: tf.Tensor, items: np.ndarray) -> np.ndarray:
         """Logits (n, k) of `items`, which need only their columns of the decoder."""
         kernel, bias = (
-            tf.gather(part, items, axis=-1)
+            # codes of any whole type, as NumPy looks them up
+            tf.gather(part, np.arange(self.n_items)[items], axis=-1)
             for part in (self.decoder.kernel, self.decoder.bias)
         )
         return (ops.matmul(code, kernel) + bias).numpy()
@@ -103,19 +110,34 @@ class TanhAutoencoder(Autoencoder):
     them at most the input is brought to length one, by a layer called "length_one".
     """
 
-    pooling = "hidden units"
+    @property
+    def as_built(self) -> bool:
+        """Whether its layers still compute what they were built to compute."""
+        built = {
+            "hidden": keras.activations.tanh,
+            "mean": keras.activations.linear,
+            "logits": keras.activations.linear,
+        }
+        return all(
+            is_plain(layer, built[layer.name])
+            for layer in self.model.layers
+            if layer.name in built
+        )
+
+    @property
+    def pooling(self) -> str:
+        """How it pools its films."""
+        return "hidden units" if self.as_built else "unknown"
 
     def sums(self, history: History, items: np.ndarray) -> Sums | None:
         """What each film adds to the units, and the network behind them.
 
-        None once a layer is no longer plain.
+        None once a layer computes something else.
         """
-        hidden = self.model.get_layer("hidden")
-        if not (is_plain(hidden) and is_plain(self.decoder)):
+        if not self.as_built:
             return None
-        rows, bias = hidden.get_weights()
-        names = {layer.name for layer in self.model.layers}
-        power = 0.5 if "length_one" in names else 0.0
+        rows, bias = self.model.get_layer("hidden").get_weights()
+        power = 0.5 * any(layer.name == "length_one" for layer in self.model.layers)
 
         def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
             """Scores (m, k) of sums (m, units)."""

@@ -316,7 +316,8 @@ def fit_epochs(
         disable=os.environ.get("XREC_QUIET") == "1",
     )
     # made before the first step, which TensorFlow would else trace a second time
-    network.optimizer.build(network.trainable_variables)
+    if network.built and network.compiled:
+        network.optimizer.build(network.trainable_variables)
     log = network.fit(
         *data,
         epochs=epochs,

@@ -301,7 +301,7 @@ class UserItemRecommender:
         every = np.arange(self.n_items, dtype=np.int32)
         items = every if items is None else every[items]
         # users scored at once, so that a batch has about `batch` pairs
-        rows = max(1, batch // len(items))
+        rows = max(1, batch // max(1, len(items)))
         pieces = [np.zeros((0, 1), dtype=np.float32)]
         for at in range(0, len(users[0]), rows):
             here = [part[at : at + rows] for part in users]
