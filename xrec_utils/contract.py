@@ -118,6 +118,14 @@ def declares(model: object, capability: str) -> bool:
     return False
 
 
+def fits(model: HistoryModel | None, capability: str, history: np.ndarray) -> bool:
+    """Whether what a model declares of its score holds for a history (n,).
+
+    A film that stands twice counts once for some models: then nothing declared holds.
+    """
+    return declares(model, capability) and len(np.unique(history)) == len(history)
+
+
 class AttentionModel(Protocol):
     """A history model that shows its attention weights."""
 

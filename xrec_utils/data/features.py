@@ -12,29 +12,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from xrec_utils.data.editions import GENRES_100K
 from xrec_utils.data.load import Dataset
 from xrec_utils.data.splits import check_shares
 
-GENRES = [
-    "Action",
-    "Adventure",
-    "Animation",
-    "Children",
-    "Comedy",
-    "Crime",
-    "Documentary",
-    "Drama",
-    "Fantasy",
-    "Film-Noir",
-    "Horror",
-    "Musical",
-    "Mystery",
-    "Romance",
-    "Sci-Fi",
-    "Thriller",
-    "War",
-    "Western",
-]
+# as the first edition names them, but for "Children's"
+GENRES = [genre.removesuffix("'s") for genre in GENRES_100K]
 LIKED = 4.0  # stars from which a rating counts as "liked"
 MIDDLE = 3.5  # stars; what a user or film without history is taken to give or get
 # pretended earlier ratings at MIDDLE, so that one rating does not make a taste

@@ -23,7 +23,7 @@ from time import perf_counter
 
 import numpy as np
 
-from xrec_utils.contract import History, HistoryModel, declares
+from xrec_utils.contract import History, HistoryModel, fits
 from xrec_utils.explain import closed_forms
 from xrec_utils.explain.fourier import fourier_shapley
 from xrec_utils.explain.hidden_units import hidden_shapley, one_hidden, with_errors
@@ -208,11 +208,8 @@ class Case:
 
     def pools_by(self, *pooling: str) -> bool:
         """Whether the model declares that it pools its films in one of these ways."""
-        if self.model is None or not declares(self.model, "pooling"):
-            return False
-        # a film that stands twice in a history counts once for some models
-        once = len(np.unique(self.history)) == len(self.history)
-        return once and self.model.pooling in pooling
+        known = fits(self.model, "pooling", self.history)
+        return known and self.model.pooling in pooling
 
     def explanations(
         self,
@@ -351,8 +348,7 @@ def _fourier(case: Case) -> list[Explanation] | None:
 
 
 def _running_sums(case: Case) -> list[Explanation] | None:
-    known = case.model is not None
-    sums = sums_of(case.model, case.history, case.items) if known else None
+    sums = sums_of(case.model, case.history, case.items)
     if sums is None:
         return None
     values, errors = marginal_means(sums, CHEAP * case.permutations, case.seed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xrec_utils.contract import HistoryModel, Sums, declares
+from xrec_utils.contract import HistoryModel, Sums, fits
 from xrec_utils.games.explanation import Explanation
 
 Masks = np.ndarray  # (n, players) booleans, True = present
@@ -383,13 +383,13 @@ def scores_of_groups(
     return scores
 
 
-def sums_of(model: HistoryModel, history: np.ndarray, items: np.ndarray) -> Sums | None:
+def sums_of(
+    model: HistoryModel | None, history: np.ndarray, items: np.ndarray
+) -> Sums | None:
     """The sums that a model declares for a history (n,) and items (k,).
 
     None for a model without them, or a history that it does not read as a sum.
     """
-    # a film that stands twice in a history counts once for some models
-    twice = len(np.unique(history)) < len(history)
-    if twice or not declares(model, "sums"):
+    if not fits(model, "sums", history):
         return None
     return model.sums(history, items)
