@@ -35,6 +35,7 @@ from xrec_tools.bench.explainers import (
 )
 from xrec_tools.bench.explanations import write_explanations
 from xrec_tools.bench.questions import COLUMNS, MODELS, ON_SHOP, ROWS, tests
+from xrec_tools.bench.roar import roar
 from xrec_tools.bench.store import Store
 from xrec_utils import zoo
 from xrec_utils.contract import top_k
@@ -67,7 +68,6 @@ from xrec_utils.judge.faithfulness import (
     infidelity,
     pos_neg,
     ranks,
-    roar,
     sparsity,
 )
 from xrec_utils.models.classic import EASE
