@@ -3,15 +3,23 @@
 A *history* is a 1-D array of item codes (0 .. n_items - 1), oldest first. Its *score*
 for an item is the logit before any softmax: higher means recommended earlier. A film is
 *absent* when it is deleted and the rest closes up; the empty history is valid and its
-score is defined by each model.
+score, a finite number, is defined by each model.
+
+An item may stand in a history more than once, as songs and clicks do. Players are
+events: each copy is a player of its own, which is absent alone. A model may collapse
+copies, as those do that read ones and zeros; then any one of them counts and the next
+adds nothing, so that copies share what the item is worth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import getdoc
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+
+from xrec_utils.checks import check_count, item_codes
 
 # only for annotations: whoever reads a contract need not wait for TensorFlow
 if TYPE_CHECKING:
@@ -22,7 +30,21 @@ History = np.ndarray
 
 @runtime_checkable
 class HistoryModel(Protocol):
-    """A recommender whose only input is a history of item codes."""
+    """A recommender whose only input is a history of item codes.
+
+    A Keras model that reads ones and zeros becomes one by these lines:
+
+        class Own:
+            name = "own"
+
+            def __init__(self, net, n_items):
+                self.net, self.n_items = net, n_items
+
+            def score(self, histories, items=None):
+                rows = multi_hot(histories, self.n_items)
+                logits = self.net(rows, training=False).numpy()
+                return item_columns(logits, items)
+    """
 
     name: str
     n_items: int
@@ -37,9 +59,27 @@ class HistoryModel(Protocol):
         ...
 
 
+def checked_model(model: HistoryModel) -> HistoryModel:
+    """The model itself, if it can be asked for scores.
+
+    Raises ValueError that shows the lines that are missing.
+    """
+    promised = ["name", "n_items", "score"]
+    missing = [name for name in promised if not hasattr(model, name)]
+    if missing:
+        raise ValueError(
+            f"{type(model).__name__} has no {', '.join(missing)}: a model that is "
+            "explained keeps xrec_utils.contract.HistoryModel.\n\n"
+            f"{getdoc(HistoryModel)}"
+        )
+    return model
+
+
 def item_columns(scores: np.ndarray, items: np.ndarray | None) -> np.ndarray:
     """Keep the columns named by `items` (all of them for None)."""
-    return scores if items is None else scores[:, items]
+    if items is None:
+        return scores
+    return scores[:, item_codes("items", items, scores.shape[1])]
 
 
 def multi_hot(histories: Sequence[History], n_items: int) -> np.ndarray:
@@ -54,7 +94,7 @@ def multi_hot(histories: Sequence[History], n_items: int) -> np.ndarray:
         Ones and zeros, float32 (n histories, n_items).
 
     Raises:
-        IndexError: a code is n_items or more.
+        ValueError: a code outside 0 .. n_items - 1, or no code at all, as a mask is.
 
     Example:
         >>> multi_hot([np.array([2, 0]), np.array([], dtype=int)], 3).tolist()
@@ -63,8 +103,7 @@ def multi_hot(histories: Sequence[History], n_items: int) -> np.ndarray:
     rows = np.zeros((len(histories), n_items), dtype=np.float32)
     # the rows are views: writing into one fills the matrix
     for row, history in zip(rows, histories, strict=True):
-        codes = np.asarray(history, dtype=np.int64)
-        row[codes] = 1.0
+        row[item_codes("history", history, n_items)] = 1.0
     return rows
 
 
@@ -173,8 +212,8 @@ def finite_scores(scores: np.ndarray) -> np.ndarray:
     if not finite.all():
         row, item = np.argwhere(~finite)[0]
         raise ValueError(
-            f"scores[{row}, {item}] is {scores[row, item]}: "
-            "every score must be a finite number"
+            f"scores[{row}, {item}] is {scores[row, item]}: every score must be a "
+            "finite number; pass items that must not be recommended as seen="
         )
     return scores
 
@@ -197,8 +236,8 @@ def top_k(
         Item codes, (users, k).
 
     Raises:
-        ValueError: scores are not (users, items) finite numbers, or a row has fewer
-            than k items left.
+        ValueError: scores are not (users, items) finite numbers, k is no whole number
+            above 0, a row has fewer than k items left, or `seen` holds no codes.
 
     Example:
         >>> scores = np.array([[0.9, 0.1, 0.5], [0.2, 0.8, 0.4]])
@@ -207,12 +246,13 @@ def top_k(
         >>> top_k(scores, 1, seen=[[0], []]).tolist()
         [[2], [1]]
     """
+    check_count("k", k)
     scores = finite_scores(scores)
     n_items = scores.shape[1]
     columns = np.random.default_rng(seed).permutation(n_items)
     shuffled = masked(scores, seen)[:, columns]
     left = np.isfinite(shuffled).sum(axis=1)
-    if k < 1 or (left < k).any():
+    if (left < k).any():
         raise ValueError(
             f"k={k} must lie between 1 and the fewest unseen items of a row, "
             f"{left.min()}"
@@ -259,12 +299,11 @@ def recommend(
 def masked(scores: np.ndarray, seen: Ids | None) -> np.ndarray:
     """Copy (n, items) scores as floats, minus infinity at the items each row has seen.
 
-    Raises ValueError when `seen` has not one entry per row.
+    Raises ValueError when `seen` has not one entry per row, or one of no codes.
     """
     scores = np.array(scores, dtype=np.result_type(scores, np.float32))
     if seen is None:
         return scores
     for row, items in zip(scores, seen, strict=True):
-        codes = np.asarray(items, dtype=int)
-        row[codes] = -np.inf
+        row[item_codes("seen", items, scores.shape[1])] = -np.inf
     return scores

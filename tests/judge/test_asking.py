@@ -25,11 +25,11 @@ from xrec_utils.judge.asking import (
     people_needed,
     plan,
     power,
-    simulate,
 )
 
 CARD = " ".join((DATA / "study" / "README.md").read_text(encoding="utf-8").split())
 BUILD = runpy.run_path(str(DATA / "build_study.py"))
+simulate = BUILD["simulate"]
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 7])
@@ -52,7 +52,7 @@ def test_a_plan_deals_the_orders_equally_often_by_lot() -> None:
     assert not table.equals(plan(12, seed=1))
     with pytest.raises(ValueError, match="multiple of the 6 orders"):
         plan(10)
-    with pytest.raises(ValueError, match="two or more kinds, got 1"):
+    with pytest.raises(ValueError, match="two or more kinds"):
         orders(("alone",))
 
 
@@ -172,6 +172,6 @@ def test_the_card_says_what_the_file_holds() -> None:
     assert f"each of the {len(counts)} orders is met by {counts.iloc[0]} people" in CARD
     assert all(statement.text in CARD for statement in asking.QUESTIONNAIRE.values())
     assert all(kind in CARD for kind in KINDS) and "Nobody was asked" in CARD
-    for aim, (popular, shapley) in asking.EFFECTS.items():
+    for aim, (popular, shapley) in BUILD["EFFECTS"].items():
         row = CARD.partition("What was planted")[2].partition(f"| {aim}")[2]
         assert f"| {popular} | {shapley} |".replace("-", "−") in row[:70]

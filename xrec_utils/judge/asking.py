@@ -1,9 +1,9 @@
 """Asking people about explanations: questions, plan, sample size, comparison.
 
 Every person meets every kind of explanation (within-subject), so each is compared with
-himself and what separates people cancels. The answers in data/study are SIMULATED by
-`simulate`: they prove this code, and say nothing of people. The aims measured are those
-of Tintarev & Masthoff 2012 (doi:10.1007/s10618-011-0233-1); the wording is ours.
+himself and what separates people cancels. The answers in data/study are SIMULATED: they
+prove this code, and say nothing of people. The aims measured are those of Tintarev &
+Masthoff 2012 (doi:10.1007/s10618-011-0233-1); the wording is ours.
 """
 
 from itertools import combinations, product
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import nct, t, ttest_1samp
 
+from xrec_utils.checks import check_count, check_within, finite
 from xrec_utils.files import DATA
 from xrec_utils.judge.comparisons import holm
 
@@ -59,11 +60,14 @@ def orders(kinds: tuple[str, ...] = KINDS) -> list[tuple[str, ...]]:
     """Orders in which each kind stands at each place equally often (Williams 1949).
 
     Each kind also follows each other kind equally often. As many orders as kinds, twice
-    as many for an odd number. Raises ValueError for fewer than two kinds.
+    as many for an odd number. Raises ValueError for fewer than two different kinds.
     """
     n = len(kinds)
-    if n < 2:
-        raise ValueError(f"a within-subject plan compares two or more kinds, got {n}")
+    if isinstance(kinds, str) or len(set(kinds)) < max(n, 2):
+        raise ValueError(
+            "a within-subject plan compares two or more kinds of different names, "
+            f"got {kinds!r}"
+        )
     # 0, 1, -1, 2, -2, ...: neighbours lie at all distances, each once
     zigzag = [0]
     for step in range(1, n):
@@ -101,8 +105,9 @@ def plan(people: int, kinds: tuple[str, ...] = KINDS, seed: int = 0) -> pd.DataF
         >>> sorted(plan(2, kinds=("A", "B")).query("place == 1")["kind"])
         ['A', 'B']
     """
+    check_count("people", people)
     every = orders(kinds)
-    if people < 1 or people % len(every):
+    if people % len(every):
         raise ValueError(
             f"people={people} must be a multiple of the {len(every)} orders, "
             "or the plan is not balanced"
@@ -138,7 +143,8 @@ def power(effect: float, people: int, alpha: float = 0.05) -> float:
         The chance, in [0, 1].
 
     Raises:
-        ValueError: fewer than two people.
+        ValueError: fewer than two people, an effect that is not finite, or a level
+            outside [0, 1].
 
     Source: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences.
 
@@ -148,8 +154,10 @@ def power(effect: float, people: int, alpha: float = 0.05) -> float:
         >>> round(power(0.0, 20), 3), round(power(0.5, 34), 2)
         (0.05, 0.81)
     """
-    if people < 2:
-        raise ValueError(f"people={people}: a standard deviation needs two or more")
+    # a standard deviation needs two
+    check_count("people", people, least=2)
+    check_within("alpha", alpha)
+    finite("effect", effect, ndim=0)
     freedom = people - 1
     limit = t.ppf(1 - alpha / 2, freedom)
     shift = effect * np.sqrt(people)
@@ -176,12 +184,15 @@ def people_needed(effect: float, wanted: float = 0.8, alpha: float = 0.05) -> in
         People, two or more.
 
     Raises:
-        ValueError: an effect below 0.02, which thousands of people would not show.
+        ValueError: an effect below 0.02, which thousands of people would not show, or
+            a chance or level that no number of people reaches.
 
     Example:
         >>> people_needed(0.5)
         34
     """
+    check_within("wanted", wanted, high=0.999)
+    check_within("alpha", alpha, low=1e-6)
     if abs(effect) < 0.02:
         raise ValueError(
             f"effect={effect}: below 0.02 a study would need thousands of people"
@@ -193,51 +204,6 @@ def people_needed(effect: float, wanted: float = 0.8, alpha: float = 0.05) -> in
 
 
 # ---------------------------------------------------------------- the answers
-
-# what the simulation plants, in points over no reason: (popular films, Shapley values)
-EFFECTS = {
-    "trust": (0.0, 0.0),
-    "understanding": (0.3, 1.2),
-    "persuasiveness": (1.0, 0.4),
-    "effectiveness": (-0.4, 0.4),
-}
-
-
-def simulate(
-    people: int = 36, effects: dict[str, tuple[float, float]] = EFFECTS, seed: int = 0
-) -> pd.DataFrame:
-    """Draw answers from a known world: one row per person and kind.
-
-    Columns of `plan`, the statements, expected, given. A person has a level of his own
-    (SD 1), every answer its noise (SD 1), on seven points; stars from 1 to 5. effects:
-    {aim: (popular films, Shapley values)} over no reason, in points. An effect on
-    effectiveness takes as much from the spread, 1.2 stars, by which the expected stars
-    miss the given ones. Raises ValueError as `plan` does.
-    """
-    table = plan(people, seed=seed)
-    random = np.random.default_rng([seed, 1])
-    # rows kinds, columns aims: what a kind adds; the first one adds nothing
-    of_kinds = pd.DataFrame(effects, index=KINDS[1:]).reindex(KINDS, fill_value=0.0)
-    planted = of_kinds.loc[table["kind"]].reset_index(drop=True)
-    # the stored answers hang on the order of the draws
-    level = random.normal(0, 1, people)[table["person"]]
-    for code, statement in QUESTIONNAIRE.items():
-        felt = _on_scale(
-            4 + level + planted[statement.aim] + random.normal(size=len(table)),
-            points=7,
-        )
-        table[code] = 8 - felt if statement.turned else felt
-    given = random.integers(1, 6, len(table))
-    miss = random.normal(size=len(table)) * (1.2 - planted["effectiveness"])
-    return table.assign(
-        expected=_on_scale(given + miss, points=5),
-        given=given,
-    )
-
-
-def _on_scale(felt: np.ndarray, points: int) -> np.ndarray:
-    """Whole answers from 1 to `points`."""
-    return np.clip(np.rint(felt), 1, points).astype(int)
 
 
 def load_answers(path: Path = STUDY) -> pd.DataFrame:
@@ -251,7 +217,7 @@ def load_answers(path: Path = STUDY) -> pd.DataFrame:
         QUESTIONNAIRE (1 to 7), expected and given (stars, 1 to 5).
 
     Raises:
-        ValueError: a column is missing.
+        ValueError: a column is missing, or an answer is none or off its scale.
         FileNotFoundError: there is no such file.
 
     Example:
@@ -266,6 +232,9 @@ def load_answers(path: Path = STUDY) -> pd.DataFrame:
         raise ValueError(
             f"{Path(path).name} lacks {', '.join(missing)}: see data/study/README.md"
         )
+    name = Path(path).name
+    check_within(f"{name}: statements", answers[list(QUESTIONNAIRE)], 1, 7)
+    check_within(f"{name}: stars", answers[["expected", "given"]], 1, 5)
     return answers
 
 
@@ -292,7 +261,12 @@ def aims(answers: pd.DataFrame) -> pd.DataFrame:
     """
     turned_back = _turned_back(answers)
     marks = pd.DataFrame(
-        {"effectiveness": -(answers["expected"] - answers["given"]).abs()},
+        # as floats: small whole numbers without a sign would wrap around
+        {
+            "effectiveness": -(
+                answers["expected"] - answers["given"].astype(float)
+            ).abs()
+        },
     )
     for aim in AIMS[:-1]:
         codes = [code for code, asked in QUESTIONNAIRE.items() if asked.aim == aim]

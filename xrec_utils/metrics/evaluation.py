@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from xrec_utils.checks import check_count
 from xrec_utils.contract import HistoryModel, Ids
 from xrec_utils.data.splits import Cases
 from xrec_utils.metrics.ranking import (
@@ -34,7 +35,7 @@ def ranking_table(places: Places, k: int = 10) -> pd.DataFrame:
         auc; all in [0, 1], auc NaN where every candidate is a target.
 
     Raises:
-        ValueError: k is below 1.
+        ValueError: k is no whole number above 0.
 
     Example:
         Of four films the second best is the target:
@@ -43,8 +44,6 @@ def ranking_table(places: Places, k: int = 10) -> pd.DataFrame:
         >>> table[["hr", "mrr", "precision"]].values.tolist()
         [[1.0, 0.5, 0.5]]
     """
-    if k < 1:
-        raise ValueError(f"k={k}: the length of the list must be 1 or more")
     return pd.DataFrame(
         {
             "hr": hit_rate(places, k),
@@ -102,6 +101,7 @@ def evaluate(
         raise ValueError(
             "cases is empty: no user of this split has both a history and a target"
         )
+    check_count("batch", batch)
     tables = []
     # a part at a time, so that its scores (batch, items) fit into the memory
     for start in range(0, len(cases.users), batch):
@@ -125,7 +125,9 @@ def _case_scores(
 ) -> np.ndarray:
     """Scores (cases, items) of a model, by user code where it knows users."""
     knows_users = hasattr(model, "score_users")
-    scores = model.score_users(users) if knows_users else model.score(histories)
+    scores = np.asarray(
+        model.score_users(users) if knows_users else model.score(histories),
+    )
     expected = (len(histories), model.n_items)
     if scores.shape != expected:
         raise ValueError(

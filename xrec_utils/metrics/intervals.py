@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
+from xrec_utils.checks import aligned, check_count, check_within, finite
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -35,14 +37,15 @@ def interval(
     """Mean of one value per user with its percentile bootstrap interval.
 
     values: (users,). Users are drawn with replacement `resamples` times by SciPy
-    (Efron & Tibshirani 1993, chapter 13). Raises ValueError on fewer than two users
-    and on values that are not finite.
+    (Efron & Tibshirani 1993, chapter 13). Raises ValueError on fewer than two users,
+    on values that are not finite, and on a level outside [0, 1].
     """
+    values = finite("values of users", values)
+    check_count("resamples", resamples)
+    check_within("level", level)
     n = len(values)
-    if n < 2 or not np.isfinite(values).all():
-        raise ValueError(
-            f"an interval needs two or more users and finite values; got {n} users"
-        )
+    if n < 2:
+        raise ValueError(f"an interval needs two or more users, got {n}")
     drawn = bootstrap(
         (values,),
         np.mean,
@@ -79,7 +82,8 @@ def mean_interval(
         Mean and ends in the unit of `a`.
 
     Raises:
-        ValueError: fewer than two users, or a value that is not finite.
+        ValueError: fewer than two users, a level outside [0, 1], or a value that is not
+            finite, such as an AUC where every candidate is a target; it says whose.
 
     Example:
         >>> mean_interval([0.0, 1.0, 1.0, 0.0]).mean
@@ -114,26 +118,17 @@ def paired_interval(
 
     Raises:
         ValueError: the users differ (by index for pandas columns, by number for
-            arrays), are fewer than two, or a value is not finite.
+            arrays, which are taken in the order given), are fewer than two, or a value
+            is not finite.
 
     Example:
         >>> print(paired_interval([0.5, 0.75, 1.0], [0.25, 0.5, 0.75]))
         0.2500 [0.2500, 0.2500]
     """
-    # only pandas columns say which users they hold
-    if (
-        isinstance(a, pd.Series)
-        and isinstance(b, pd.Series)
-        and not a.index.equals(b.index)
-    ):
-        raise ValueError(
-            "a and b must hold the same users in the same order; "
-            "reindex one by the other first"
-        )
-    a = _mean_over_seeds(a)
-    b = _mean_over_seeds(b)
-    if a.shape != b.shape:
-        raise ValueError(f"a and b must hold the same users, got {len(a)} and {len(b)}")
+    a, b = aligned(
+        a=_mean_over_seeds(a),
+        b=_mean_over_seeds(b),
+    )
     return interval(
         a - b,
         seed=seed,
@@ -142,8 +137,11 @@ def paired_interval(
 
 
 def _mean_over_seeds(a: np.ndarray) -> np.ndarray:
-    """(users,) or (seeds, users) -> (users,)."""
+    """(users,) or (seeds, users) -> (users,), with the users' names from pandas."""
     # values of one seed are a table of one row
-    return np.atleast_2d(
+    mean = np.atleast_2d(
         np.asarray(a, dtype=float),
     ).mean(axis=0)
+    if isinstance(a, pd.Series | pd.DataFrame):
+        return pd.Series(mean, index=a.axes[-1])
+    return mean

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln
 
+from xrec_utils.checks import check_count, item_codes
 from xrec_utils.contract import Ids, finite_scores
 
 
@@ -56,6 +57,14 @@ class Places:
     def positions(self) -> np.ndarray:
         """1, 2, ... up to the largest number of candidates."""
         return np.arange(1, self.candidates.max() + 1)
+
+    def in_list(self, k: int) -> np.ndarray:
+        """Which positions are among the first k, bool (positions,).
+
+        Raises ValueError unless k is a whole number above 0.
+        """
+        check_count("k", k)
+        return self.positions() <= k
 
 
 def between(gain: np.ndarray, above: np.ndarray, tied: np.ndarray) -> np.ndarray:
@@ -170,24 +179,21 @@ def target_and_others(
     Raises ValueError on targets that are none, doubled or in `seen`, and on codes
     outside 0 .. n_items - 1.
     """
-    target = np.asarray(target, dtype=int)
+    target = item_codes(f"user {user}: targets", target, n_items)
+    history = item_codes(f"user {user}: seen", seen, n_items)
     if not len(target) or len(np.unique(target)) < len(target):
         raise ValueError(
             f"user {user}: targets must be one or more different items, "
             f"got {target.tolist()}"
         )
-    # an empty history has no type of its own
-    known = np.concatenate(
-        [target, np.asarray(seen, dtype=int)],
-    )
-    if known.min() < 0 or known.max() >= n_items:
-        raise ValueError(f"user {user}: item codes must lie in 0..{n_items - 1}")
-    taken = np.intersect1d(target, seen)
+    taken = np.intersect1d(target, history)
     if len(taken):
         raise ValueError(
-            f"user {user}: target {taken.tolist()} is in the user's own history"
+            f"user {user}: target {taken.tolist()} is in the user's own history: it "
+            "was seen before, and what is ranked is new. Leave repeats out: load the "
+            "events with duplicates='last', or drop such targets"
         )
-    return target, np.delete(np.arange(n_items), known)
+    return target, np.delete(np.arange(n_items), np.append(target, history))
 
 
 def draw(others: np.ndarray, negatives: int, seed: int, user: int) -> np.ndarray:
@@ -195,7 +201,8 @@ def draw(others: np.ndarray, negatives: int, seed: int, user: int) -> np.ndarray
 
     Raises ValueError when `others` has fewer items, or when none is wanted.
     """
-    if not 1 <= negatives <= len(others):
+    check_count("negatives", negatives)
+    if negatives > len(others):
         raise ValueError(
             f"negatives={negatives}: user {user} has {len(others)} items to draw from"
         )
@@ -215,6 +222,7 @@ def hit_rate(places: Places, k: int) -> np.ndarray:
 
     Returns (n,) in [0, 1].
     """
+    check_count("k", k)
     first = first_groups(places)
     # hypergeometric: `inside` of the tied items reach the list, none of them a target
     inside = np.clip(
@@ -229,14 +237,12 @@ def hit_rate(places: Places, k: int) -> np.ndarray:
 
 def recall(places: Places, k: int) -> np.ndarray:
     """Recall@k: share of the row's targets among the first k. -> (n,) in [0, 1]."""
-    in_list = places.expected(places.positions() <= k)
-    return places.per_row(in_list) / places.relevant
+    return places.per_row(places.expected(places.in_list(k))) / places.relevant
 
 
 def precision(places: Places, k: int) -> np.ndarray:
     """Precision@k: targets among the first k, divided by k. -> (n,) in [0, 1]."""
-    in_list = places.expected(places.positions() <= k)
-    return places.per_row(in_list) / k
+    return places.per_row(places.expected(places.in_list(k))) / k
 
 
 def discounts(positions: np.ndarray, k: int) -> np.ndarray:
@@ -258,7 +264,7 @@ def ndcg(places: Places, k: int) -> np.ndarray:
         (n,) in [0, 1], one number per row.
 
     Raises:
-        IndexError: k is below 1.
+        ValueError: k is no whole number above 0.
 
     Example:
         The only target stands third: 1 / log2(3 + 1).
@@ -267,6 +273,7 @@ def ndcg(places: Places, k: int) -> np.ndarray:
         >>> ndcg(place, k=3).round(3).tolist()
         [0.5]
     """
+    check_count("k", k)
     # entry m - 1: the gain of m targets at the first m positions
     best = np.cumsum(
         discounts(np.arange(1, k + 1), k),
@@ -309,7 +316,7 @@ def average_precision(places: Places, k: int) -> np.ndarray:
     Returns (n,) in [0, 1].
     """
     group = groups(places)
-    in_list = places.positions() <= k
+    in_list = places.in_list(k)
     inverse = between(
         in_list / places.positions(),
         group.above,

@@ -4,25 +4,13 @@ import numpy as np
 from scipy.stats import hmean
 from sklearn import metrics as sklearn_metrics
 
+from xrec_utils.checks import aligned, check_within
 
-def pair(truth: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as flat arrays in double precision.
 
-    Raises ValueError when their shapes differ, when they are empty or hold NaN.
-    """
-    truth = np.asarray(truth, dtype=float)
-    predicted = np.asarray(predicted, dtype=float)
-    if truth.shape != predicted.shape or not truth.size:
-        raise ValueError(
-            f"truth {truth.shape} and predicted {predicted.shape} "
-            "must have one same, non-empty shape"
-        )
-    if not np.isfinite([truth, predicted]).all():
-        raise ValueError(
-            "truth and predicted must hold finite numbers: "
-            "drop or fill missing values first"
-        )
-    return truth.ravel(), predicted.ravel()
+def pair(truth: np.ndarray, predicted: np.ndarray) -> list[np.ndarray]:
+    """Both as flat arrays in double precision; ValueError as in `contract.aligned`."""
+    both = aligned(truth=truth, predicted=predicted)
+    return [values.ravel() for values in both]
 
 
 def rmse(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -38,7 +26,7 @@ def rmse(truth: np.ndarray, predicted: np.ndarray) -> float:
         The error in stars, 0 or more.
 
     Raises:
-        ValueError: shapes differ, are empty, or a value is not finite.
+        ValueError: shapes or indexes differ, are empty, or a value is not finite.
 
     Example:
         >>> rmse([4, 2, 3, 5], [2, 2, 3, 5])
@@ -62,7 +50,7 @@ def mae(truth: np.ndarray, predicted: np.ndarray) -> float:
         The error in stars, 0 or more.
 
     Raises:
-        ValueError: shapes differ, are empty, or a value is not finite.
+        ValueError: shapes or indexes differ, are empty, or a value is not finite.
 
     Example:
         >>> mae([4, 2, 3, 5], [2, 2, 3, 5])
@@ -84,7 +72,7 @@ def accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
         The share, in [0, 1].
 
     Raises:
-        ValueError: shapes differ, are empty, or a value is not finite or no label.
+        ValueError: shapes or indexes differ, are empty, or a value is not finite or no label.
 
     Example:
         >>> accuracy([1, 0, 1, 1], [1, 0, 0, 1])
@@ -108,7 +96,7 @@ def precision_recall(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, f
         Precision and recall, both in [0, 1].
 
     Raises:
-        ValueError: shapes differ, are empty, or a label is neither 0 nor 1: turn
+        ValueError: shapes or indexes differ, are empty, or a label is neither 0 nor 1: turn
             probabilities into labels with `p >= 0.5` first.
 
     Example:
@@ -144,10 +132,15 @@ def f1_of(precision: float, recall: float) -> float:
     Returns:
         F1 in [0, 1].
 
+    Raises:
+        ValueError: one of them lies outside [0, 1].
+
     Source: van Rijsbergen 1979, Information Retrieval, chapter 7.
 
     Example:
         >>> f1_of(0.5, 0.5), f1_of(0.0, 0.0)
         (0.5, 0.0)
     """
+    check_within("precision", precision)
+    check_within("recall", recall)
     return float(hmean([precision, recall]))
