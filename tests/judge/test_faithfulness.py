@@ -282,7 +282,9 @@ def test_additive_values_have_no_infidelity():
 
 def test_infidelity_is_the_mean_squared_error_of_the_drops():
     game, values = TABLE, np.array([3.0, 1.0, 40.0])
-    found = fidelity.infidelity(game, explanation(values), samples=20_000)
+    found = fidelity.infidelity(
+        game, game.explanation(values, "by hand"), samples=20_000
+    )
     error, nothing = 0.0, 0.0
     for size in (1, 2, 3):
         groups = list(combinations(range(3), size))
@@ -300,10 +302,12 @@ def test_infidelity_is_the_mean_squared_error_of_the_drops():
 
 
 def test_saying_nothing_is_the_worst_relative_infidelity():
-    nothing = fidelity.infidelity(TABLE, explanation([0, 0, 0]))
+    nothing = fidelity.infidelity(TABLE, TABLE.explanation([0, 0, 0], "by hand"))
     assert nothing.relative == 1 and nothing.factor == 0
     flat = table_game(np.ones(8))
-    assert fidelity.infidelity(flat, explanation([1, 2, 3])).relative == 0
+    assert (
+        fidelity.infidelity(flat, flat.explanation([1, 2, 3], "by hand")).relative == 0
+    )
 
 
 def test_completeness_by_hand():

@@ -144,7 +144,7 @@ def power(effect: float, people: int, alpha: float = 0.05) -> float:
 
     Raises:
         ValueError: fewer than two people, an effect that is not finite, or a level
-            outside [0, 1].
+            outside [0.000001, 1].
 
     Source: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences.
 
@@ -156,7 +156,7 @@ def power(effect: float, people: int, alpha: float = 0.05) -> float:
     """
     # a standard deviation needs two
     check_count("people", people, least=2)
-    check_within("alpha", alpha)
+    check_within("alpha", alpha, low=1e-6)
     finite("effect", effect, ndim=0)
     freedom = people - 1
     limit = t.ppf(1 - alpha / 2, freedom)
@@ -192,7 +192,6 @@ def people_needed(effect: float, wanted: float = 0.8, alpha: float = 0.05) -> in
         34
     """
     check_within("wanted", wanted, high=0.999)
-    check_within("alpha", alpha, low=1e-6)
     if abs(effect) < 0.02:
         raise ValueError(
             f"effect={effect}: below 0.02 a study would need thousands of people"
@@ -259,7 +258,13 @@ def aims(answers: pd.DataFrame) -> pd.DataFrame:
         >>> marks.columns.get_level_values(0).unique().tolist()
         ['trust', 'understanding', 'persuasiveness', 'effectiveness']
     """
-    turned_back = _turned_back(answers)
+    # more always speaks for the explanation
+    turned_back = pd.DataFrame(
+        {
+            code: 8 - answers[code] if statement.turned else answers[code]
+            for code, statement in QUESTIONNAIRE.items()
+        }
+    )
     marks = pd.DataFrame(
         # as floats: small whole numbers without a sign would wrap around
         {
@@ -287,16 +292,6 @@ def aims(answers: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _turned_back(answers: pd.DataFrame) -> pd.DataFrame:
-    """The statements' answers, more always speaking for the explanation."""
-    return pd.DataFrame(
-        {
-            code: 8 - answers[code] if statement.turned else answers[code]
-            for code, statement in QUESTIONNAIRE.items()
-        }
-    )
-
-
 def compare(marks: pd.DataFrame) -> pd.DataFrame:
     """All pairs of kinds on each aim, by a paired t test each.
 
@@ -318,7 +313,13 @@ def compare(marks: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for aim, (one, other) in product(AIMS, combinations(reversed(KINDS), 2)):
-        difference = _difference(marks, aim, one, other)
+        # each person's mark of one kind less that of the other
+        difference = marks[aim, one] - marks[aim, other]
+        if difference.std() == 0:
+            raise ValueError(
+                f"{aim}: {one} and {other} differ by the same for everybody; "
+                "look at the raw answers"
+            )
         test = ttest_1samp(difference, 0)
         rows.append(
             {
@@ -333,14 +334,3 @@ def compare(marks: pd.DataFrame) -> pd.DataFrame:
         )
     table = pd.DataFrame(rows)
     return table.assign(p_holm=holm(table["p"].to_numpy()))
-
-
-def _difference(marks: pd.DataFrame, aim: str, one: str, other: str) -> pd.Series:
-    """Each person's mark of one kind less that of the other, not the same for all."""
-    difference = marks[aim, one] - marks[aim, other]
-    if difference.std() == 0:
-        raise ValueError(
-            f"{aim}: {one} and {other} differ by the same for everybody; "
-            "look at the raw answers"
-        )
-    return difference

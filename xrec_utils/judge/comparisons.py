@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, permutation_test
 
+from xrec_utils.checks import aligned, check_count, check_within, finite
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 from xrec_utils.metrics.intervals import mean_interval
@@ -42,8 +43,11 @@ def agreement(one: Explanation, other: Explanation, k: int = 10) -> Agreement:
     Returns:
         tau in [-1, 1] and jaccard in [0, 1], higher is closer.
 
+    Their targets may differ: two methods may word theirs otherwise, or two questions
+    about one history be compared.
+
     Raises:
-        ValueError: the players differ.
+        ValueError: the players differ, or k is no whole number above 0.
 
     Source: Kendall 1945, doi:10.1093/biomet/33.3.239, for tau; Jaccard 1912,
     doi:10.1111/j.1469-8137.1912.tb05611.x, for the overlap.
@@ -76,7 +80,8 @@ def kendall(values: np.ndarray, others: np.ndarray) -> float:
         In [-1, 1]; 0 when one of the two is constant, because it orders nothing.
 
     Raises:
-        ValueError: the lengths differ.
+        ValueError: the lengths, or the indexes of two pandas columns, differ, or a
+            number is not finite.
 
     Source: Kendall 1945, doi:10.1093/biomet/33.3.239.
 
@@ -86,6 +91,7 @@ def kendall(values: np.ndarray, others: np.ndarray) -> float:
         >>> round(kendall(np.array([1, 2, 3]), np.array([1, 3, 2])), 3)
         0.333
     """
+    values, others = aligned(values=values, others=others)
     # scipy says NaN here, and one such user would spoil a mean over users
     if np.ptp(values) == 0 or np.ptp(others) == 0:
         return 0.0
@@ -95,8 +101,10 @@ def kendall(values: np.ndarray, others: np.ndarray) -> float:
 def jaccard(one: Explanation, other: Explanation, k: int = 10) -> float:
     """Players in both top k divided by players in either, in [0, 1].
 
-    The lists are those of `Explanation.top`; always 1 for k players or fewer.
+    The lists are those of `Explanation.top`; always 1 for k players or fewer. Raises
+    ValueError unless k is a whole number above 0.
     """
+    check_count("k", k)
     first = set(one.top(k).tolist())
     second = set(other.top(k).tolist())
     return len(first & second) / len(first | second)
@@ -114,13 +122,14 @@ def relative_error(values: np.ndarray, truth: np.ndarray) -> float:
         find (all zeros) it is 0 for zeros and infinite for anything else.
 
     Raises:
-        ValueError: the lengths differ.
+        ValueError: as `kendall`.
 
     Example:
         >>> relative_error([3.0, 3.0], np.array([3.0, 4.0]))
         0.2
     """
-    error = np.linalg.norm(np.asarray(values) - truth)
+    values, truth = aligned(values=values, truth=truth)
+    error = np.linalg.norm(values - truth)
     length = np.linalg.norm(truth)
     if length:
         return float(error / length)
@@ -139,7 +148,7 @@ def stability(explanations: Sequence[Explanation], k: int = 10) -> Agreement:
         1.
 
     Raises:
-        ValueError: fewer than two explanations, or their players differ.
+        ValueError: fewer than two explanations, or their players or targets differ.
 
     Example:
         >>> one = Explanation(("a", "b"), "score", [2, 1], 0, 3, "one")
@@ -150,6 +159,10 @@ def stability(explanations: Sequence[Explanation], k: int = 10) -> Agreement:
         raise ValueError(
             "stability needs two or more explanations to compare, "
             f"got {len(explanations)}"
+        )
+    if len({each.target for each in explanations}) > 1:
+        raise ValueError(
+            f"explanations must be of one target, got {list(explanations)}"
         )
     pairs = [agreement(one, other, k) for one, other in combinations(explanations, 2)]
     # (pairs, 2) -> (2,): a mean for tau and one for jaccard
@@ -170,7 +183,7 @@ def randomised_weights(trained: Explanation, redrawn: Explanation) -> float:
         In [-1, 1]; near 0 is good.
 
     Raises:
-        ValueError: the players differ.
+        ValueError: the players or the targets differ.
 
     Source: Adebayo et al. 2018, arXiv:1810.03292.
 
@@ -180,7 +193,7 @@ def randomised_weights(trained: Explanation, redrawn: Explanation) -> float:
         >>> round(randomised_weights(trained, redrawn), 3)
         -1.0
     """
-    return agreement(trained, redrawn).tau
+    return stability([trained, redrawn]).tau
 
 
 # ------------------------------- one explanation under a change of the question
@@ -218,7 +231,7 @@ def sensitivity(
         Mean and largest change, no unit, 0 or more.
 
     Raises:
-        ValueError: fewer than two films.
+        ValueError: fewer than two films, or `edits` is no whole number above 0.
 
     Source: Yeh et al. 2019, arXiv:1901.09392.
 
@@ -237,6 +250,7 @@ def sensitivity(
             f"history has {len(history)} films: "
             "sensitivity needs one to delete and one to watch"
         )
+    check_count("edits", len(history) if edits is None else edits)
     whole = explain(history).values
     moved = [
         relative_error(
@@ -301,7 +315,7 @@ def paired_tests(
         interval), p (two-sided; not below 1 / resamples) and p_holm (see `holm`).
 
     Raises:
-        ValueError: as `metrics.mean_interval` does.
+        ValueError: fewer than two columns; and as `metrics.mean_interval` does.
 
     Example:
         >>> users = pd.DataFrame({"a": [2.0, 3.0, 4.0], "b": [1.0, 2.0, 3.0]})
@@ -311,9 +325,15 @@ def paired_tests(
         >>> tests[["mean", "p"]].to_numpy().tolist()
         [[1.0, 0.25]]
     """
+    if not table.columns.is_unique or table.shape[1] < 2:
+        raise ValueError(
+            "table must have two or more columns of different names, "
+            f"got {list(table.columns)}"
+        )
     rows = []
     for one, other in combinations(table.columns, 2):
-        difference = (table[one] - table[other]).to_numpy(float)
+        # as floats: small whole numbers without a sign would wrap around
+        difference = table[one].astype(float) - table[other]
         found = mean_interval(difference, seed)
         rows.append(
             (
@@ -322,7 +342,7 @@ def paired_tests(
                 found.mean,
                 found.low,
                 found.high,
-                _permutation_p(difference, seed, resamples),
+                _permutation_p(difference.to_numpy(), seed, resamples),
             )
         )
     tests = pd.DataFrame(
@@ -356,6 +376,9 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     Returns:
         (n,) adjusted p-values, in the order given.
 
+    Raises:
+        ValueError: there is none, or one that does not lie in 0..1.
+
     Source: Holm 1979, Scandinavian Journal of Statistics 6, 65-70.
 
     Example:
@@ -364,11 +387,13 @@ def holm(p_values: np.ndarray) -> np.ndarray:
         >>> holm(np.array([0.5, 0.01, 0.125])).tolist()
         [0.5, 0.03, 0.25]
     """
+    p_values = finite("p_values", p_values)
+    check_within("p_values", p_values)
     order = np.argsort(p_values)
     factors = np.arange(len(order), 0, -1)
     # a larger p may not be adjusted below a smaller one
     rising = np.maximum.accumulate(
-        np.asarray(p_values)[order] * factors,
+        p_values[order] * factors,
     )
     # back into the order given
     return np.minimum(rising, 1.0)[np.argsort(order)]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from xrec_utils.checks import check_count
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks
 
@@ -126,7 +127,8 @@ def advantage_over_random(
         the score fall faster than chance.
 
     Raises:
-        ValueError: `order` does not name every player once.
+        ValueError: `order` does not name every player once, or `draws` is no whole
+            number above 0.
 
     Source: the curves are those of Petsiuk, Das & Saenko 2018, arXiv:1806.07421.
 
@@ -159,6 +161,9 @@ def chance_area(
     Returns:
         The mean area, in the unit of the score.
 
+    Raises:
+        ValueError: `draws` is no whole number above 0.
+
     Example:
         Players that count alike leave the order without meaning:
 
@@ -166,6 +171,7 @@ def chance_area(
         >>> chance_area(game, deletion_curve)
         1.0
     """
+    check_count("draws", draws)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(game.n_players) for _ in range(draws)]
     areas = [area(curve(game, order)) for order in orders]
@@ -217,6 +223,9 @@ def oracle_order(
     Returns:
         (n,) positions of the players.
 
+    Raises:
+        ValueError: `width` or `bins` is no whole number above 0.
+
     Example:
         >>> worth = np.array([3.0, 1.0, 2.0])
         >>> game = Game(("a", "b", "c"), "sum", lambda masks: masks @ worth)
@@ -224,9 +233,12 @@ def oracle_order(
         [0, 2, 1]
     """
     n = game.n_players
+    bins = n if bins is None else bins
+    check_count("width", width)
+    check_count("bins", bins)
     steps = np.array_split(
         np.arange(n),
-        min(bins or n, n),
+        min(bins, n),
     )
     # nobody is chosen yet
     beginnings = [(0.0, np.empty(0, dtype=int))]

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xrec_utils.checks import check_count
 from xrec_utils.contract import HistoryModel
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks, rank_game
@@ -101,7 +102,8 @@ def pos_neg(ranks: Ranks, order: np.ndarray, k: int = 10, bins: int = 10) -> Sta
         Both shares, in [0, 1]: pos is better low, neg is better high.
 
     Raises:
-        ValueError: `order` does not name every film once.
+        ValueError: `order` does not name every film once, or k or bins is no whole
+            number above 0.
 
     Source: Barkan et al. 2024, doi:10.1145/3589334.3645560.
 
@@ -113,6 +115,8 @@ def pos_neg(ranks: Ranks, order: np.ndarray, k: int = 10, bins: int = 10) -> Sta
         >>> round(stays.pos, 2), round(stays.neg, 2)
         (0.33, 0.67)
     """
+    check_count("k", k)
+    check_count("bins", bins)
     films = len(order)
     steps = np.array_split(np.arange(films), bins)
     # (bins + 1,): how many films are gone after each step
@@ -145,7 +149,8 @@ def films_until_gone(ranks: Ranks, order: np.ndarray, k: int = 10) -> int | None
         never leaves.
 
     Raises:
-        ValueError: `order` does not name every film once.
+        ValueError: `order` does not name every film once, or k is no whole number above
+            0.
 
     Example:
         >>> of_masks = lambda masks: np.where(masks[:, 0], 1, 99)
@@ -154,6 +159,7 @@ def films_until_gone(ranks: Ranks, order: np.ndarray, k: int = 10) -> int | None
         >>> films_until_gone(lambda masks: np.ones(len(masks)), [1, 0]) is None
         True
     """
+    check_count("k", k)
     films = len(order)
     # one film more from row to row
     removed = first_players(order, films, np.arange(films + 1))
@@ -200,7 +206,9 @@ def infidelity(
         The errors in score² and, relative to saying nothing, in [0, 1].
 
     Raises:
-        ValueError: the explanation has another number of players than the game.
+        ValueError: the explanation is of other players, or of another target, than the
+            game; a target may say more before the game's, as "attention behind the
+            score of Up" does.
 
     Source: Yeh et al. 2019, arXiv:1901.09392.
 
@@ -213,6 +221,14 @@ def infidelity(
         >>> found.raw > 1, found.factor, found.relative
         (True, 2.0, 0.0)
     """
+    check_count("samples", samples)
+    if explanation.players != tuple(game.players) or not explanation.target.endswith(
+        game.target
+    ):
+        raise ValueError(
+            f"{explanation!r} is not of {game!r}: judge it on its own game, whose "
+            "players and target have the same names"
+        )
     removed = _random_groups(game.n_players, samples, seed)
     foretold = removed @ explanation.values
     fell = game.full() - game(~removed)

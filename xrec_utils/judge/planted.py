@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils import zoo
+from xrec_utils.checks import aligned, check_count, item_codes
 from xrec_utils.data.splits import Split, leave_last_out
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks
@@ -44,7 +45,7 @@ def shop_game(shop: Shop, owned: Sequence[int], item: int) -> Game:
         A game of n players whose scores are in logits; 0 without any.
 
     Raises:
-        ValueError: nothing is owned.
+        ValueError: nothing is owned, or a code is none of the shop's.
 
     Example:
         Items 0 to 15 are printers, 16 to 31 ink, which a printer makes useful:
@@ -53,8 +54,9 @@ def shop_game(shop: Shop, owned: Sequence[int], item: int) -> Game:
         >>> game.full() > 0, game.empty()
         (True, 0.0)
     """
-    owned = np.asarray(owned, dtype=int)
     titles = shop.items["title"]
+    owned = item_codes("owned", owned, len(titles))
+    item_codes("item", [item], len(titles))
 
     def value(masks: Masks) -> np.ndarray:
         """What the things of each mask add to the item's utility."""
@@ -103,13 +105,15 @@ def planted_cases(
         n cases, in the order of TRAPS.
 
     Raises:
-        ValueError: the log has too few choices with one of the traps.
+        ValueError: the log has too few choices with one of the traps, or n is no whole
+            number above 0.
 
     Example:
         >>> cases = planted_cases(Shop(), load_shop(), 5)
         >>> [case.trap for case in cases]
         ['need', 'redundant pair', 'bundle', 'suppressor', 'saturation']
     """
+    check_count("n", n)
     # so many cases of each trap, n in all
     parts = np.array_split(np.arange(n), len(TRAPS))
     wanted = dict(zip(TRAPS, map(len, parts), strict=True))
@@ -216,7 +220,7 @@ def agreement_with_truth(explanation: Explanation, truth: np.ndarray) -> Mark:
         tau in [-1, 1], found and misplaced in [0, 1], error 0 or more; see `Mark`.
 
     Raises:
-        ValueError: the lengths differ or the truth is all zero.
+        ValueError: the lengths differ, or the truth is not finite or all zero.
 
     Example:
         >>> said = Explanation(("a", "b", "c"), "logit", [2.0, 1.0, 1.0], 0, 4, "hand")
@@ -224,13 +228,9 @@ def agreement_with_truth(explanation: Explanation, truth: np.ndarray) -> Mark:
         >>> mark.found, mark.misplaced, mark.error
         (1.0, 0.25, 0.5)
     """
-    values = explanation.values
-    truth = np.asarray(truth, dtype=float)
-    if truth.shape != values.shape or not truth.any():
-        raise ValueError(
-            f"truth {truth.shape} must hold one value for each of {len(values)} "
-            "players, not all zero"
-        )
+    values, truth = aligned(values=explanation.values, truth=truth)
+    if not truth.any():
+        raise ValueError("truth must not be all zero: there is no reason to find")
     sizes = np.abs(values)
     real = truth != 0
     largest = np.argsort(-sizes, kind="stable")[: real.sum()]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
-from xrec_utils.checks import aligned, check_count, check_within, finite
+from xrec_utils.checks import aligned, check_within, finite
 
 
 @dataclass(frozen=True)
@@ -31,46 +31,14 @@ class Interval:
         return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
-def interval(
-    values: np.ndarray, seed: int = 0, resamples: int = 2000, level: float = 0.95
-) -> Interval:
-    """Mean of one value per user with its percentile bootstrap interval.
-
-    values: (users,). Users are drawn with replacement `resamples` times by SciPy
-    (Efron & Tibshirani 1993, chapter 13). Raises ValueError on fewer than two users,
-    on values that are not finite, and on a level outside [0, 1].
-    """
-    values = finite("values of users", values)
-    check_count("resamples", resamples)
-    check_within("level", level)
-    n = len(values)
-    if n < 2:
-        raise ValueError(f"an interval needs two or more users, got {n}")
-    drawn = bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=resamples,
-        # a few megabytes at once; the draws are the same for any batch
-        batch=max(1, 2**17 // n),
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    # NumPy's quantiles: those of `drawn` round otherwise in the last digits, which
-    # would change stored figures
-    ends = np.quantile(
-        drawn.bootstrap_distribution,
-        [(1 - level) / 2, (1 + level) / 2],
-    )
-    return Interval(float(values.mean()), *ends.tolist())
-
-
 def mean_interval(
     a: np.ndarray, seed: int = 0, resamples: int = 2000, level: float = 0.95
 ) -> Interval:
     """Mean over users with its percentile bootstrap interval.
 
-    Seeds are averaged first, so the interval speaks of other users like these, given
-    these trained models (Efron & Tibshirani 1993, "An introduction to the bootstrap").
+    Users are drawn with replacement by SciPy (Efron & Tibshirani 1993, "An introduction
+    to the bootstrap", chapter 13). Seeds are averaged first, so the interval speaks of
+    other users like these, given these trained models.
 
     Args:
         a: (users,) or (seeds, users) values of a metric.
@@ -91,12 +59,27 @@ def mean_interval(
         >>> print(mean_interval([2.0, 2.0, 2.0]))
         2.0000 [2.0000, 2.0000]
     """
-    return interval(
-        _mean_over_seeds(a),
-        seed=seed,
-        resamples=resamples,
-        level=level,
+    values = finite("values of users", _mean_over_seeds(a))
+    check_within("level", level)
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"an interval needs two or more users, got {n}")
+    drawn = bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=resamples,
+        # a few megabytes at once; the draws are the same for any batch
+        batch=max(1, 2**17 // n),
+        method="percentile",
+        rng=np.random.default_rng(seed),
     )
+    # NumPy's quantiles: those of `drawn` round otherwise in the last digits, which
+    # would change stored figures
+    ends = np.quantile(
+        drawn.bootstrap_distribution,
+        [(1 - level) / 2, (1 + level) / 2],
+    )
+    return Interval(float(values.mean()), *ends.tolist())
 
 
 def paired_interval(
@@ -129,7 +112,7 @@ def paired_interval(
         a=_mean_over_seeds(a),
         b=_mean_over_seeds(b),
     )
-    return interval(
+    return mean_interval(
         a - b,
         seed=seed,
         resamples=resamples,

@@ -141,6 +141,5 @@ def f1_of(precision: float, recall: float) -> float:
         >>> f1_of(0.5, 0.5), f1_of(0.0, 0.0)
         (0.5, 0.0)
     """
-    check_within("precision", precision)
-    check_within("recall", recall)
+    check_within("precision and recall", [precision, recall])
     return float(hmean([precision, recall]))
