@@ -129,7 +129,7 @@ def test_only_an_unseen_film_of_the_catalogue_is_explained(method):
 
 
 def test_no_points_no_integral():
-    with pytest.raises(ValueError, match="at least one point"):
+    with pytest.raises(ValueError, match="steps=0 must be a whole number"):
         integrated_gradients(Toy(linear), HISTORY, 1, steps=0)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.distance import jensenshannon
 
+from xrec_utils.checks import check_count, finite
 from xrec_utils.explain.attention import last_row
 from xrec_utils.games.game import history_game
 from xrec_utils.models.sequence import HistoryRecommender
@@ -89,9 +90,9 @@ class AttentionTrial:
         """Return the scores (n,) with other weights.
 
         weights: (n, heads, L), or (n, L) for all heads alike; place 0 is the start
-        token. Raises ValueError on another shape.
+        token. Raises ValueError on another shape and on what is not finite.
         """
-        weights = np.asarray(weights, dtype=np.float32)
+        weights = finite("weights", weights, ndim=None).astype(np.float32)
         if weights.ndim == 2:
             # the same row for every head
             weights = np.repeat(
@@ -109,8 +110,10 @@ class AttentionTrial:
     def with_shares(self, shares: np.ndarray) -> np.ndarray:
         """Return the scores (n,) when every head spreads its attention alike.
 
-        shares: (n, films read); a head keeps what it gives to the start token.
+        shares: (n, films read); a head keeps what it gives to the start token. Raises
+        ValueError on another shape.
         """
+        shares = finite("shares", shares, ndim=2)
         # (heads, 1): the start token's own weight
         start = self.row[:, :1]
         # (n, heads, films): what is left of one goes to the films
@@ -126,8 +129,10 @@ class AttentionTrial:
         A low change makes the weights no reason. Returns max_attention, the largest
         share; median_change, the median of |change of score| over the draws; and
         median_places, that of the places by which the item moves if all other films
-        outside the history keep theirs.
+        outside the history keep theirs. Raises ValueError unless `draws` is a whole
+        number above 0.
         """
+        check_count("draws", draws)
         rng = np.random.default_rng(seed)
         # places of films start at 1: the start token stays where it is
         orders = np.array(
@@ -164,7 +169,8 @@ class AttentionTrial:
         Nothing is drawn at random. Without any such example the model's own shares come
         back. Raises ValueError unless eps is positive.
         """
-        if eps <= 0:
+        # negated, so that NaN does not pass
+        if not eps > 0:
             raise ValueError(
                 f"eps={eps} must be positive: it bounds the change of the score"
             )

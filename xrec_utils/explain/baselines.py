@@ -4,6 +4,7 @@ from time import perf_counter
 
 import numpy as np
 
+from xrec_utils.checks import item_codes
 from xrec_utils.contract import History
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
@@ -90,13 +91,15 @@ def most_popular(game: Game, history: History, counts: np.ndarray) -> Explanatio
     Args:
         game: a game over a history.
         history: (n,) item codes of the game's films.
-        counts: (n_items,) users per item.
+        counts: (n_items,) users per item; a pandas column is asked by its index.
 
     Returns:
         Explanation with values (n,), in no unit of the score.
 
     Raises:
-        ValueError: the history does not have one code for each player.
+        ValueError: the history does not have one code for each player, or something
+            else than codes.
+        IndexError, KeyError: `counts` does not know a code.
 
     Example:
         >>> game = Game(("rare", "hit"), "sum", lambda masks: masks.sum(axis=1))
@@ -114,6 +117,7 @@ def most_popular(game: Game, history: History, counts: np.ndarray) -> Explanatio
 
 def check_codes(game: Game, history: History) -> None:
     """Raise ValueError unless there is one item code per player."""
+    item_codes("history", history)
     if len(history) != game.n_players:
         raise ValueError(
             f"history has {len(history)} item codes for {game.n_players} players "

@@ -7,6 +7,8 @@ players, and abar_{-i} the mean answer of all players but i.
 
 import numpy as np
 
+from xrec_utils.checks import aligned, finite
+
 # numbers held at once in the two-dimensional integral: they stay in the processor's
 # cache
 CELLS = 2**17
@@ -34,7 +36,7 @@ def linear(weights: np.ndarray) -> np.ndarray:
         >>> linear([0.5, -0.25]).tolist()
         [0.5, -0.25]
     """
-    return _numbers("weights", weights)
+    return finite("weights", weights)
 
 
 def bilinear(weights: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -60,15 +62,11 @@ def bilinear(weights: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         >>> bilinear([1, 0, 5], [[2, 0], [3, 0], [0, 1]]).tolist()
         [4.0, 3.0, 5.0]
     """
-    weights = _numbers("weights", weights)
-    vectors = np.asarray(vectors, dtype=np.float64)
-    if (
-        vectors.ndim != 2
-        or len(vectors) != len(weights)
-        or not np.isfinite(vectors).all()
-    ):
+    weights = finite("weights", weights)
+    vectors = finite("vectors", vectors, ndim=2)
+    if len(vectors) != len(weights):
         raise ValueError(
-            f"vectors must hold one finite row for each of {len(weights)} weights, "
+            f"vectors must hold one row for each of {len(weights)} weights, "
             f"got {vectors.shape}"
         )
     others = vectors.sum(axis=0) - vectors
@@ -91,7 +89,8 @@ def mean_pool(answers: np.ndarray, empty: float = 0.0) -> np.ndarray:
         (n,) float64 in the unit of the score; they add up to mean(answers) - empty.
 
     Raises:
-        ValueError: not a 1-D array of finite numbers, or an empty one.
+        ValueError: not a 1-D array of finite numbers, or an empty one; `empty` is not
+            finite.
 
     Example:
         Two players: half of the time each comes first, half of the time second.
@@ -99,7 +98,8 @@ def mean_pool(answers: np.ndarray, empty: float = 0.0) -> np.ndarray:
         >>> mean_pool([4.0, 0.0]).tolist()
         [3.0, -1.0]
     """
-    answers = _numbers("answers", answers)
+    answers = finite("answers", answers)
+    finite("empty", empty, ndim=0)
     n = len(answers)
     harmonic = (1 / np.arange(1, n + 1)).sum()
     as_first = answers - empty
@@ -146,6 +146,7 @@ def softmax_pool(
         ([3.0, -1.0], True)
     """
     e, a, e0, a0 = _checked_pool(weights, answers, start)
+    finite("empty", empty, ndim=0)
     # measured from v(all), no large common part is left to cancel
     middle = (e0 * a0 + e @ a) / (e0 + e.sum())
     scale = np.abs(np.append(a, a0 if e0 else middle) - middle).max()
@@ -232,14 +233,11 @@ def _checked_pool(
     weights: np.ndarray, answers: np.ndarray, start: Start
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
     """Weights and answers of the players, then of the start (0 without one)."""
-    e = _numbers("weights", weights)
-    a = _numbers("answers", answers)
+    e, a = aligned(
+        weights=finite("weights", weights),
+        answers=answers,
+    )
     e0, a0 = start or (0.0, 0.0)
-    if len(e) != len(a):
-        raise ValueError(
-            f"{len(e)} weights and {len(a)} answers: "
-            "there must be one of each per player"
-        )
     # without a start both are 0
     if (
         e.min() <= 0
@@ -251,14 +249,3 @@ def _checked_pool(
             "in float64; start is finite"
         )
     return e, a, float(e0), float(a0)
-
-
-def _numbers(name: str, values: np.ndarray) -> np.ndarray:
-    """The values as a new float64 array (n,), or ValueError."""
-    values = np.array(values, dtype=np.float64)
-    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
-        raise ValueError(
-            f"{name} must be a 1-D array of finite numbers, one per player, "
-            f"got shape {values.shape}"
-        )
-    return values

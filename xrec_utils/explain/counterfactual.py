@@ -14,6 +14,7 @@ from time import perf_counter
 
 import numpy as np
 
+from xrec_utils.checks import check_count, item_codes
 from xrec_utils.contract import History, HistoryModel
 from xrec_utils.explain.influence import EaseInfluence, Retrained
 from xrec_utils.games.game import history_game
@@ -65,8 +66,8 @@ class Question:
         k: length of the list that the film stands in.
 
     Raises:
-        ValueError: a history or item that `history_game` refuses, a k that is not
-            between 1 and the number of other candidates, or an item that does not stand
+        ValueError: a history or item that `history_game` refuses, a k that is no whole
+            number between 1 and the number of other candidates, or an item that does not stand
             in the top k to begin with.
 
     Example:
@@ -96,7 +97,8 @@ class Question:
             np.arange(model.n_items),
             np.append(self.history, item),
         )
-        if not 1 <= k <= len(self.competitors):
+        check_count("k", k)
+        if k > len(self.competitors):
             raise ValueError(
                 f"k={k} must lie between 1 and the number of other candidates, "
                 f"{len(self.competitors)}"
@@ -283,7 +285,7 @@ def beam(
         Counterfactual, never with more films than greedy's.
 
     Raises:
-        ValueError: as `Question`.
+        ValueError: as `Question`, or when `width` is no whole number above 0.
 
     Example:
         Film 2 scores 3 + 1, film 3 scores 1 + 2: without the first film 3 leads.
@@ -295,6 +297,7 @@ def beam(
         >>> beam(model, np.array([0, 1]), item=2, k=1).films
         (0,)
     """
+    check_count("width", width)
     question = Question(model, history, item, k)
     kept = question.search(1, len(history))
     most = len(history)
@@ -333,6 +336,10 @@ def holds_after_retraining(
     Returns:
         True if k films outside the history score strictly higher after training again.
 
+    Raises:
+        ValueError: no such user, item or position in the history, or k is no whole
+            number above 0.
+
     Example:
         Two films seen by all of the two users who also have film 2.
 
@@ -345,10 +352,11 @@ def holds_after_retraining(
         >>> reason.films, holds_after_retraining(reason, influence, 3, users[3], 2, k=1)
         ((1,), True)
     """
+    check_count("k", k)
+    item_codes("item", [item], influence.n_items)
     forgetful = Retrained(influence, user, history)
-    scores = forgetful.score(
-        [np.delete(history, list(found.films))],
-    )[0]
+    gone = item_codes("found.films", found.films, len(history))
+    scores = forgetful.score([np.delete(history, gone)])[0]
     # films of the history compete with nobody, those removed neither
     ahead = np.delete(scores, history) > scores[item]
     return bool(ahead.sum() >= k)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from xrec_utils.checks import check_count, finite
 from xrec_utils.contract import History
 from xrec_utils.explain.counterfactual import Counterfactual, Question
 from xrec_utils.models.classic import ItemToItem
@@ -27,7 +28,8 @@ def minimal_linear(
         minimal=False.
 
     Raises:
-        ValueError: as `Question`, or when the model has no item-to-item weights.
+        ValueError: as `Question`, when the model has no item-to-item weights, or
+            `nodes` is no whole number above 0.
 
     Example:
         Film 2 scores 3 + 1, film 3 scores 1 + 2: without the first film 3 leads.
@@ -78,6 +80,10 @@ class Cover:
         k: competitors that must pass.
         best: a solution to start from, or None.
 
+    Raises:
+        ValueError: gains are no table of finite numbers, or k is not one of its
+            numbers of competitors.
+
     Example:
         Each competitor lags by 1, and another film holds it back by 2: one film lets
         one of them pass, two films let both pass.
@@ -89,6 +95,10 @@ class Cover:
     """
 
     def __init__(self, gains: np.ndarray, k: int, best: np.ndarray | None) -> None:
+        gains = finite("gains", gains, ndim=2)
+        check_count("k", k)
+        if k > gains.shape[1]:
+            raise ValueError(f"k={k}: there are only {gains.shape[1]} competitors")
         self.gains = gains
         self.k = k
         self.best = best
@@ -115,6 +125,7 @@ class Cover:
         If `best` is None: that there is no solution. At a node some films are removed,
         some are kept for good, and the rest are free.
         """
+        check_count("nodes", nodes)
         all_free = np.ones(len(self.gains), dtype=bool)
         stack = [(all_free, ~all_free)]
         while stack and nodes:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from xrec_utils.checks import check_count
 from xrec_utils.contract import EmbeddingModel, History, multi_hot
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import history_game
@@ -142,8 +143,7 @@ def integrated_gradients(
         >>> explanation.values.round(5).tolist(), explanation.score
         ([1.0, 1.0], 2.0)
     """
-    if steps < 1:
-        raise ValueError(f"steps is {steps}; the integral needs at least one point.")
+    check_count("steps", steps)
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     return _along_line(
         model,

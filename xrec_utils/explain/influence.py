@@ -20,6 +20,7 @@ from time import perf_counter
 import numpy as np
 from scipy import linalg
 
+from xrec_utils.checks import item_codes
 from xrec_utils.contract import History, item_columns, multi_hot
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import history_game, namer
@@ -54,9 +55,7 @@ def inverse_gram(model: EASE, histories: Sequence[History]) -> np.ndarray:
 
 def _sum_of_rows(inverse: np.ndarray, films: History) -> np.ndarray:
     """P times the ones at some films, (n_items,): its rows are its columns, too."""
-    # as integers, also where there are no films
-    codes = np.asarray(films, int)
-    return inverse[codes].sum(axis=0)
+    return inverse[item_codes("films", films, len(inverse))].sum(axis=0)
 
 
 class EaseInfluence:
@@ -121,9 +120,10 @@ class EaseInfluence:
         item codes, each among the user's training films; an empty one forgets nothing.
         histories: what is scored, m of them or one for all. It is given at
         recommendation time and not changed here. Takes about 80 · m · n_items bytes for
-        a moment. Raises ValueError when the user's training films lack one.
+        a moment. Raises ValueError when the user's training films lack one, or there is
+        no such user.
         """
-        row = np.asarray(self.histories[user])
+        row = self.films_of(user)
         for films in forgotten:
             if not np.isin(films, row).all():
                 raise ValueError(
@@ -148,6 +148,11 @@ class EaseInfluence:
         # (m, n_items): the diagonal of P', without the rest of it
         lost = (left * right).sum(axis=1)
         return given - answers / (self.diagonal - lost)
+
+    def films_of(self, user: int) -> np.ndarray:
+        """Codes of the films that training saw of a user; ValueError for no such."""
+        item_codes("user", [user], len(self.histories))
+        return np.asarray(self.histories[user])
 
     def _update(
         self, row: np.ndarray, forgotten: Sequence[np.ndarray]
@@ -203,7 +208,7 @@ class EaseInfluence:
         """
         start = perf_counter()
         target = history_game(self.model, history, item, titles=titles).target
-        row = np.asarray(self.histories[user])
+        row = self.films_of(user)
         history = np.asarray(history)
         forgotten = [
             row[:0],  # nothing
@@ -246,6 +251,9 @@ class Retrained:
         history: the user's history; films of it that a scored history lacks are
             forgotten where training saw them.
 
+    Raises:
+        ValueError: training saw no such user.
+
     Example:
         The whole history: nothing is forgotten, and the scores are EASE's.
 
@@ -263,8 +271,7 @@ class Retrained:
         self.n_items = influence.n_items
         self.influence = influence
         self.user = user
-        seen = influence.histories[user]
-        self.known = np.intersect1d(history, seen).astype(int)
+        self.known = np.intersect1d(history, influence.films_of(user)).astype(int)
 
     def score(
         self,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from xrec_utils.checks import check_count, finite, item_codes
 from xrec_utils.keras_start import keras
 
 
@@ -128,7 +129,8 @@ def top_activations(
         keep the order of the rows.
 
     Raises:
-        ValueError: no layer has this name, or its output is not (labels, neurons).
+        ValueError: no layer has this name, its output is not (labels, neurons), or k is
+            no whole number above 0.
 
     Example:
         >>> copy = keras.layers.Dense(1, kernel_initializer="ones", name="copy")
@@ -137,6 +139,7 @@ def top_activations(
         >>> top_activations(model, "copy", rows, ["a", "b", "c"], k=2).values.tolist()
         [[0, 1, 'b', 3.0], [0, 2, 'c', 2.0]]
     """
+    check_count("k", k)
     values = activations(model, layer, x)
     if values.ndim != 2 or len(values) != len(labels):
         raise ValueError(
@@ -223,8 +226,8 @@ def weighted_sum(
         activation function.
 
     Raises:
-        ValueError: no layer has this name, it is not a Dense layer, or x holds more
-            than one row.
+        ValueError: no layer has this name, it is not a Dense layer or has no such
+            neuron, or x holds more than one row.
 
     Example:
         >>> add = keras.layers.Dense(1, kernel_initializer="ones", name="add")
@@ -239,6 +242,7 @@ def weighted_sum(
             f"Layer {layer!r} is a {type(dense).__name__}; "
             "only a Dense layer is one weighted sum."
         )
+    item_codes("neuron", [neuron], dense.units)
     up_to_layer = keras.Model(model.inputs, dense.input)
     # (inputs,): what the layer reads of the row
     inputs = up_to_layer(_one_row(model, x), training=False)[0]
@@ -270,7 +274,7 @@ def _rows(model: keras.Model, x: np.ndarray | Sequence[np.ndarray]) -> list[np.n
             "pass a list with one each."
         )
     return [
-        np.asarray(part, dtype=tensor.dtype)
+        finite("x", part, ndim=None).astype(tensor.dtype)
         for part, tensor in zip(parts, model.inputs, strict=True)
     ]
 
