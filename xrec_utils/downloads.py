@@ -3,7 +3,6 @@ cache.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,12 +25,28 @@ class Wheel:
 
 
 def cache_folder() -> Path:
-    """The folder for fetched data, made if need be: $XREC_CACHE or ~/.cache/xrec."""
-    folder = Path(
-        os.environ.get("XREC_CACHE") or Path.home() / ".cache" / "xrec",
-    ).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
+    """The folder for fetched data, made if need be: $XREC_CACHE or ~/.cache/xrec.
+
+    Raises:
+        DataError: it cannot be made, or there is no home folder.
+    """
+    folder = Path(os.environ.get("XREC_CACHE") or "~/.cache/xrec")
+    with _named_cache(folder):
+        folder = folder.expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@contextmanager
+def _named_cache(folder: Path) -> Iterator[None]:
+    """Say of a folder that cannot be made or written to where else the cache may be."""
+    try:
+        yield
+    except (OSError, RuntimeError) as fault:
+        raise DataError(
+            f"the cache {folder} cannot be made or written to ({fault}); set the "
+            "environment variable XREC_CACHE to a folder that can"
+        ) from fault
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:
@@ -100,11 +115,19 @@ def _quiet() -> bool:
 
 
 def _move(found: Path, target: Path) -> Path:
-    """Put a checked file or folder in its place; a damaged older one goes away."""
-    # a folder that is not empty cannot be replaced
-    if target.is_dir():
-        shutil.rmtree(target)
-    os.replace(found, target)
+    """Put a checked file or folder in its place; a damaged older one goes away.
+
+    Of two processes that do so at once the second may keep what the first put there.
+    """
+    try:
+        # a folder that is not empty cannot be replaced, but moved as a whole
+        if target.is_dir():
+            os.replace(target, found.with_name("older"))
+        os.replace(found, target)
+    except OSError:
+        # another process was quicker, and its copy is as good
+        if not target.exists():
+            raise
     return target
 
 
@@ -112,5 +135,7 @@ def _move(found: Path, target: Path) -> Path:
 def _scratch(cache: Path) -> Iterator[Path]:
     """A folder beside the final place, removed afterwards."""
     # on the same file system, so that moving is one step
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-") as folder:
-        yield Path(folder)
+    with _named_cache(cache):
+        folder = tempfile.TemporaryDirectory(dir=cache, prefix=".fetching-")
+    with folder:
+        yield Path(folder.name)

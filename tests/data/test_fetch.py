@@ -292,7 +292,8 @@ def test_the_cache_lies_in_the_home_folder_unless_told_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("XREC_CACHE", raising=False)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert downloads.cache_folder() == tmp_path / ".cache" / "xrec"
     monkeypatch.setenv("XREC_CACHE", str(tmp_path / "here"))
     assert downloads.cache_folder() == tmp_path / "here"

@@ -27,7 +27,8 @@ from editions_by_hand import (
 )
 from xrec_utils.data.fetch import content_sha256
 from xrec_utils.data.load import load_movielens
-from xrec_utils.data.textfile import Layout, TextFile, _first_bad_number
+from xrec_utils.data.tables import Layout, _first_fault
+from xrec_utils.data.textfile import TextFile
 
 EXPECTED = pd.DataFrame(RATINGS, columns=["user", "item", "value", "time"])
 layouts = pytest.mark.parametrize("layout", LAYOUTS)
@@ -315,12 +316,20 @@ def test_faults_in_the_small_tables(tmp_path: Path) -> None:
     )
 
 
-def test_a_byte_order_mark_and_a_line_in_latin_1(tmp_path: Path) -> None:
-    """Files joined on Windows hold both."""
+def test_a_file_in_two_encodings_is_refused(tmp_path: Path) -> None:
+    """Files joined on Windows hold both; which letters are meant cannot be known."""
     folder = folder_of(tmp_path / "ml", csv_layout())
-    films = "\ufeffmovieId,title,genres\n".encode() + "10,Café,\n".encode("latin-1")
-    (folder / "movies.csv").write_bytes(films)
-    assert load_movielens(folder).items["title"].iloc[0] == "Café"
+    latin, head = "10,Café,\n".encode("latin-1"), b"movieId,title,genres\n"
+    for films, line in (
+        (b"\xef\xbb\xbf" + head + latin, 2),
+        (head + "20,Thé,\n".encode() + latin, 3),
+    ):
+        (folder / "movies.csv").write_bytes(films)
+        says(
+            message(load_movielens, folder),
+            f"movies.csv, line {line}: is not UTF-8",
+            "save the file as UTF-8",
+        )
 
 
 @layouts
@@ -380,7 +389,7 @@ def test_damage_far_below_the_first_lines(tmp_path: Path) -> None:
 
 def test_what_only_pandas_refuses_is_passed_on(tmp_path: Path) -> None:
     layout = Layout(TextFile(folder_of(tmp_path, {"a.csv": "a\n1\n"}) / "a.csv"))
-    fault = _first_bad_number(layout, {"a": "int32"}, ValueError("its own words"))
+    fault = _first_fault(layout, {"a": "int32"}, ValueError("its own words"))
     says(str(fault), "a.csv: its own words; get the file again")
 
 

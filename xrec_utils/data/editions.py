@@ -10,22 +10,20 @@ csv has commas and a header line; dat has fields separated by `::`; of 100k, u.d
 tabs, the others bars.
 """
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
-from xrec_utils.data.textfile import (
-    OPENERS,
+from xrec_utils.data.tables import (
     Layout,
-    TextFile,
     check_events,
     check_unique,
     demand,
-    read_numbers,
+    read_columns,
 )
+from xrec_utils.data.textfile import OPENERS, TextFile, members
 from xrec_utils.data.titles import YEAR
 from xrec_utils.files import DataError
 
@@ -56,6 +54,7 @@ EDITIONS = (
     ("ratings.dat", "movies.dat", "users.dat", "tags.dat"),
     ("u.data", "u.item", "u.user", "u.tag"),
 )
+RATINGS = [ratings for ratings, *_ in EDITIONS]
 # what separates the fields of a file, then its columns: all it has in order, or, in a
 # file with commas, those that are read out of the many its first line may name
 FILES = {
@@ -124,20 +123,12 @@ def read_edition(path: Path) -> Tables:
             in it has a fault.
     """
     files = _files(path)
-    for ratings, items, users, tags in EDITIONS:
-        if ratings in files:
-            return Tables(
-                ratings=_ratings(files, ratings),
-                items=_items(files, items),
-                users=_table(files, users) if users in files else None,
-                tags=_table(files, tags) if tags in files else None,
-            )
-    present = ", ".join(sorted(files)[:8]) or "nothing"
-    known = ", ".join(ratings for ratings, *_ in EDITIONS)
-    raise DataError(
-        f"{path}: none of {known} is in it (found: {present}). "
-        "Give the folder or zip of a MovieLens edition; "
-        "for a table of your own use load_interactions"
+    ratings, items, users, tags = next(names for names in EDITIONS if names[0] in files)
+    return Tables(
+        ratings=_ratings(files, ratings),
+        items=_items(files, items),
+        users=_table(files, users) if users in files else None,
+        tags=_table(files, tags) if tags in files else None,
     )
 
 
@@ -166,39 +157,63 @@ def clean_items(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def _files(path: Path) -> dict[str, TextFile]:
-    """The files of a folder or archive by their plain name.
+    """The tables of a folder or archive by their plain name, see `_plain`.
 
-    That is the name without folder and compression suffix.
+    Those count that lie as near to the top as the first file with ratings: what lies
+    deeper is a backup.
+
+    Raises:
+        DataError: there are no ratings, or a table is there twice.
     """
-    if path.is_dir():
-        return {
-            file.stem if file.suffix in OPENERS else file.name: TextFile(file)
-            # of two equal names the later stays: the file nearer to the top
-            for file in (*path.glob("*/*"), *path.iterdir())
-            if file.is_file()
-        }
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile as fault:
+    found = _found(path)
+    depths = [len(place.parts) for place in found if _plain(place) in RATINGS]
+    if not depths:
+        present = ", ".join(sorted(place.name for place in found)[:8]) or "nothing"
         raise DataError(
-            f"{path}: not a whole zip archive ({fault}); download it again, or give "
-            "the folder or zip of a MovieLens edition "
-            "(for a table of your own use load_interactions)"
-        ) from fault
+            f"{path}: none of {', '.join(RATINGS)} is in it (found: {present}). "
+            "Give the folder or zip of a MovieLens edition; "
+            "for a table of your own use load_interactions"
+        )
+    top = [
+        place
+        for place in found
+        if _plain(place) in FILES and len(place.parts) == min(depths)
+    ]
+    if len(set(map(_plain, top))) < len(top):
+        raise DataError(
+            f"{path}: a table is in it twice ({', '.join(map(str, top))}); "
+            "leave one of each, or give the folder of one edition"
+        )
     return {
-        PurePosixPath(name).name: TextFile(path, name)
-        for name in names
-        # a Mac adds a shadow of every file to the archives it makes
-        if not name.startswith("__MACOSX")
+        _plain(place): TextFile(path / place)
+        if path.is_dir()
+        else TextFile(path, str(place))
+        for place in top
     }
+
+
+def _found(path: Path) -> list[PurePosixPath]:
+    """Where the files of a folder, two levels deep, or of an archive lie in it."""
+    if not path.is_dir():
+        return list(map(PurePosixPath, members(path)))
+    return [
+        PurePosixPath(file.relative_to(path).as_posix())
+        for file in sorted([*path.iterdir(), *path.glob("*/*")])
+        if file.is_file()
+    ]
+
+
+def _plain(place: PurePosixPath) -> str:
+    """The name of a file in small letters, without folder and compression suffix."""
+    name = place.stem if place.suffix.lower() in OPENERS else place.name
+    return name.lower()
 
 
 def _ratings(files: dict[str, TextFile], name: str) -> pd.DataFrame:
     """Ratings as columns user, item, value, time, checked."""
     layout = _layout(files, name)
     _, *theirs = FILES[name]
-    events = read_numbers(
+    events = read_columns(
         layout,
         dtypes=dict(zip(theirs, NUMBERS.values(), strict=True)),
     )
@@ -235,12 +250,7 @@ def _items(files: dict[str, TextFile], name: str) -> pd.DataFrame:
         genres = flags.dot(flags.columns + "|").str.removesuffix("|")
         return items[["item", "title"]].assign(genres=genres)
     if "links.csv" in files:
-        return items.merge(
-            _table(files, "links.csv"),
-            on="item",
-            how="left",
-            validate="many_to_one",
-        )
+        return items.merge(_table(files, "links.csv"), on="item", how="left")
     return items
 
 
@@ -263,7 +273,17 @@ def _table(files: dict[str, TextFile], name: str) -> pd.DataFrame:
                 "is not a whole number; correct or delete the line",
             )
             table[theirs] = number.astype(dtype)
-    return table.rename(columns=OURS)
+    table = table.rename(columns=OURS)
+    # a user may give a film many tags; all else is there once
+    if "tag" not in table:
+        check_unique(
+            table,
+            [table.columns[0]],
+            layout,
+            dict(zip(table.columns, columns, strict=True)),
+            cure=f"delete one of the two lines of {name}",
+        )
+    return table
 
 
 def _layout(files: dict[str, TextFile], name: str) -> Layout:
@@ -273,4 +293,6 @@ def _layout(files: dict[str, TextFile], name: str) -> Layout:
         files[name],
         sep,
         None if sep == "," else tuple(columns),
+        # ratings are numbers and many: the first lines are enough
+        files[name].encoding(lines=100 if name in RATINGS else None),
     )

@@ -64,7 +64,7 @@ def fetch(name: str) -> Tables:
     cache = cache_folder()
     for place in (cache / f"{name}.zip", cache / name):
         # where there is none, or a damaged one, it is fetched
-        with contextlib.suppress(DataError, FileNotFoundError):
+        with contextlib.suppress(DataError, OSError):
             return read_checked(name, place)
     return _get(name, cache)
 

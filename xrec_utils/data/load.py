@@ -2,6 +2,8 @@
 
 import difflib
 import os
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -11,16 +13,19 @@ import pandas as pd
 
 from xrec_utils.data import fetch
 from xrec_utils.data.editions import Tables, clean_items, read_edition
-from xrec_utils.data.textfile import (
+from xrec_utils.data.tables import (
     Layout,
-    TextFile,
     check_events,
     check_unique,
     demand,
+    read_columns,
 )
+from xrec_utils.data.textfile import TextFile, members
 from xrec_utils.files import DATA, DataError
 
 BUNDLED = "movielens-small"
+# what programs write for an id that they do not know, in small letters
+MISSING = ("", "na", "n/a", "nan", "<na>", "null", "none", "nil", "\\n", "#n/a")
 
 
 @dataclass(frozen=True)
@@ -100,11 +105,13 @@ def load_interactions(
     sep: str = ",",
     limits: tuple[float, float] = (-np.inf, np.inf),
     duplicates: Literal["error", "last", "keep"] = "error",
+    missing: Sequence[str] = MISSING,
 ) -> Dataset:
     """Load your own CSV file; the arguments name its columns.
 
-    The file may be plain, .gz, .bz2 or .xz, in UTF-8 or Latin-1. Ids that are all whole
-    numbers become int64, others stay text ("007" is not 7).
+    The file may be plain, .gz, .bz2, .xz or alone in a .zip, in UTF-8, UTF-16 or
+    Latin-1. Quotation marks count where commas or semicolons separate. Ids that are all
+    whole numbers become int64, others stay text ("007" is not 7).
 
     Args:
         file: path of the file, with the names of the columns in its first line.
@@ -113,12 +120,14 @@ def load_interactions(
         time: column of seconds since 1970 or ISO 8601 dates, taken as UTC unless they
             say otherwise; without it only `random_per_user` can split.
         behaviour: column such as browse or buy.
-        sep: what separates fields.
+        sep: what separates fields, such as ";" or "::".
         limits: smallest and largest value.
         duplicates: two events are duplicates if user and item are equal (with a
             behaviour column: if time and behaviour are, too). "error" refuses them,
             "last" keeps the newest (of equally new ones the lowest in the file), "keep"
             keeps all.
+        missing: words, in small letters, that are no id and no behaviour; () takes
+            every word for one, "NA" too.
 
     Returns:
         The events, with items and users that have an id and nothing else.
@@ -140,9 +149,6 @@ def load_interactions(
     """
     if duplicates not in ("error", "last", "keep"):
         raise ValueError(f"duplicates={duplicates!r}: choose 'error', 'last' or 'keep'")
-    path = Path(file)
-    if not path.is_file():
-        raise DataError(f"{path}: no such file (looked in {path.absolute().parent})")
     named = {
         "user": user,
         "item": item,
@@ -151,11 +157,19 @@ def load_interactions(
         "behaviour": behaviour,
     }
     columns = {ours: theirs for ours, theirs in named.items() if theirs is not None}
-    layout = Layout(TextFile(path), sep)
-    events = _typed_events(_read_own(layout, columns), layout, columns)
-    check_events(events, layout, columns, limits)
+    source = _own_file(Path(file))
+    layout = Layout(source, sep, encoding=source.encoding())
+    events = _typed_events(layout, columns, missing)
+    check_events(
+        events,
+        layout,
+        columns,
+        limits,
+        cure="correct or delete them, or, if they say 'not rated', leave value= out: "
+        "then each event counts 1",
+    )
     events = _without_duplicates(events, layout, columns, duplicates)
-    return _own_dataset(path.name.split(".")[0], events)
+    return _own_dataset(source.path.name.split(".")[0], events)
 
 
 def k_core(dataset: Dataset, k: int = 5) -> Dataset:
@@ -261,57 +275,54 @@ def _own_dataset(name: str, events: pd.DataFrame) -> Dataset:
     )
 
 
-def _read_own(layout: Layout, columns: dict[str, str]) -> pd.DataFrame:
-    """The named columns under our names, the ids as the text they are."""
-    layout.require(list(columns.values()))
-    try:
-        with layout.file.open() as stream:
-            # all columns: with `usecols` pandas would pass over a surplus field
-            table = pd.read_csv(
-                stream,
-                sep=layout.sep,
-                # ids are read as text: "007" is not 7
-                dtype={
-                    theirs: str
-                    for ours, theirs in columns.items()
-                    if ours in ("user", "item", "behaviour")
-                },
-                keep_default_na=False,
-                low_memory=False,
-                encoding=layout.file.encoding(),
-            )
-    except pd.errors.ParserError as fault:
+def _own_file(path: Path) -> TextFile:
+    """The file of that path, or the only one in the archive of that path."""
+    if path.is_dir():
         raise DataError(
-            f"{layout.file.name}: {fault}; put quotation marks around fields with "
-            f"{layout.sep!r}, so that every line has as many fields as the first"
-        ) from fault
-    return pd.DataFrame(
-        {ours: table[theirs].fillna("") for ours, theirs in columns.items()}
-    )
+            f"{path} is a folder: give the path of the file in it, "
+            "or, for a MovieLens edition, call load_movielens"
+        )
+    if not path.is_file():
+        raise DataError(f"{path}: no such file (looked in {path.absolute().parent})")
+    if path.suffix.lower() != ".zip" and not zipfile.is_zipfile(path):
+        return TextFile(path)
+    names = members(path)
+    if len(names) != 1:
+        raise DataError(
+            f"{path} is a zip archive, or a workbook, of {len(names)} files "
+            f"({', '.join(names[:4])}): unpack it and give the path of the table, as CSV"
+        )
+    return TextFile(path, names[0])
 
 
 def _typed_events(
-    table: pd.DataFrame, layout: Layout, columns: dict[str, str]
+    layout: Layout, columns: dict[str, str], missing: Sequence[str]
 ) -> pd.DataFrame:
     """Columns user, item, value, time (, behaviour) of their final types."""
-    typed = {
-        "user": None,
-        "item": None,
-        # a single number fills its column
-        "value": np.float32(1),
-        "time": np.int64(0),
+    dtypes = {
+        # ids are read as text ("007" is not 7), and so are times, which may be dates
+        theirs: "float32" if ours == "value" else "str"
+        for ours, theirs in columns.items()
     }
-    for key in ("user", "item"):
-        problem = "is no id; fill it in or delete the line"
-        demand(table[key] != "", layout, columns[key], problem)
-        typed[key] = _ids(table[key])
-    if "value" in table:
-        typed["value"] = _values(table["value"], layout, columns["value"])
-    if "time" in table:
-        typed["time"] = _times(table["time"], layout, columns["time"])
-    if "behaviour" in table:
-        typed["behaviour"] = table["behaviour"].astype(str)
-    return pd.DataFrame(typed, index=table.index)
+    table = read_columns(layout, dtypes)
+    table.columns = list(columns)
+    for key in table.columns.intersection(["user", "item", "behaviour"]):
+        demand(
+            ~table[key].str.strip().str.lower().isin(missing),
+            layout,
+            columns[key],
+            "is no id; fill it in or delete the line (if it is one, pass missing=())",
+        )
+    events = table.assign(
+        user=_ids(table["user"]),
+        item=_ids(table["item"]),
+        # a single number fills its column
+        value=table.get("value", np.float32(1)),
+        time=_times(table["time"], layout, columns["time"])
+        if "time" in table
+        else np.int64(0),
+    )
+    return events.filter(["user", "item", "value", "time", "behaviour"])
 
 
 def _ids(column: pd.Series) -> pd.Series:
@@ -323,14 +334,6 @@ def _ids(column: pd.Series) -> pd.Series:
     return column
 
 
-def _values(column: pd.Series, layout: Layout, name: str) -> pd.Series:
-    """Values as float32."""
-    number = pd.to_numeric(column, errors="coerce")
-    problem = "is not a number; correct or delete the line"
-    demand(np.isfinite(number), layout, name, problem)
-    return number.astype(np.float32)
-
-
 def _times(column: pd.Series, layout: Layout, name: str) -> pd.Series:
     """Seconds since 1970 from whole or broken seconds, or from ISO 8601 texts."""
     number = pd.to_numeric(column, errors="coerce")
@@ -339,12 +342,15 @@ def _times(column: pd.Series, layout: Layout, name: str) -> pd.Series:
         problem = "is not a number of seconds since 1970, but other lines have one"
         demand(np.isfinite(number), layout, name, problem)
         return np.floor(number).astype(np.int64)
-    moment = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
+    # ISO 8601 writes Z for what many logs call UTC or GMT
+    iso = column.str.replace(r"\s*(?:UTC|GMT)\s*$", "Z", regex=True, case=False)
+    moment = pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
     demand(
         moment.notna(),
         layout,
         name,
-        "is neither seconds since 1970 nor an ISO date such as 2016-10-16T09:30:00",
+        "is neither seconds since 1970 nor an ISO date such as 2016-10-16T09:30:00, "
+        "with Z or an offset such as +02:00 behind it if it is not in UTC",
     )
     # pandas gives whole seconds only without a time zone
     return moment.dt.tz_localize(None).astype("datetime64[s]").astype(np.int64)

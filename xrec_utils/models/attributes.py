@@ -62,7 +62,8 @@ def item_attributes(items: pd.DataFrame) -> np.ndarray:
 
     Args:
         items: a row per film, with columns genres ("Drama|War") and year; the median
-            year stands in for a missing one.
+            year stands in for a missing one, and where no film has one, no period has
+            a film.
 
     Returns:
         Ones and zeros, float32 (n_items, number of genres + 18): a column per genre,
@@ -81,13 +82,11 @@ def item_attributes(items: pd.DataFrame) -> np.ndarray:
         [0, 1]
     """
     genres = items["genres"].str.get_dummies("|").to_numpy(dtype=np.float32)
-    years = items["year"].astype("Float64").fillna(items["year"].median())
-    period = (years.to_numpy(dtype=float) - FIRST_YEAR) // YEARS
-    period = np.clip(period, 0, PERIODS - 1).astype(int)
-    return np.concatenate(
-        [genres, np.eye(PERIODS, dtype=np.float32)[period]],
-        axis=1,
-    )
+    years = items["year"].astype(float)
+    period = (years.fillna(years.median()).to_numpy() - FIRST_YEAR) // YEARS
+    # NaN, of a median of no years, equals no period
+    made = np.clip(period, 0, PERIODS - 1)[:, None] == np.arange(PERIODS)
+    return np.concatenate([genres, made], axis=1, dtype=np.float32)
 
 
 def review_attributes(
