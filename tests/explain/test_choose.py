@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from xrec_utils import keras, zoo
+from xrec_utils import zoo
 from xrec_utils.contract import declares
 from xrec_utils.explain.choose import METHODS, explain, explain_many, quadrature
 from xrec_utils.explain.methods import NAMES
@@ -135,26 +135,6 @@ def test_a_part_of_the_score_of_its_own_ends_it_too() -> None:
     assert not declares(model, "sums")
 
 
-def relu_autoencoder(n_items: int) -> Autoencoder:
-    """One hidden layer as dae has it, but not of tanh units."""
-    keras.utils.set_random_seed(3)
-    seen = keras.Input((n_items,))
-    state = keras.layers.Dense(6, activation="relu", name="hidden")(seen)
-    logits = keras.layers.Dense(n_items, name="logits")(state)
-    return Autoencoder("relu", keras.Model(seen, logits))
-
-
-def test_a_network_of_another_kind_is_not_taken_for_ours() -> None:
-    model, history = relu_autoencoder(20), np.arange(13)
-    found = explain(model, history, 15, permutations=64)
-    truth = brute_force(history_game(model, history, 15))
-    assert "quadrature" not in found.method
-    assert (np.abs(found.values - truth.values) <= 5 * found.error + 1e-6).all()
-    assert truth.score == pytest.approx(model.score([history])[0, 15], abs=1e-5)
-    with pytest.raises(ValueError, match="quadrature cannot explain relu"):
-        explain(model, history, 15, method="quadrature")
-
-
 def quantised(model: Autoencoder) -> None:
     model.model.quantize("int8")
 
@@ -163,11 +143,7 @@ def adapted(model: Autoencoder) -> None:
     model.model.get_layer("hidden").enable_lora(2)
 
 
-def with_other_units(model: Autoencoder) -> None:
-    model.model.get_layer("hidden").activation = keras.activations.relu
-
-
-@pytest.mark.parametrize("change", [quantised, adapted, with_other_units])
+@pytest.mark.parametrize("change", [quantised, adapted])
 def test_changed_layers_are_no_longer_summed(change: Callable) -> None:
     model, history = dae(n_items=20, units=6), np.arange(13)
     change(model)
@@ -245,7 +221,7 @@ def test_wrong_calls_say_what_to_do(case: zoo.RunningCase) -> None:
         explain(ease, case.history, case.item, method="magic")
     with pytest.raises(
         ValueError,
-        match="quadrature cannot explain ease with 27 players: use method='auto'",
+        match="quadrature cannot explain ease with 27 players: it is not made for that",
     ):
         explain(ease, case.history, case.item, method="quadrature")
     with pytest.raises(ValueError, match="fourier cannot explain vae"):

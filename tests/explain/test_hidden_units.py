@@ -5,32 +5,18 @@ sibling, the Fourier series.
 from __future__ import annotations
 
 from itertools import combinations
-from math import comb
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks_by_hand import brute
 
 from xrec_utils import zoo
 from xrec_utils.explain import hidden_units as q
 from xrec_utils.explain.fourier import fourier_shapley
 from xrec_utils.models.autoencoders import dae, vae
-
-
-def brute(rows: np.ndarray, bias: np.ndarray, by_length: bool = False) -> np.ndarray:
-    """Shapley values of tanh(bias + scale Σ rows) from all 2^n groups, unit by unit."""
-    n = len(rows)
-    masks = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(bool)
-    size = masks.sum(axis=1)
-    scale = np.maximum(size, 1)[:, None] ** -0.5 if by_length else 1.0
-    v = np.tanh(bias + scale * (masks @ rows))
-    weight = np.array([1 / (n * comb(n - 1, s)) for s in range(n)])
-    values = np.empty_like(rows)
-    for i in range(n):
-        without = np.flatnonzero(~masks[:, i])
-        values[i] = weight[size[without]] @ (v[without + 2**i] - v[without])
-    return values
+from xrec_utils.models.hidden_layer import one_hidden
 
 
 def network(
@@ -108,7 +94,7 @@ def test_cumulants_of_a_drawn_sum_are_those_of_all_draws(k: int) -> None:
 @pytest.mark.parametrize("build", [dae, vae])
 def test_one_hidden_reads_the_network(build) -> None:
     model = build(30)
-    net, history = q.one_hidden(model), np.array([3, 9, 27])
+    net, history = one_hidden(model), np.array([3, 9, 27])
     scale = 3**-0.5 if net.by_length else 1.0
     scores = (
         np.tanh(net.bias + scale * net.rows[history].sum(axis=0)) @ net.readout
@@ -119,8 +105,8 @@ def test_one_hidden_reads_the_network(build) -> None:
 
 
 def test_one_hidden_refuses_other_models() -> None:
-    with pytest.raises(TypeError, match="ease is not one hidden layer"):
-        q.one_hidden(zoo.load("ease"))
+    with pytest.raises(TypeError, match="ease is not one layer of hidden units"):
+        one_hidden(zoo.load("ease"))
 
 
 def test_longer_histories_get_more_points() -> None:

@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "choose": [
             "explain",
             "explain_many",
+            "one_hidden",
             "quadrature",
         ],
         "closed_forms": [
@@ -49,7 +50,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "hidden_units": [
             "hidden_shapley",
-            "one_hidden",
         ],
         "influence": [
             "EaseInfluence",

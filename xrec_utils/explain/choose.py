@@ -25,18 +25,20 @@ import numpy as np
 
 from xrec_utils.contract import History, HistoryModel, fits
 from xrec_utils.explain import closed_forms
-from xrec_utils.explain.fourier import fourier_shapley
-from xrec_utils.explain.hidden_units import hidden_shapley, one_hidden, with_errors
+from xrec_utils.explain.faults import FEW, fault_of
+from xrec_utils.explain.fourier import fourier_cost, fourier_shapley
+from xrec_utils.explain.hidden_units import hidden_shapley, with_errors
 from xrec_utils.explain.leverage import leverage_regression
 from xrec_utils.explain.running_sums import marginal_means
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks, history_game, scores_of_groups, sums_of
-from xrec_utils.models.autoencoders import TanhAutoencoder
+from xrec_utils.models.autoencoders import Autoencoder
+from xrec_utils.models.hidden_layer import one_hidden
 
-FEW = 12  # players up to which all groups are scored
 FIT = 100  # players up to which a regression fits in memory
 CHEAP = 4  # times more orders where an order costs one running sum
+DEAR = 1e9  # most products of a Fourier series: some ten seconds
 
 
 def explain(
@@ -191,13 +193,13 @@ class Case:
         start = perf_counter()
         for name in METHODS if method == "auto" else [method]:
             explanations = METHODS[name](self)
-            # None: this method cannot explain this model
-            if explanations is not None:
+            fault = fault_of(name, self.games, explanations)
+            if not fault:
                 seconds = (perf_counter() - start) / len(explanations)
                 return [replace(each, seconds=seconds) for each in explanations]
         what = self.games[0].target if self.model is None else self.model.name
         raise ValueError(
-            f"{method} cannot explain {what} with {self.n_players} players: "
+            f"{method} cannot explain {what} with {self.n_players} players: {fault}; "
             "use method='auto'"
         )
 
@@ -258,18 +260,18 @@ def shared_games(
 
 
 def quadrature(
-    model: TanhAutoencoder,
+    model: Autoencoder,
     history: History,
     items: np.ndarray | None = None,
     nodes: int = 0,
 ) -> np.ndarray:
-    """Shapley values of a history for many items at once, for dae and vae.
+    """Shapley values of a history for many items at once, for dae, vae and the like.
 
     The values of the hidden units times their readout: see `hidden_shapley`.
 
     Args:
-        model: a dae or vae.
-        history: (n,) item codes.
+        model: an autoencoder with one layer of hidden units.
+        history: (n,) item codes, none of them twice.
         items: (k,) codes explained; None for the whole catalogue.
         nodes: points of the outer rule; 0 for as many as the history needs.
 
@@ -277,7 +279,7 @@ def quadrature(
         (n, k) or (n, n_items) float32, in the unit of the score (a logit).
 
     Raises:
-        TypeError: the model is neither.
+        TypeError: the model has other layers.
 
     Example:
         >>> from xrec_utils.models.autoencoders import dae
@@ -286,7 +288,13 @@ def quadrature(
         ((2, 5), 'float32')
     """
     net = one_hidden(model)
-    hidden = hidden_shapley(net.rows[history], net.bias, net.by_length, nodes or None)
+    hidden = hidden_shapley(
+        net.rows[history],
+        net.bias,
+        net.by_length,
+        nodes or None,
+        net.activation,
+    )
     readout = net.readout if items is None else net.readout[:, items]
     return hidden @ readout
 
@@ -329,9 +337,8 @@ def _all_groups(case: Case) -> list[Explanation] | None:
 def _quadrature(case: Case) -> list[Explanation] | None:
     if not case.pools_by("hidden units"):
         return None
-    moved = np.array([game.full() - game.empty() for game in case.games])
     net = one_hidden(case.model)
-    values, errors = with_errors(net, case.history, case.items, moved)
+    values, errors = with_errors(net, case.history, case.items)
     return case.explanations("Shapley by quadrature", values, errors)
 
 
@@ -339,10 +346,13 @@ def _fourier(case: Case) -> list[Explanation] | None:
     if not case.pools_by("hidden units"):
         return None
     net = one_hidden(case.model)
-    # an input of length one is no sum of waves
-    if net.by_length:
+    # the series is that of tanh, and an input of length one is no sum of waves
+    if net.by_length or net.activation is not np.tanh:
         return None
-    hidden = fourier_shapley(net.rows[case.history], net.bias)
+    rows = net.rows[case.history]
+    if fourier_cost(rows, net.bias) > DEAR:
+        return None
+    hidden = fourier_shapley(rows, net.bias)
     values = hidden @ net.readout[:, case.items].astype(float)  # (films, items)
     return case.explanations("Shapley by Fourier series", values.T)
 

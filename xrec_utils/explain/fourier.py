@@ -36,16 +36,9 @@ def fourier_shapley(
     """
     rows = rows.astype(np.float64)
     bias = bias.astype(np.float64)
-    widest = np.abs(rows).sum(axis=0)
-    reach = 10 + np.max(
-        np.abs(bias) + widest,
-    )
+    reach = _reach(rows, bias)
     # odd k; the terms beyond are below e⁻²²
-    k = np.arange(
-        1,
-        22 * 2 * reach / np.pi**2,
-        2,
-    )
+    k = np.arange(1, 2 * _terms(reach), 2)
     omega = k * np.pi / reach
     damping = np.sinh(omega * np.pi / 2)
     share = 2 * np.pi / reach / damping
@@ -65,6 +58,23 @@ def fourier_shapley(
         gains = total * (turn - 1)
         values[:, unit] = gains.imag.sum(axis=0)
     return values
+
+
+def fourier_cost(rows: np.ndarray, bias: np.ndarray, chances: int = 64) -> float:
+    """Products that `fourier_shapley` takes for the same arguments."""
+    points = min(chances, len(rows) // 2 + 1)
+    return _terms(_reach(rows, bias)) * rows.size * points
+
+
+def _reach(rows: np.ndarray, bias: np.ndarray) -> float:
+    """Half a period of the series: 10 beyond the largest sum of any group."""
+    widest = np.abs(bias) + np.abs(rows).sum(axis=0)
+    return 10 + float(widest.max())
+
+
+def _terms(reach: float) -> float:
+    """How many odd multiples of the lowest frequency are taken."""
+    return 22 * reach / np.pi**2
 
 
 def _mean_over_groups(turn: np.ndarray, start: np.ndarray, points: int) -> np.ndarray:

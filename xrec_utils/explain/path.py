@@ -26,7 +26,6 @@ import numpy as np
 
 from xrec_utils.contract import History, HistoryModel
 from xrec_utils.explain.choose import explain
-from xrec_utils.explain.hidden_units import one_hidden
 from xrec_utils.explain.path_of_sequence import sequence_steps
 from xrec_utils.explain.path_steps import (
     ROWS,
@@ -43,6 +42,7 @@ from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import history_game, namer
 from xrec_utils.models.autoencoders import Autoencoder
 from xrec_utils.models.classic import ContentBased, ItemToItem, Popularity
+from xrec_utils.models.hidden_layer import one_hidden
 from xrec_utils.models.sequence import HistoryRecommender
 from xrec_utils.models.target_attention import TargetAttention
 
@@ -241,7 +241,7 @@ def _(model: Autoencoder, case: Case) -> tuple[Step, ...]:
     divisor = np.sqrt(len(films)) if net.by_length else 1
     pushes = net.rows[films] / divisor  # (films, units)
     sums = net.bias + pushes.sum(axis=0, dtype=float)  # (units,)
-    units = np.tanh(sums)
+    units = net.activation(np.float32(sums))
     weights = net.readout[:, case.item]
     products = units * weights
     return (

@@ -11,8 +11,7 @@ Source: Liang, Krishnan, Hoffman and Jebara 2018, "Variational autoencoders for
 collaborative filtering", doi:10.1145/3178876.3186150.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,21 +19,8 @@ import numpy as np
 from xrec_utils.contract import History, Sums, item_columns, multi_hot
 from xrec_utils.data.splits import Cases
 from xrec_utils.keras_start import keras, layers, ops, tf
+from xrec_utils.models.hidden_layer import chain_of_dense, one_hidden
 from xrec_utils.models.training import Batches, fit_network
-
-
-def is_plain(layer: layers.Layer, activation: Callable) -> bool:
-    """Whether a layer computes activation(x @ kernel + bias) in float32.
-
-    Layers with adapters, quantised ones and those of half precision do not.
-    """
-    return (
-        type(layer) is layers.Dense
-        and layer.use_bias
-        and layer.activation is activation
-        and layer.dtype_policy.name == "float32"
-        and not layer.lora_enabled
-    )
 
 
 class Autoencoder:
@@ -42,17 +28,13 @@ class Autoencoder:
 
     Args:
         name: how tables and figures call it.
-        model: from multi-hot histories (n, n_items) to logits (n, n_items); its last
-            layer is dense, linear and called "logits".
+        model: from multi-hot histories (n, n_items) to logits (n, n_items).
     """
 
     def __init__(self, name: str, model: keras.Model) -> None:
         self.name = name
         self.model = model
         self.n_items = int(model.input_shape[1])
-        # linear: a few items need a few of its columns
-        self.decoder = model.get_layer("logits")
-        self.code = keras.Model(model.input, self.decoder.input)
 
     def score(
         self,
@@ -64,17 +46,6 @@ class Autoencoder:
 
         The empty history is the row of zeros.
         """
-        if items is None or not is_plain(self.decoder, keras.activations.linear):
-            scores = self._in_batches(self.model, histories, batch)
-            return item_columns(scores, items)
-        return self._decoded(
-            self._in_batches(self.code, histories, batch),
-            items,
-        )
-
-    def _in_batches(
-        self, network: keras.Model, histories: Sequence[History], batch: int
-    ) -> np.ndarray:
         pieces = []
         # at least one batch, so that no histories give no rows of the right length
         for at in range(0, max(len(histories), 1), batch):
@@ -82,17 +53,9 @@ class Autoencoder:
                 histories[at : at + batch],
                 self.n_items,
             )
-            pieces.append(network(seen, training=False).numpy())
+            scores = self.model(seen, training=False).numpy()
+            pieces.append(item_columns(scores, items))
         return np.concatenate(pieces)
-
-    def _decoded(self, code: tf.Tensor, items: np.ndarray) -> np.ndarray:
-        """Logits (n, k) of `items`, which need only their columns of the decoder."""
-        kernel, bias = (
-            # codes of any whole type, as NumPy looks them up
-            tf.gather(part, np.arange(self.n_items)[items], axis=-1)
-            for part in (self.decoder.kernel, self.decoder.bias)
-        )
-        return (ops.matmul(code, kernel) + bias).numpy()
 
     def score_inputs(self, inputs: tf.Tensor, item: int) -> tf.Tensor:
         """Score one item for inputs (n, n_items): (n,), differentiable.
@@ -102,61 +65,37 @@ class Autoencoder:
         """
         return self.model(inputs, training=False)[:, item]
 
-
-class TanhAutoencoder(Autoencoder):
-    """What `dae` and `vae` build: ones and zeros read by one layer of tanh units.
-
-    The layer is called "hidden". Each film adds its row of weights to the units; before
-    them at most the input is brought to length one, by a layer called "length_one".
-    """
-
     @property
-    def as_built(self) -> bool:
-        """Whether its layers still compute what they were built to compute."""
-        built = {
-            "hidden": keras.activations.tanh,
-            "mean": keras.activations.linear,
-            "logits": keras.activations.linear,
-        }
-        return all(
-            is_plain(layer, built[layer.name])
-            for layer in self.model.layers
-            if layer.name in built
-        )
+    def dense_layers(self) -> list[layers.Layer]:
+        """The layer of hidden units and the linear ones behind it; [] in other networks.
+
+        Before them at most the input is brought to length one.
+        """
+        return chain_of_dense(self.model, passing=(Latent,))
 
     @property
     def pooling(self) -> str:
         """How it pools its films."""
-        return "hidden units" if self.as_built else "unknown"
+        return "hidden units" if self.dense_layers else "unknown"
 
     def sums(self, history: History, items: np.ndarray) -> Sums | None:
         """What each film adds to the units, and the network behind them.
 
-        None once a layer computes something else.
+        None for a network that is not one layer of hidden units.
         """
-        if not self.as_built:
+        if not self.dense_layers:
             return None
-        rows, bias = self.model.get_layer("hidden").get_weights()
-        power = 0.5 * any(layer.name == "length_one" for layer in self.model.layers)
+        net = one_hidden(self)
+        readout = net.readout[:, items]
 
         def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
             """Scores (m, k) of sums (m, units)."""
-            length = np.maximum(films, 1)[:, None] ** power
-            units = np.tanh(bias + sums / length).astype(np.float32)
-            return self._decoded(self._behind(units), items)
+            return net.units(sums, films) @ readout + net.constant[items]
 
-        return Sums(rows[history], finish)
-
-    @cached_property
-    def _behind(self) -> Callable[[np.ndarray], tf.Tensor]:
-        """What turns the units (n, h) into what the decoder reads."""
-        units = self.model.get_layer("hidden").output
-        if units is self.decoder.input:
-            return ops.convert_to_tensor
-        return keras.Model(units, self.decoder.input)
+        return Sums(net.rows[history], finish)
 
 
-def dae(n_items: int, units: int = 200, dropout: float = 0.5) -> TanhAutoencoder:
+def dae(n_items: int, units: int = 200, dropout: float = 0.5) -> Autoencoder:
     """Build the untrained denoising autoencoder, Mult-DAE: one hidden layer.
 
     Tanh units, and a linear decoder. The paper divides the input by its length; here it
@@ -172,7 +111,7 @@ def dae(n_items: int, units: int = 200, dropout: float = 0.5) -> TanhAutoencoder
         outputs=layers.Dense(n_items, name="logits")(hidden),
         name="dae",
     )
-    return TanhAutoencoder("dae", network)
+    return Autoencoder("dae", network)
 
 
 def vae(
@@ -182,7 +121,7 @@ def vae(
     dropout: float = 0.5,
     beta: float = 0.2,
     anneal: int = 300,
-) -> TanhAutoencoder:
+) -> Autoencoder:
     """Build the untrained variational autoencoder, Mult-VAE, with a linear decoder.
 
     Source: Liang et al. 2018, doi:10.1145/3178876.3186150.
@@ -196,7 +135,7 @@ def vae(
         anneal: training steps over which that weight grows from 0 to beta.
 
     Returns:
-        A `TanhAutoencoder` named "vae"; `fit_autoencoder` trains it. It scores by the mean
+        An `Autoencoder` named "vae"; `fit_autoencoder` trains it. It scores by the mean
         of z, so that scores do not change from call to call.
 
     Raises:
@@ -206,7 +145,7 @@ def vae(
         >>> model = vae(n_items=3, units=4, latent=2)
         >>> model.score([np.array([0, 2]), np.array([], dtype=int)]).shape
         (2, 3)
-        >>> tuple(model.decoder.kernel.shape)  # from z to the catalogue
+        >>> tuple(model.model.get_layer("logits").kernel.shape)  # from z to the films
         (2, 3)
     """
     seen = keras.Input((n_items,), name="seen")
@@ -222,7 +161,7 @@ def vae(
         outputs=layers.Dense(n_items, name="logits")(z),
         name="vae",
     )
-    return TanhAutoencoder("vae", network)
+    return Autoencoder("vae", network)
 
 
 class Latent(layers.Layer):
