@@ -19,13 +19,64 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from xrec_utils.checks import check_count, item_codes
-
 # only for annotations: whoever reads a contract need not wait for TensorFlow
 if TYPE_CHECKING:
     from xrec_utils.keras_start import tf
 
 History = np.ndarray
+
+
+def check_count(name: str, value: int, least: int = 1) -> None:
+    """Raise ValueError unless an argument is a whole number, `least` or more.
+
+    True, 2.0 and NaN are none.
+    """
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ValueError(f"{name}={value!r} must be a whole number, {least} or more")
+
+
+def item_codes(
+    name: str, codes: Sequence[int] | np.ndarray, n_items: float = np.inf
+) -> np.ndarray:
+    """Return codes as whole numbers (n,), none of them negative or unknown.
+
+    NumPy would count a negative one from the end, and read a mask of booleans, or
+    numbers with a fraction, as other codes.
+
+    Args:
+        name: of the argument, for the message.
+        codes: (n,), empty ones are allowed.
+        n_items: how many codes there are; as many as one likes if not given.
+
+    Returns:
+        int64 (n,), as given where they are that already.
+
+    Raises:
+        ValueError: another shape or type, or a code outside 0 .. n_items - 1.
+
+    Example:
+        >>> item_codes("seen", [2, 0], n_items=3).tolist()
+        [2, 0]
+        >>> item_codes("seen", [-1], n_items=3)
+        Traceback (most recent call last):
+        ValueError: seen holds codes from -1 to -1; they must lie in 0..2
+    """
+    codes = np.asarray(codes)
+    if codes.ndim == 1 and not len(codes):
+        # an empty list has no type of its own
+        return np.empty(0, dtype=np.int64)
+    if codes.ndim != 1 or codes.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name} must be a 1-D array of whole numbers, got {codes.dtype} "
+            f"{codes.shape}; np.flatnonzero(mask) turns a mask into codes"
+        )
+    if codes.min() < 0 or codes.max() >= n_items:
+        raise ValueError(
+            f"{name} holds codes from {codes.min()} to {codes.max()}; "
+            f"they must lie in 0..{n_items - 1}"
+        )
+    return codes.astype(np.int64, copy=False)
 
 
 @runtime_checkable

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.distance import jensenshannon
 
-from xrec_utils.checks import check_count, finite
+from xrec_utils.checks import finite
+from xrec_utils.contract import check_count
 from xrec_utils.explain.attention import last_row
 from xrec_utils.games.game import history_game
 from xrec_utils.models.sequence import HistoryRecommender

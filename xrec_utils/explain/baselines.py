@@ -4,8 +4,7 @@ from time import perf_counter
 
 import numpy as np
 
-from xrec_utils.checks import item_codes
-from xrec_utils.contract import History
+from xrec_utils.contract import History, item_codes
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 

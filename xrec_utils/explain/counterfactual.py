@@ -14,8 +14,7 @@ from time import perf_counter
 
 import numpy as np
 
-from xrec_utils.checks import check_count, item_codes
-from xrec_utils.contract import History, HistoryModel
+from xrec_utils.contract import History, HistoryModel, check_count, item_codes
 from xrec_utils.explain.influence import EaseInfluence, Retrained
 from xrec_utils.games.game import history_game
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from xrec_utils.checks import check_count, finite
-from xrec_utils.contract import History
+from xrec_utils.checks import finite
+from xrec_utils.contract import History, check_count
 from xrec_utils.explain.counterfactual import Counterfactual, Question
 from xrec_utils.models.classic import ItemToItem
 

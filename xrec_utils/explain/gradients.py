@@ -14,8 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xrec_utils.checks import check_count
-from xrec_utils.contract import EmbeddingModel, History, multi_hot
+from xrec_utils.contract import EmbeddingModel, History, check_count, multi_hot
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import history_game
 from xrec_utils.keras_start import tf

@@ -20,8 +20,7 @@ from time import perf_counter
 import numpy as np
 from scipy import linalg
 
-from xrec_utils.checks import item_codes
-from xrec_utils.contract import History, item_columns, multi_hot
+from xrec_utils.contract import History, item_codes, item_columns, multi_hot
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import history_game, namer
 from xrec_utils.models.classic import EASE

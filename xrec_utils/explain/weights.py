@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from xrec_utils.checks import check_count, finite, item_codes
+from xrec_utils.checks import finite
+from xrec_utils.contract import check_count, item_codes
 from xrec_utils.keras_start import keras
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import nct, t, ttest_1samp
 
-from xrec_utils.checks import check_count, check_within, finite
+from xrec_utils.checks import check_within, finite
+from xrec_utils.contract import check_count
 from xrec_utils.files import DATA
 from xrec_utils.judge.comparisons import holm
 

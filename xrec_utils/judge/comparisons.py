@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, permutation_test
 
-from xrec_utils.checks import aligned, check_count, check_within, finite
+from xrec_utils.checks import aligned, check_within, finite
+from xrec_utils.contract import check_count
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 from xrec_utils.metrics.intervals import mean_interval

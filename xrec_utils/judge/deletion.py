@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from xrec_utils.checks import check_count
+from xrec_utils.contract import check_count
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks
 

@@ -18,8 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xrec_utils.checks import check_count
-from xrec_utils.contract import HistoryModel
+from xrec_utils.contract import HistoryModel, check_count
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks, rank_game
 from xrec_utils.judge.deletion import first_players

@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils import zoo
-from xrec_utils.checks import aligned, check_count, item_codes
+from xrec_utils.checks import aligned
+from xrec_utils.contract import check_count, item_codes
 from xrec_utils.data.splits import Split, leave_last_out
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks

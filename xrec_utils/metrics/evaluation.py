@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from xrec_utils.checks import check_count
-from xrec_utils.contract import HistoryModel, Ids
+from xrec_utils.contract import HistoryModel, Ids, check_count
 from xrec_utils.data.splits import Cases
 from xrec_utils.metrics.ranking import (
     Places,

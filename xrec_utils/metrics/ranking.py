@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln
 
-from xrec_utils.checks import check_count, item_codes
-from xrec_utils.contract import Ids, finite_scores
+from xrec_utils.contract import Ids, check_count, finite_scores, item_codes
 
 
 @dataclass(frozen=True, eq=False)
