@@ -389,7 +389,7 @@ def test_damage_far_below_the_first_lines(tmp_path: Path) -> None:
 
 def test_what_only_pandas_refuses_is_passed_on(tmp_path: Path) -> None:
     layout = Layout(TextFile(folder_of(tmp_path, {"a.csv": "a\n1\n"}) / "a.csv"))
-    fault = _first_fault(layout, {"a": "int32"}, ValueError("its own words"))
+    fault = _first_fault(layout, ["a"], {"a": "int32"}, ValueError("its own words"))
     says(str(fault), "a.csv: its own words; get the file again")
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from sklearn.preprocessing import StandardScaler
 
 from xrec_utils.data.editions import GENRES_100K
 from xrec_utils.data.load import Dataset
@@ -64,18 +65,13 @@ class FeatureTable:
         Raises:
             ValueError: the part is none of the three.
         """
-        mean, deviation = self._scale
-        centred = self._rows(part) - mean
-        return (centred / deviation).astype(np.float32)
+        return self._scaler.transform(self._rows(part)).astype(np.float32)
 
     @cached_property
-    def _scale(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation of the training rows, (d,) each."""
-        train = self._rows("train")
-        mean = train.mean(axis=0)
-        deviation = train.std(axis=0)
+    def _scaler(self) -> StandardScaler:
+        """Mean and deviation of the training rows."""
         # a column that never varies is only centred: there is nothing to divide by
-        return mean, np.where(deviation > 0, deviation, 1.0)
+        return StandardScaler().fit(self._rows("train"))
 
     def y(self, part: str) -> np.ndarray:
         """Labels of one part: float32 (m,)."""
@@ -196,28 +192,11 @@ def earlier_sum(key: np.ndarray, time: np.ndarray, values: np.ndarray) -> np.nda
         >>> earlier_sum(np.array([7, 7, 7]), np.array([2, 2, 5]), values).tolist()
         [[0.0], [0.0], [11.0]]
     """
-    order = np.lexsort((time, key))
-    rows = pd.DataFrame(
-        {
-            "key": key[order],
-            "time": time[order],
-        }
-    )
-    values = np.asarray(values, dtype=np.float64)[order]
-    # (n, c): all rows above this one, whatever their key
-    before = np.cumsum(values, axis=0) - values
-    # rows of the same moment know nothing of each other
-    until_moment = before[_last_start(~rows.duplicated())]
-    until_key = before[_last_start(~rows.duplicated("key"))]
-    # back into the order in which the rows came
-    return (until_moment - until_key)[np.argsort(order)]
-
-
-def _last_start(starts: pd.Series) -> np.ndarray:
-    """For each row, the index of the latest row at or before it that starts a run."""
-    return np.maximum.accumulate(
-        np.where(starts, np.arange(len(starts)), 0),
-    )
+    rows = pd.DataFrame(np.asarray(values, dtype=np.float64))
+    # in the order of key and time; rows of the same moment know nothing of each other
+    moments = rows.groupby([key, time]).sum()
+    earlier = moments.groupby(level=0).cumsum() - moments
+    return earlier.loc[pd.MultiIndex.from_arrays([key, time])].to_numpy()
 
 
 def _user_columns(ratings: pd.DataFrame, genres: np.ndarray) -> np.ndarray:
@@ -249,9 +228,11 @@ def _earlier(ratings: pd.DataFrame, key: str, flags: np.ndarray) -> list[np.ndar
     """
     # (n, 1) stars above the middle, spread over the columns
     stars = flags * (ratings[["value"]].to_numpy() - MIDDLE)
-    keys = ratings[key].to_numpy()
-    times = ratings["time"].to_numpy()
-    sums = earlier_sum(keys, times, np.hstack([stars, flags]))
+    sums = earlier_sum(
+        ratings[key].to_numpy(),
+        ratings["time"].to_numpy(),
+        values=np.hstack([stars, flags]),
+    )
     return np.hsplit(sums, 2)
 
 
@@ -289,7 +270,5 @@ def _film_columns(
 def _parts(n: int, validation: float, test: float) -> np.ndarray:
     """(n,) names of the parts of rows in time order."""
     check_shares(validation, test)
-    validation_from = int(n * (1 - validation - test))
-    test_from = int(n * (1 - test))
-    lengths = [validation_from, test_from - validation_from, n - test_from]
-    return np.repeat(["train", "validation", "test"], lengths)
+    ends = [int(n * (1 - validation - test)), int(n * (1 - test)), n]
+    return np.repeat(["train", "validation", "test"], np.diff(ends, prepend=0))

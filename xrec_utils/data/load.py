@@ -277,13 +277,10 @@ def _own_dataset(name: str, events: pd.DataFrame) -> Dataset:
 
 def _own_file(path: Path) -> TextFile:
     """The file of that path, or the only one in the archive of that path."""
-    if path.is_dir():
-        raise DataError(
-            f"{path} is a folder: give the path of the file in it, "
-            "or, for a MovieLens edition, call load_movielens"
-        )
     if not path.is_file():
-        raise DataError(f"{path}: no such file (looked in {path.absolute().parent})")
+        folder = "a folder; give a file in it, or call load_movielens for an edition"
+        absent = f"no such file (looked in {path.absolute().parent})"
+        raise DataError(f"{path}: {folder if path.is_dir() else absent}")
     if path.suffix.lower() != ".zip" and not zipfile.is_zipfile(path):
         return TextFile(path)
     names = members(path)
@@ -300,15 +297,18 @@ def _typed_events(
 ) -> pd.DataFrame:
     """Columns user, item, value, time (, behaviour) of their final types."""
     dtypes = {
-        # ids are read as text ("007" is not 7), and so are times, which may be dates
-        theirs: "float32" if ours == "value" else "str"
+        # ids are read as text ("007" is not 7), times are seconds or dates
+        theirs: {"value": "float32", "time": "any"}.get(ours, "str")
         for ours, theirs in columns.items()
     }
     table = read_columns(layout, dtypes)
     table.columns = list(columns)
     for key in table.columns.intersection(["user", "item", "behaviour"]):
+        words = [
+            word for word in table[key].unique() if word.strip().lower() in missing
+        ]
         demand(
-            ~table[key].str.strip().str.lower().isin(missing),
+            ~table[key].isin(words),
             layout,
             columns[key],
             "is no id; fill it in or delete the line (if it is one, pass missing=())",
@@ -343,7 +343,9 @@ def _times(column: pd.Series, layout: Layout, name: str) -> pd.Series:
         demand(np.isfinite(number), layout, name, problem)
         return np.floor(number).astype(np.int64)
     # ISO 8601 writes Z for what many logs call UTC or GMT
-    iso = column.str.replace(r"\s*(?:UTC|GMT)\s*$", "Z", regex=True, case=False)
+    iso = column.astype(str).str.replace(
+        r"\s*(?:UTC|GMT)\s*$", "Z", regex=True, case=False
+    )
     moment = pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
     demand(
         moment.notna(),

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -34,18 +35,14 @@ UNIT_SEPARATOR = "\x1f"
 
 
 class _OneCharacter(io.TextIOWrapper):
-    """A text with UNIT_SEPARATOR instead of `sep`, a longer separator."""
+    """A text that is read with UNIT_SEPARATOR instead of `sep`, a longer separator."""
 
     sep: str
 
     def read(self, size: int | None = -1) -> str:
         """About `size` characters: up to the end of a line, so no separator is cut."""
-        text = super().read(size) + super().readline()
+        text = super().read(size) + self.readline()
         return text.replace(self.sep, UNIT_SEPARATOR)
-
-    def readline(self, size: int = -1) -> str:
-        """The next line."""
-        return super().readline(size).replace(self.sep, UNIT_SEPARATOR)
 
 
 @dataclass(frozen=True)
@@ -144,8 +141,8 @@ class Layout:
     def fault(self, column: str, row: int, problem: str) -> DataError:
         """A DataError for a row (0 = first below the header) and column."""
         line, fields = next(islice(self.rows(), row, None))
-        position = self.columns().index(column)
-        value = fields[position] if position < len(fields) else ""
+        # a short row has no field there
+        value = dict(zip(self.columns(), fields, strict=False)).get(column, "")
         return DataError(
             f"{self.file.name}, line {line}, column {column!r}: {value!r} {problem}"
         )
@@ -153,7 +150,8 @@ class Layout:
     def check_quotes(self) -> None:
         """Raise DataError if a quotation mark swallows rows."""
         with self.file.open() as stream:
-            quoted = any(b'"' in line for line in stream)
+            blocks = iter(partial(stream.read, 1 << 20), b"")
+            quoted = any(b'"' in block for block in blocks)
         if quoted:
             # reading the rows is the check
             deque(self.rows(), maxlen=0)
@@ -163,7 +161,7 @@ class Layout:
         done = 0
         with self.text() as lines:
             reader = csv.reader(
-                lines,
+                (line.replace(self.sep, self.delimiter) for line in lines),
                 delimiter=self.delimiter,
                 quoting=self.quoting,
                 strict=True,
@@ -186,8 +184,9 @@ class Layout:
     def _swallows(self, row: list[str]) -> bool:
         """Whether a line in a field has as many fields, and numbers in the same places."""
         lines = [line for field in row for line in field.splitlines()[1:]]
-        shapes = [_shape(line.split(self.delimiter)) for line in lines]
-        return _shape(row) in shapes
+        rows = [row, *(line.split(self.delimiter) for line in lines)]
+        shapes = [[_is_number(field, "float32") for field in fields] for fields in rows]
+        return shapes[0] in shapes[1:]
 
     def _hint(self, first: str, columns: list[str]) -> str:
         """What to do about a missing column, judged by the first column's name."""
@@ -203,17 +202,13 @@ class Layout:
         )
 
 
-def _shape(fields: list[str]) -> list[bool]:
-    """Which fields are numbers."""
-    return [_is_number(field, "float32") for field in fields]
-
-
 def read_columns(layout: Layout, dtypes: dict[str, str]) -> pd.DataFrame:
     """Read the named columns of a text file at the C parser's speed.
 
     Args:
         layout: the file and how it is written.
-        dtypes: name of the column -> a type of `LARGEST`, or "str" for text as it is.
+        dtypes: name of the column -> a type of `LARGEST`, "str" for text as it is, or
+            "any" for what pandas takes it for.
 
     Raises:
         DataError: a column is missing, a field is not a finite number of its type, a
@@ -227,7 +222,7 @@ def read_columns(layout: Layout, dtypes: dict[str, str]) -> pd.DataFrame:
     try:
         return _parse(layout, columns, dtypes)
     except (ValueError, OverflowError) as fault:
-        raise _first_fault(layout, dtypes, fault) from fault
+        raise _first_fault(layout, columns, dtypes, fault) from fault
 
 
 def _parse(layout: Layout, columns: list[str], dtypes: dict[str, str]) -> pd.DataFrame:
@@ -237,9 +232,9 @@ def _parse(layout: Layout, columns: list[str], dtypes: dict[str, str]) -> pd.Dat
         ValueError, OverflowError: a field is not a finite number of its type, or a row
             has too many fields.
     """
+    first = next(layout.rows(), (0, []))
     # pandas takes the width of the first row for that of the table
-    _, first = next(layout.rows(), (0, []))
-    if len(first) > len(columns):
+    if len(first[1]) > len(columns):
         raise ValueError("the first row is too long")
     place = {name: columns.index(name) for name in dtypes}
     with layout.text() as stream:
@@ -255,6 +250,7 @@ def _parse(layout: Layout, columns: list[str], dtypes: dict[str, str]) -> pd.Dat
             dtype={
                 place[name]: dtype.replace("int32", "int64")
                 for name, dtype in dtypes.items()
+                if dtype != "any"
             },
             keep_default_na=False,
             # in one piece where a column that nobody asked for may hold anything
@@ -269,16 +265,17 @@ def _parse(layout: Layout, columns: list[str], dtypes: dict[str, str]) -> pd.Dat
 
 def _as(column: pd.Series, dtype: str) -> pd.Series:
     """A column in its final type; what a short row lacks is the empty text."""
-    if dtype == "str":
-        return column.fillna("")
+    if dtype not in LARGEST:
+        return column.fillna("") if dtype == "str" else column
     if not column.between(-LARGEST[dtype], LARGEST[dtype]).all():
         raise OverflowError(f"a number is not finite or too large for {dtype}")
     return column.astype(dtype)
 
 
-def _first_fault(layout: Layout, dtypes: dict[str, str], fault: Exception) -> DataError:
+def _first_fault(
+    layout: Layout, columns: list[str], dtypes: dict[str, str], fault: Exception
+) -> DataError:
     """The error of the first row that is too long or has no number where one belongs."""
-    columns = layout.columns()
     for line, fields in layout.rows():
         where = f"{layout.file.name}, line {line}"
         if len(fields) > len(columns):
@@ -300,8 +297,8 @@ def _first_fault(layout: Layout, dtypes: dict[str, str], fault: Exception) -> Da
 
 
 def _is_number(text: str, dtype: str) -> bool:
-    """Whether a field is a finite number that fits the type; every text is a "str"."""
-    if dtype == "str":
+    """Whether a field is a finite number that fits the type, where that is one of numbers."""
+    if dtype not in LARGEST:
         return True
     try:
         number = float(text) if "float" in dtype else int(text)
@@ -335,13 +332,12 @@ def check_events(
             f"{layout.file.name}: not a single row below the header; get the file again"
         )
     if "value" in columns:
-        low, high = limits
-        within = events["value"].between(low, high)
+        within = events["value"].between(*limits)
         demand(
             within,
             layout,
             columns["value"],
-            f"is not within {low:g} to {high:g}, nor are the values of "
+            f"is not within {limits[0]:g} to {limits[1]:g}, nor are the values of "
             f"{(~within).sum():,} lines in all; {cure}",
         )
     if "time" in columns:

@@ -42,8 +42,7 @@ class TextFile:
     @property
     def name(self) -> str:
         """What messages call it: its path, with the name in the archive if in one."""
-        parts = [self.path, self.member]
-        return ": ".join(str(part) for part in parts if part is not None)
+        return f"{self.path}: {self.member}" if self.member else str(self.path)
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
