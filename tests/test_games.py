@@ -1,5 +1,9 @@
 """Games and explanations: what is asked of the model, and what is refused."""
 
+from inspect import getdoc
+from textwrap import dedent
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,10 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models_by_hand import HandModel, Recent, Tanh, table_game
-from xrec_utils.explain.shapley import brute_force
+from xrec_utils.contract import HistoryModel, item_columns, multi_hot
+from xrec_utils.explain.baselines import leave_one_out
+from xrec_utils.explain.choose import explain
+from xrec_utils.explain.leverage import leverage_regression
+from xrec_utils.explain.shapley import brute_force, permutation_sampling
 from xrec_utils.games.explanation import Explanation
-from xrec_utils.games.features import feature_game
+from xrec_utils.games.features import feature_game, imputed_game
 from xrec_utils.games.game import Game, contrast_game, history_game, rank_game
+from xrec_utils.keras_start import keras
+from xrec_utils.models.classic import EASE
 
 HISTORY = np.array([7, 3, 9, 1])
 TITLES = [f"Film {code}" for code in range(40)]
@@ -65,9 +75,7 @@ def test_masks_of_another_kind_are_refused(masks):
         Game(tuple("abc"), "t", lambda m: m.sum(axis=1))(masks)
 
 
-@pytest.mark.parametrize(
-    "value", [lambda m: m, lambda m: m.sum(1)[:1], lambda m: np.full(len(m), np.nan)]
-)
+@pytest.mark.parametrize("value", [lambda m: m, lambda m: m.sum(1)[:1]])
 def test_answers_that_are_not_one_number_each_are_refused(value):
     with pytest.raises(
         ValueError, match="game of 'the score' must give 2 finite scores, got shape"
@@ -75,11 +83,106 @@ def test_answers_that_are_not_one_number_each_are_refused(value):
         Game(tuple("abc"), "the score", value)(np.eye(3, dtype=bool)[:2])
 
 
+def test_the_group_without_a_finite_score_is_named():
+    game = Game(tuple("abc"), "the score", lambda m: 1 / m[:, 1])
+    with (
+        np.errstate(divide="ignore"),
+        pytest.raises(ValueError, match=r"of 'the score' gave 1 .*group \['a', 'c'\]"),
+    ):
+        game(np.array([[True, False, True], [True, True, True]]))
+    with (
+        np.errstate(divide="ignore"),
+        pytest.raises(ValueError, match="infinite, the first for the group of nobody"),
+    ):
+        game.empty()
+
+
 def test_games_need_players_and_a_batch():
     with pytest.raises(ValueError, match="at least one player"):
         Game((), "t", len)
-    with pytest.raises(ValueError, match="batch=0"):
-        Game(("a",), "t", len, batch=0)
+    for batch in (0, 2.5, True, np.nan):
+        with pytest.raises(ValueError, match=f"batch={batch}"):
+            Game(("a",), "t", len, batch=batch)
+
+
+def test_a_text_is_no_list_of_players():
+    for build in (
+        lambda: Game("abc", "t", len),
+        lambda: Explanation("abc", "t", [1, 2, 3], 0, 6, "hand"),
+        lambda: feature_game(len, np.ones(3), np.ones((2, 3)), "abc"),
+    ):
+        with pytest.raises(ValueError, match="players='abc' is one text"):
+            build()
+
+
+def test_equal_names_are_numbered_alike_in_games_and_explanations():
+    names = ("Heat", "Up", "Heat", "Heat", "Heat #2")
+    told_apart = ("Heat", "Up", "Heat #2", "Heat #3", "Heat #2 #2")
+    game = Game(names, "t", lambda m: m.sum(axis=1))
+    assert game.players == told_apart
+    assert Explanation(names, "t", np.ones(5), 0, 5, "hand").players == told_apart
+    assert game.explanation(np.ones(5), "hand").players == told_apart
+
+
+class Dropout:
+    """A network whose dropout was left on: films go at random."""
+
+    name, n_items = "dropout", 40
+
+    def __init__(self, at_random_within_a_call):
+        self.rng = np.random.default_rng(0)
+        self.within = at_random_within_a_call
+
+    def score(self, histories, items=None):
+        kept = self.rng.random(len(histories) if self.within else 1)
+        seen = np.array([len(history) for history in histories])
+        return (seen * kept)[:, None] * np.ones((1, len(items)))
+
+
+@pytest.mark.parametrize("within", [True, False])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda game: [game.full(), game.full()],
+        lambda game: [game.full(), game.empty()],
+        brute_force,
+        leave_one_out,
+        permutation_sampling,
+        leverage_regression,
+    ],
+)
+def test_a_random_game_is_refused_with_the_remedy(ask, within):
+    game = history_game(Dropout(within), HISTORY, 20)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"is random. .* training=False"):
+            ask(game)
+
+
+def test_a_random_model_is_refused_where_games_are_shared():
+    with pytest.raises(ValueError, match="is random"):
+        explain(Dropout(True), HISTORY, 20)
+
+
+def test_float32_is_not_chance():
+    """The same film scored in batches of other sizes: another rounding."""
+    game = Game(tuple("abc"), "t", lambda m: 5 + m.sum(axis=1) + 1e-5 * len(m))
+    game.full()
+    assert game(np.eye(3, dtype=bool)) == pytest.approx(6, abs=1e-3)
+    assert game.full() == pytest.approx(8, abs=1e-3)
+
+
+def test_masks_of_one_call_are_asked_for_once_more_only():
+    asked = []
+
+    def value(masks):
+        asked.append(len(masks))
+        return masks.sum(axis=1)
+
+    game = Game(tuple("abc"), "t", value)
+    for _ in range(3):
+        game.full()
+        game.empty()
+    assert asked == [1, 2, 1, 1, 1, 1]
 
 
 # ---------------------------------------------------------------- history
@@ -144,7 +247,8 @@ def test_histories_are_checked(history, item, message):
         ),
         (
             lambda n, items: np.full((n, items), np.nan),
-            "Odd.score gave NaN or infinite scores: check its weights",
+            r"Odd.score gave NaN or infinite scores for the history \[7, 3, 9, 1\], "
+            "4 long: check its weights",
         ),
     ],
 )
@@ -160,6 +264,65 @@ def test_models_that_answer_wrongly_are_named(answer, message):
     ):
         with pytest.raises(ValueError, match=message):
             game.full()
+
+
+def test_a_score_missing_for_the_empty_history_alone_is_said():
+    class Mean(HandModel):
+        def encode(self, vectors):
+            return vectors.sum(axis=0) / (len(vectors) or np.nan)
+
+    game = history_game(Mean(), HISTORY, 2)
+    assert np.isfinite(game.full())
+    with pytest.raises(
+        ValueError, match=r"for the empty history, whose score .*contract"
+    ):
+        game.empty()
+
+
+def test_a_plain_keras_model_is_shown_the_lines_it_lacks():
+    net = keras.Sequential([keras.layers.Input((40,)), keras.layers.Dense(40)])
+    for ask in (
+        lambda: history_game(net, HISTORY, 20),
+        lambda: rank_game(net, HISTORY, 20),
+        lambda: explain(net, HISTORY, 20),
+    ):
+        with pytest.raises(
+            ValueError,
+            match=r"(?s)Sequential has no n_items, score.*HistoryModel.*class",
+        ):
+            ask()
+    # the lines shown are the lines that work
+    lines = getdoc(HistoryModel).partition("class Own:")[2]
+    space = {"multi_hot": multi_hot, "item_columns": item_columns}
+    exec(dedent("    class Own:" + lines), space)
+    own = space["Own"](net, 40)
+    game = history_game(own, HISTORY, 20)
+    assert brute_force(game).gap == pytest.approx(0, abs=1e-5)
+
+
+# ---------------------------------------------------------------- items that repeat
+
+
+@pytest.mark.parametrize("build", [history_game, rank_game])
+def test_copies_are_players_absent_one_by_one(build):
+    model, history = Recent(), np.array([7, 3, 7])
+    game = build(model, history, 20, titles=TITLES)
+    assert game.players == ("Film 7", "Film 3", "Film 7 #2")
+    masks = np.array([[True, False, True], [False, True, True], [True, True, False]])
+    scores = model.score([[7, 7], [3, 7], [7, 3]])[:, 20]
+    if build is history_game:
+        np.testing.assert_allclose(game(masks), scores)
+    assert len(set(game(masks).tolist())) > 1
+
+
+def test_a_model_that_collapses_copies_lets_them_share():
+    ease = EASE(1.0).fit([[0, 1], [0, 1, 2], [1, 2], [0, 2, 3], [0, 1, 3]], 4)
+    once = brute_force(history_game(ease, np.array([0, 2]), 1))
+    twice = brute_force(history_game(ease, np.array([0, 0, 2]), 1))
+    assert twice.values[0] == pytest.approx(once.values[0] / 2)
+    assert twice.values[1] == pytest.approx(once.values[0] / 2)
+    assert twice.values[2] == pytest.approx(once.values[1])
+    assert (twice.base, twice.score) == (once.base, once.score)
 
 
 # ---------------------------------------------------------------- contrast and rank
@@ -263,6 +426,36 @@ def test_features_are_checked(row, background, names, message):
         feature_game(lambda x: x.sum(axis=1), row, background, names)
 
 
+@pytest.mark.parametrize("where", ["row", "background"])
+def test_features_that_are_missing_are_named(where):
+    row, background = np.ones(2), np.zeros((3, 2))
+    (row if where == "row" else background[1])[1] = np.nan
+    with pytest.raises(ValueError, match=r"lacks numbers \(NaN\) in \['year'\]"):
+        feature_game(len, row, background, ["genre", "year"])
+
+
+@pytest.mark.parametrize("fill", [[np.nan] * 4, [0.0], np.zeros((1, 4)), 0.0])
+def test_what_fills_in_for_a_film_must_be_a_vector(fill):
+    numbers = np.ones((40, 4), np.float32)
+    model = SimpleNamespace(
+        name="sum",
+        n_items=40,
+        score=None,
+        vectors=lambda codes: numbers[codes],
+        score_vectors=None,
+    )
+    with pytest.raises(ValueError, match="fill must hold 4 finite numbers"):
+        imputed_game(model, HISTORY, 20, fill=fill)
+
+
+def test_small_whole_numbers_do_not_wrap_around():
+    """uint8 1 - 2 is 255: scores are floats before anything is subtracted."""
+    game = Game(tuple("ab"), "t", lambda m: 2 - m.sum(axis=1).astype(np.uint8))
+    assert brute_force(game).values.tolist() == [-1, -1]
+    assert leave_one_out(game).values.tolist() == [-1, -1]
+    assert permutation_sampling(game, 4).values.tolist() == [-1, -1]
+
+
 def test_a_predict_with_a_column_axis_is_refused():
     game = feature_game(lambda x: x[:, :1], np.ones(2), np.zeros((3, 2)), ["a", "b"])
     with pytest.raises(ValueError, match="pick one output column"):
@@ -322,8 +515,16 @@ def test_values_are_a_frozen_copy():
         ([1.0, 2.0], None, "values must hold one finite number for each of 3 players"),
         ([1.0, 2.0, np.nan], None, "values must hold"),
         ([1.0, 2.0, 3.0], [0.1], "error must hold"),
+        ([1.0, 2.0, 3.0], [0.1, np.inf, 0.1], "error must hold"),
+        ([1.0, 2.0, 3.0], [0.1, -0.1, 0.1], "every error 0 or more"),
     ],
 )
 def test_explanations_are_checked(values, error, message):
     with pytest.raises(ValueError, match=message):
         explanation(values, error)
+
+
+@pytest.mark.parametrize(("base", "score"), [(np.nan, 1.0), (0.0, np.inf)])
+def test_base_and_score_are_finite(base, score):
+    with pytest.raises(ValueError, match=f"base={base} and score={score} must be"):
+        Explanation(("a",), "t", [1.0], base, score, "hand")

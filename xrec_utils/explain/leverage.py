@@ -11,11 +11,14 @@ without that, most of the error would come from it.
 
 from itertools import combinations
 from math import comb
+from numbers import Integral
 from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
+from xrec_utils.contract import check_count
+from xrec_utils.explain.shapley import NO_SPREAD, beyond_normal
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 
@@ -50,10 +53,12 @@ def leverage_regression(
         Explanation with values (n,) in the unit of the score, which add up to score -
         base. `error` (n,) is the standard error by the jackknife over pairs (HC3:
         MacKinnon and White 1985, doi:10.1016/0304-4076(85)90158-7) with the correction
-        for drawing without replacement; 0 when nothing is left to draw.
+        for drawing without replacement; 0 when nothing is left to draw. What few or no
+        pairs show is allowed for as in `shapley.stated_errors`: twice the error holds
+        the exact value in 95 cases of 100.
 
     Raises:
-        ValueError: below 4n samples, unless they are all there are.
+        ValueError: below 4n samples, unless they are all there are; a negative seed.
 
     Example:
         A printer and its ink earn 10 only together, paper earns 2 by itself.
@@ -68,9 +73,10 @@ def leverage_regression(
     n = game.n_players
     if samples is None:
         samples = 2 * n + 2048
-    if samples < min(4 * n, 2**n - 2):
+    check_count("seed", seed, 0)
+    if not isinstance(samples, Integral) or samples < min(4 * n, 2**n - 2):
         raise ValueError(
-            f"samples={samples} is too few for {n} players: "
+            f"samples={samples} is too few, or no whole number, for {n} players: "
             f"ask for {4 * n} or more, or leave it out"
         )
     base = game.empty()
@@ -80,14 +86,13 @@ def leverage_regression(
     # (2, m): the groups drawn, then their complements
     scores = game(both).reshape(2, -1)
     x, y = _pair_differences(drawn, scores, base, score)
-    values, error = _fit(x, y, drawn)
+    values, left_out, solver = _fit(x, y, drawn)
     # what the fit misses of the whole is shared out evenly
     values += (score - base - values.sum()) / n
+    squared = _stated_squares(left_out, 2 * np.abs(values).max())
+    error = np.sqrt(drawn.missing * squared @ solver**2)
     method = f"Shapley by regression on {scores.size} groups"
-    seconds = perf_counter() - start
-    return Explanation(
-        game.players, game.target, values, base, score, method, seconds, error
-    )
+    return game.explanation(values, method, perf_counter() - start, error)
 
 
 def _pair_differences(
@@ -199,12 +204,26 @@ def _groups(
     return groups[:count]
 
 
-def _fit(x: np.ndarray, y: np.ndarray, drawn: Drawn) -> tuple[np.ndarray, np.ndarray]:
+def _stated_squares(left_out: np.ndarray, largest: float) -> np.ndarray:
+    """Squares of what the fit misses (m,), with room for what the m pairs do not show.
+
+    Where it misses none, a share 3/m of all pairs may still be missed by an effect as
+    large as the largest, and by more where few pairs bring most of the error.
+    """
+    if np.abs(left_out).max(initial=0) <= NO_SPREAD * largest:
+        return np.full(len(left_out), 3 / max(len(left_out), 1) * largest**2)
+    return left_out**2 * beyond_normal(left_out)
+
+
+def _fit(
+    x: np.ndarray, y: np.ndarray, drawn: Drawn
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weighted least squares of y (m,) on x (m, n) and on the size.
 
-    Returns coefficients and standard errors, (n,) each. Both x and y are centred within
-    each size, in place, which fits any function of the size; the middle needs none,
-    being antisymmetric.
+    Returns the coefficients (n,), by how much each pair would be missed had it not been
+    in the fit (m,), and the matrix (m, n) that turns y into coefficients. Both x and y
+    are centred within each size, in place, which fits any function of the size; the
+    middle needs none, being antisymmetric.
     """
     n = x.shape[1]
     leverage = np.zeros(len(y))
@@ -224,9 +243,5 @@ def _fit(x: np.ndarray, y: np.ndarray, drawn: Drawn) -> tuple[np.ndarray, np.nda
     values = y @ solver
     leverage += (solver * x).sum(axis=1)
     residual = y - x @ values
-    # what it would be had the pair not been in the fit
     left_out = residual / np.maximum(1 - leverage, 1e-6)
-    return (
-        values,
-        np.sqrt(drawn.missing * left_out**2 @ solver**2),
-    )
+    return values, left_out, solver

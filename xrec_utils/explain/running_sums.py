@@ -3,9 +3,9 @@
 Such a model declares its `sums`. It computes finish(Σ_{i in S} a_i, |S|). Along an
 order of arrival the sums are running sums, so a whole order costs one `cumsum` and one
 batch through the rest of the network: no history is ever read again. Orders come in
-antithetic pairs (Mitchell et al. 2022, JMLR 23); values and standard errors mean what
-they mean in `shapley.permutation_sampling`, which gives the same for the same orders,
-only slower.
+antithetic pairs (Mitchell et al. 2022, JMLR 23); values and errors mean what they mean
+in `shapley.permutation_sampling`, which gives the same for the same orders, only
+slower.
 """
 
 from functools import partial
@@ -21,7 +21,7 @@ NUMBERS = 4_000_000  # most floats of running sums held at once
 def marginal_means(
     sums: Sums, permutations: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values and their standard errors, both (k, n), from random orders.
+    """Values and their errors, both (k, n), from random orders.
 
     Args:
         sums: of n films and k items, as a model's `sums` gives them.
@@ -29,14 +29,14 @@ def marginal_means(
         seed: of the orders.
 
     Returns:
-        The mean of what each film adds on arrival, and its standard error, in the unit
-        of the score.
+        The mean of what each film adds on arrival, and its error, in the unit of the
+        score.
 
     Raises:
-        ValueError: permutations are odd or fewer than 4.
+        ValueError: permutations are odd or fewer than 4, or the seed is negative.
 
     Example:
-        Of a plain sum, every order says the same.
+        One pair holds both orders of two films: nothing is left to chance.
 
         >>> sums = Sums(np.array([[1.0], [2.0]]), lambda sums, films: sums)
         >>> values, errors = marginal_means(sums, 4, seed=0)

@@ -3,6 +3,9 @@
 A `Game` answers one question, "what is the score when only these players are present?".
 An `Explanation` says how much each player counts. Every explainer turns a game into an
 explanation; every measure takes an explanation and its game.
+
+Players are events: a film that stands twice in a history is two players, absent one by
+one, and a model that collapses copies lets them share what the film is worth.
 """
 
 import lazy_loader

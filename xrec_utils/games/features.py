@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from xrec_utils.contract import EmbeddingModel
 from xrec_utils.games.game import Game, Masks, history_game
@@ -45,7 +46,7 @@ def imputed_game(
         >>> from types import SimpleNamespace
         >>> numbers = np.array([[1.0], [2.0], [3.0], [6.0]], np.float32)
         >>> model = SimpleNamespace(
-        ...     name="sum", n_items=4, vectors=lambda codes: numbers[codes],
+        ...     name="sum", n_items=4, score=None, vectors=lambda codes: numbers[codes],
         ...     score_vectors=lambda vectors, item: tf.reduce_sum(vectors, axis=(1, 2)),
         ... )
         >>> game = imputed_game(model, np.array([0, 1]), 3)
@@ -59,11 +60,13 @@ def imputed_game(
             "use a model with `vectors` and `score_vectors`"
         )
     vectors = model.vectors(np.asarray(history))
-    if fill is not None:
-        absent = np.asarray(fill, np.float32)
-    else:
-        every = model.vectors(np.arange(model.n_items))
-        absent = every.mean(axis=0)
+    if fill is None:
+        fill = model.vectors(np.arange(model.n_items)).mean(axis=0)
+    absent = np.asarray(fill, np.float32)
+    if absent.shape != vectors.shape[1:] or not np.isfinite(absent).all():
+        raise ValueError(
+            f"fill must hold {vectors.shape[1]} finite numbers, got {absent}"
+        )
 
     def value(masks: Masks) -> np.ndarray:
         """Scores (n,) of groups (n, films)."""
@@ -101,8 +104,8 @@ def feature_game(
         A game with one player per column, in the unit of the prediction.
 
     Raises:
-        ValueError: shapes do not fit; when the game is played, `predict` gives another
-            shape than (n,).
+        ValueError: shapes do not fit, or a number is missing; when the game is played,
+            `predict` gives another shape than (n,).
 
     Example:
         Without its second column (2) the row takes the mean of 0 and 1 there:
@@ -131,8 +134,7 @@ def feature_game(
         by_group = scores.reshape(len(masks), n_rows)
         return by_group.mean(axis=1, dtype=np.float64)
 
-    players = tuple(map(str, names))
-    return Game(players, target, value, max(1, rows // n_rows))
+    return Game(names, target, value, max(1, rows // n_rows))
 
 
 def _check_columns(
@@ -147,3 +149,10 @@ def _check_columns(
         )
     if len(names) != len(row):
         raise ValueError(f"names has {len(names)} entries for {len(row)} columns")
+    missing = pd.isna(np.vstack([row, background])).any(axis=0)
+    if missing.any():
+        columns = np.array(names, dtype=object)[missing].tolist()
+        raise ValueError(
+            f"row or background lacks numbers (NaN) in {columns}: "
+            "fill them in first, as the model's training did"
+        )

@@ -6,30 +6,33 @@ explanation; every measure takes an explanation and its game.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from xrec_utils.contract import HistoryModel, Sums, fits
-from xrec_utils.games.explanation import Explanation
+from xrec_utils.contract import HistoryModel, Sums, check_count, checked_model, fits
+from xrec_utils.games.explanation import Explanation, numbered
 
 Masks = np.ndarray  # (n, players) booleans, True = present
+SAME = 0.01  # share of the largest score: two answers that differ by less are one
 
 
 @dataclass(frozen=True)
 class Game:
     """Named players and the score of any group of them.
 
-    Called with masks, bool (n, players), a game returns their scores, float64 (n,).
+    Called with masks, bool (n, players), a game returns their scores, float64 (n,). The
+    group of all players is asked for a second time, with the groups that come next: a
+    game that answers at random, as a network with its dropout on does, is refused.
 
     Attributes:
-        players: one name each.
+        players: one name each; of two alike, the later gets a number.
         target: what is scored, in words.
         value: turns bool (n, players) into n scores.
         batch: most groups handed to `value` at once, which bounds the memory.
 
     Raises:
-        ValueError: there are no players, or batch is below 1.
+        ValueError: there are no players, players is one text, or batch is below 1.
 
     Example:
         >>> game = Game(("a", "b"), "size", lambda masks: masks.sum(axis=1))
@@ -43,15 +46,20 @@ class Game:
     target: str
     value: Callable[[Masks], np.ndarray]
     batch: int = 512
+    # scores of all players, until there are two to compare
+    _full: list[float] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
+        # a frozen dataclass is set through object, once, here
+        object.__setattr__(self, "players", numbered(self.players))
         if not self.players:
             raise ValueError(
                 "a game needs at least one player: "
                 "the history or the list of names is empty"
             )
-        if self.batch < 1:
-            raise ValueError(f"batch={self.batch} must be 1 or more")
+        check_count("batch", self.batch)
 
     @property
     def n_players(self) -> int:
@@ -62,7 +70,7 @@ class Game:
         """Score the groups in `masks`: bool (n, players) -> float64 (n,).
 
         A group met twice is scored once. Raises ValueError on masks of another shape or
-        type, and when the model's answer is not n finite numbers.
+        type, and when the model's answer is not n finite numbers, or a random one.
         """
         masks = np.asarray(masks)
         if masks.ndim != 2 or masks.shape[1] != self.n_players or masks.dtype != bool:
@@ -72,19 +80,43 @@ class Game:
             )
         if len(masks) == 0:
             return np.empty(0)
-        distinct, back = _distinct(masks)
+        if len(self._full) == 1:
+            everyone = np.ones((1, self.n_players), dtype=bool)
+            distinct, back = _distinct(np.concatenate([masks, everyone]))
+        else:
+            distinct, back = _distinct(masks)
         starts = range(0, len(distinct), self.batch)
-        scores = [self._score(distinct[i : i + self.batch]) for i in starts]
-        return np.concatenate(scores)[back]
+        parts = [self._score(distinct[i : i + self.batch]) for i in starts]
+        scores = np.concatenate(parts)
+        self._refuse_chance(distinct, scores)
+        return scores[back[: len(masks)]]
+
+    def _refuse_chance(self, distinct: Masks, scores: np.ndarray) -> None:
+        """Raise ValueError if all players together get a second, other score."""
+        if len(self._full) < 2:
+            self._full.extend(scores[distinct.all(axis=1)].tolist())
+        largest = np.abs([*self._full, scores.min(), scores.max()]).max()
+        if self._full and np.ptp(self._full) > SAME * largest:
+            raise ValueError(
+                f"the game of {self.target!r} gave all players two scores, "
+                f"{self._full[0]:.6g} and {self._full[1]:.6g}: it is random. Call a "
+                "network with training=False, which turns dropout off"
+            )
 
     def _score(self, masks: Masks) -> np.ndarray:
         """Ask `value` and check its answer."""
         scores = np.asarray(self.value(masks), dtype=np.float64)
-        wrong = ~np.isfinite(scores)
-        if scores.shape != (len(masks),) or wrong.any():
+        if scores.shape != (len(masks),):
             raise ValueError(
                 f"the game of {self.target!r} must give {len(masks)} finite scores, "
-                f"got shape {scores.shape}, {wrong.sum()} of them NaN or infinite"
+                f"got shape {scores.shape}"
+            )
+        wrong = np.flatnonzero(~np.isfinite(scores))
+        if len(wrong):
+            present = np.array(self.players, dtype=object)[masks[wrong[0]]].tolist()
+            raise ValueError(
+                f"the game of {self.target!r} gave {len(wrong)} scores that are NaN or "
+                f"infinite, the first for the group {present or 'of nobody'}"
             )
         return scores
 
@@ -158,11 +190,12 @@ def history_game(
         batch: most histories scored at once.
 
     Returns:
-        A game with one player per film, in the unit of the model's score.
+        A game with one player per film, in the unit of the model's score. A film that
+        stands twice is two players.
 
     Raises:
-        ValueError: an unknown code, an empty history or an item inside it; when the
-            game is played, scores that are not finite or of a wrong shape.
+        ValueError: no recommender, an unknown code, an empty history or an item inside
+            it; when the game is played, scores that are not finite or of a wrong shape.
 
     Example:
         A model that adds up one weight per film seen (row) and film scored (column):
@@ -291,6 +324,7 @@ def _checked_case(
     model: HistoryModel, history: np.ndarray, item: int
 ) -> tuple[np.ndarray, int]:
     """History and item as codes that the model knows, the item outside the history."""
+    checked_model(model)
     history = _checked_history(history)
     codes = np.append(history, item)
     if np.ndim(item) or not np.issubdtype(np.asarray(item).dtype, np.integer):
@@ -375,10 +409,18 @@ def scores_of_groups(
             f"{model.name}.score must give one row per history and one column per "
             f"entry of items, {expected}, got {scores.shape}"
         )
-    if not np.isfinite(scores).all():
+    wrong = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+    if len(wrong):
+        films = history[masks[wrong[0]]].tolist()
+        what_to_do = (
+            f"the history {films[:9]}, {len(films)} long: check its weights, or train "
+            "it again"
+            if films
+            else "the empty history, whose score xrec_utils.contract wants defined: "
+            "give it that of no film, 0 for example"
+        )
         raise ValueError(
-            f"{model.name}.score gave NaN or infinite scores: "
-            "check its weights, or train it again"
+            f"{model.name}.score gave NaN or infinite scores for {what_to_do}"
         )
     return scores
 

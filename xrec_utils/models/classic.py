@@ -51,6 +51,7 @@ class ItemToItem:
     The empty history scores zero everywhere.
     """
 
+    name = "item to item"
     pooling = "sum"
 
     def sums(self, history: History, items: np.ndarray) -> Sums:
