@@ -242,8 +242,8 @@ def test_evaluate_says_what_is_wrong():
         ([[1.0, 2.0]], [[0], [1]], None, "scores has 1 rows"),
         ([[1.0, 2.0]], [[]], None, "user 0: targets"),
         ([[1.0, 2.0]], [[1, 1]], None, "different items"),
-        ([[1.0, 2.0]], [[2]], None, r"lie in 0\.\.1"),
-        ([[1.0, 2.0]], [[0]], [[-1]], r"lie in 0\.\.1"),
+        ([[1.0, 2.0]], [[2]], None, r"codes in 0\.\.1"),
+        ([[1.0, 2.0]], [[0]], [[-1]], r"codes in 0\.\.1"),
         ([[1.0, 2.0]], [[0]], [[0]], r"target \[0\] is in the user's own history"),
     ],
 )

@@ -24,17 +24,13 @@ def finite(name: str, values: np.ndarray, ndim: int | None = 1) -> np.ndarray:
     Raises ValueError on another shape, and on NaN and infinity, which it places.
     """
     array = np.array(values, dtype=np.float64)
-    if not array.size or ndim not in (None, array.ndim):
-        raise ValueError(
-            f"{name} must be a {f'{ndim}-D' if ndim else 'non-empty'} array of finite "
-            f"numbers, got shape {array.shape}"
-        )
     wrong = np.flatnonzero(~np.isfinite(array))
-    if len(wrong):
+    if len(wrong) or not array.size or ndim not in (None, array.ndim):
         # a pandas column says whose the values are
         where = values.index[wrong] if isinstance(values, pd.Series) else wrong
         raise ValueError(
-            f"{name} must be finite numbers, but {len(wrong)} are NaN or infinite, at "
+            f"{name} must be a {f'{ndim}-D' if ndim else 'non-empty'} array of finite "
+            f"numbers, got shape {array.shape} and {len(wrong)} NaN or infinite, at "
             f"{where[:5].tolist()}: leave these out of all that is compared, and say so"
         )
     return array

@@ -60,21 +60,21 @@ def item_codes(
         [2, 0]
         >>> item_codes("seen", [-1], n_items=3)
         Traceback (most recent call last):
-        ValueError: seen holds codes from -1 to -1; they must lie in 0..2
+        ValueError: seen must be a 1-D array of codes in 0..2, got array([-1])
     """
     codes = np.asarray(codes)
-    if codes.ndim == 1 and not len(codes):
-        # an empty list has no type of its own
-        return np.empty(0, dtype=np.int64)
-    if codes.ndim != 1 or codes.dtype.kind not in "iu":
+    # an empty list has no type of its own
+    whole = codes.dtype.kind in "iu" or not codes.size
+    if (
+        codes.ndim != 1
+        or not whole
+        or codes.min(initial=0) < 0
+        or codes.max(initial=0) >= n_items
+    ):
+        hint = "; np.flatnonzero(mask) turns a mask into codes"
         raise ValueError(
-            f"{name} must be a 1-D array of whole numbers, got {codes.dtype} "
-            f"{codes.shape}; np.flatnonzero(mask) turns a mask into codes"
-        )
-    if codes.min() < 0 or codes.max() >= n_items:
-        raise ValueError(
-            f"{name} holds codes from {codes.min()} to {codes.max()}; "
-            f"they must lie in 0..{n_items - 1}"
+            f"{name} must be a 1-D array of codes in 0..{n_items - 1}, "
+            f"got {codes!r:.80}{hint if codes.dtype == bool else ''}"
         )
     return codes.astype(np.int64, copy=False)
 
@@ -128,9 +128,11 @@ def checked_model(model: HistoryModel) -> HistoryModel:
 
 def item_columns(scores: np.ndarray, items: np.ndarray | None) -> np.ndarray:
     """Keep the columns named by `items` (all of them for None)."""
-    if items is None:
-        return scores
-    return scores[:, item_codes("items", items, scores.shape[1])]
+    return (
+        scores
+        if items is None
+        else scores[:, item_codes("items", items, scores.shape[1])]
+    )
 
 
 def multi_hot(histories: Sequence[History], n_items: int) -> np.ndarray:

@@ -149,7 +149,7 @@ def test_marks_by_hand():
     assert (astray.found, astray.misplaced) == (0, 0.8)
     assert planted.agreement_with_truth(said(0, 0, 0, 0), truth) == (0, 0, 0, 1)
     for wrong in (np.zeros(4), np.ones(3)):
-        with pytest.raises(ValueError, match=r"all zero|one shape"):
+        with pytest.raises(ValueError, match="not all zero"):
             planted.agreement_with_truth(said(1, 2, 3, 4), wrong)
 
 
@@ -157,7 +157,7 @@ def test_better_explainers_get_better_marks():
     """Sampled Shapley values, then leave-one-out, then what lot, popularity and cosine
     get without asking the shop.
     """
-    histories = planted.shop_split(DATA).train_histories()
+    histories = DATA.split().train_histories()
     columns = unit_columns(histories, SHOP.n_items)
     counts = (columns > 0).sum(axis=0)
 
@@ -183,7 +183,7 @@ def test_better_explainers_get_better_marks():
 
 
 def test_the_split_keeps_the_codes_of_the_shop():
-    split, own = planted.shop_split(DATA), leave_last_out(DATA.purchases())
+    split, own = DATA.split(), leave_last_out(DATA.purchases())
     assert (
         split.n_items == SHOP.n_items
         and (split.items["item"] == np.arange(SHOP.n_items)).all()
@@ -222,5 +222,5 @@ def test_models_that_ask_for_attributes_can_be_built_on_the_shop():
     """Trained in seconds to minutes elsewhere: here only what the split has to offer
     them is tried.
     """
-    model = zoo.build("pooled_mlp", planted.shop_split(DATA))
+    model = zoo.build("pooled_mlp", DATA.split())
     assert model.score([CASES[0].owned]).shape == (1, SHOP.n_items)

@@ -99,7 +99,7 @@ def mean_pool(answers: np.ndarray, empty: float = 0.0) -> np.ndarray:
         [3.0, -1.0]
     """
     answers = finite("answers", answers)
-    finite("empty", empty, ndim=0)
+    finite("empty", [empty])
     n = len(answers)
     harmonic = (1 / np.arange(1, n + 1)).sum()
     as_first = answers - empty
@@ -146,7 +146,7 @@ def softmax_pool(
         ([3.0, -1.0], True)
     """
     e, a, e0, a0 = _checked_pool(weights, answers, start)
-    finite("empty", empty, ndim=0)
+    finite("empty", [empty])
     # measured from v(all), no large common part is left to cancel
     middle = (e0 * a0 + e @ a) / (e0 + e.sum())
     scale = np.abs(np.append(a, a0 if e0 else middle) - middle).max()

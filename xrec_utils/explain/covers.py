@@ -81,8 +81,8 @@ class Cover:
         best: a solution to start from, or None.
 
     Raises:
-        ValueError: gains are no table of finite numbers, or k is not one of its
-            numbers of competitors.
+        ValueError: gains are no table of finite numbers, or k is no whole number from
+            1 to that of the competitors.
 
     Example:
         Each competitor lags by 1, and another film holds it back by 2: one film lets
@@ -97,8 +97,6 @@ class Cover:
     def __init__(self, gains: np.ndarray, k: int, best: np.ndarray | None) -> None:
         gains = finite("gains", gains, ndim=2)
         check_count("k", k)
-        if k > gains.shape[1]:
-            raise ValueError(f"k={k}: there are only {gains.shape[1]} competitors")
         self.gains = gains
         self.k = k
         self.best = best

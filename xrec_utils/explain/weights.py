@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from xrec_utils.checks import finite
 from xrec_utils.contract import check_count, item_codes
 from xrec_utils.keras_start import keras
 
@@ -275,7 +274,7 @@ def _rows(model: keras.Model, x: np.ndarray | Sequence[np.ndarray]) -> list[np.n
             "pass a list with one each."
         )
     return [
-        finite("x", part, ndim=None).astype(tensor.dtype)
+        np.asarray(part, dtype=tensor.dtype)
         for part, tensor in zip(parts, model.inputs, strict=True)
     ]
 

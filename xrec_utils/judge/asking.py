@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import nct, t, ttest_1samp
 
-from xrec_utils.checks import check_within, finite
+from xrec_utils.checks import check_within
 from xrec_utils.contract import check_count
 from xrec_utils.files import DATA
 from xrec_utils.judge.comparisons import holm
@@ -74,10 +74,9 @@ def orders(kinds: tuple[str, ...] = KINDS) -> list[tuple[str, ...]]:
     for step in range(1, n):
         zigzag += [step, -step]
     # every start shifts the zigzag by one, so each kind comes to each place
-    rows = []
-    for start in range(n):
-        row = [kinds[(start + step) % n] for step in zigzag[:n]]
-        rows.append(tuple(row))
+    rows = [
+        tuple(kinds[(start + step) % n] for step in zigzag[:n]) for start in range(n)
+    ]
     if n % 2:
         # an odd number balances who follows whom only with all orders reversed too
         rows += [row[::-1] for row in rows]
@@ -144,7 +143,7 @@ def power(effect: float, people: int, alpha: float = 0.05) -> float:
         The chance, in [0, 1].
 
     Raises:
-        ValueError: fewer than two people, an effect that is not finite, or a level
+        ValueError: fewer than two people, an effect outside [-100, 100], or a level
             outside [0.000001, 1].
 
     Source: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences.
@@ -158,7 +157,7 @@ def power(effect: float, people: int, alpha: float = 0.05) -> float:
     # a standard deviation needs two
     check_count("people", people, least=2)
     check_within("alpha", alpha, low=1e-6)
-    finite("effect", effect, ndim=0)
+    check_within("effect", effect, low=-100, high=100)
     freedom = people - 1
     limit = t.ppf(1 - alpha / 2, freedom)
     shift = effect * np.sqrt(people)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, permutation_test
 
-from xrec_utils.checks import aligned, check_within, finite
+from xrec_utils.checks import aligned, check_within
 from xrec_utils.contract import check_count
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
@@ -378,7 +378,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
         (n,) adjusted p-values, in the order given.
 
     Raises:
-        ValueError: there is none, or one that does not lie in 0..1.
+        ValueError: one does not lie in 0..1.
 
     Source: Holm 1979, Scandinavian Journal of Statistics 6, 65-70.
 
@@ -388,7 +388,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
         >>> holm(np.array([0.5, 0.01, 0.125])).tolist()
         [0.5, 0.03, 0.25]
     """
-    p_values = finite("p_values", p_values)
+    p_values = np.asarray(p_values)
     check_within("p_values", p_values)
     order = np.argsort(p_values)
     factors = np.arange(len(order), 0, -1)

@@ -233,12 +233,11 @@ def oracle_order(
         [0, 2, 1]
     """
     n = game.n_players
-    bins = n if bins is None else bins
     check_count("width", width)
-    check_count("bins", bins)
+    check_count("bins", n if bins is None else bins)
     steps = np.array_split(
         np.arange(n),
-        min(bins, n),
+        min(bins or n, n),
     )
     # nobody is chosen yet
     beginnings = [(0.0, np.empty(0, dtype=int))]

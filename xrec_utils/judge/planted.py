@@ -12,17 +12,14 @@ pair, not the explainer.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from xrec_utils import zoo
-from xrec_utils.checks import aligned
 from xrec_utils.contract import check_count, item_codes
-from xrec_utils.data.splits import Split, leave_last_out
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks
 from xrec_utils.judge.comparisons import kendall, relative_error
@@ -229,9 +226,13 @@ def agreement_with_truth(explanation: Explanation, truth: np.ndarray) -> Mark:
         >>> mark.found, mark.misplaced, mark.error
         (1.0, 0.25, 0.5)
     """
-    values, truth = aligned(values=explanation.values, truth=truth)
-    if not truth.any():
-        raise ValueError("truth must not be all zero: there is no reason to find")
+    values = explanation.values
+    truth = np.asarray(truth, dtype=float)
+    if truth.shape != values.shape or not truth.any():
+        raise ValueError(
+            f"truth {truth.shape} must hold one value for each of {len(values)} "
+            "players, not all zero"
+        )
     sizes = np.abs(values)
     real = truth != 0
     largest = np.argsort(-sizes, kind="stable")[: real.sum()]
@@ -245,32 +246,6 @@ def agreement_with_truth(explanation: Explanation, truth: np.ndarray) -> Mark:
 
 
 # ---------------------------------------------------- models trained on the shop
-
-
-def shop_split(data: ShopData) -> Split:
-    """The shop's purchases, each customer's last for test, the one before to validate.
-
-    Item codes are the shop's own. Things nobody bought stay in the catalogue. All are
-    given one year, that of the log, because models ask for one.
-    """
-    purchases = data.purchases()
-    split = leave_last_out(purchases)
-    codes = split.items["item"].to_numpy()
-    own = {}
-    for part in ("train", "validation", "test"):
-        events = getattr(split, part)
-        # the split counts items anew from 0: back to the shop's codes
-        own[part] = events.assign(
-            item=codes[events["item"]].astype(np.int32),
-        )
-    items = purchases.items.assign(
-        year=pd.array([2023] * len(data.items), dtype="Int64"),
-    )
-    return replace(
-        split,
-        items=items.rename_axis("code"),
-        **own,
-    )
 
 
 def train_on_shop(name: str, seed: int = 0, **options: Any) -> Any:
@@ -296,6 +271,5 @@ def train_on_shop(name: str, seed: int = 0, **options: Any) -> Any:
         >>> model.score([np.array([0, 1])]).shape == (1, len(load_shop().items))
         True
     """
-    split = shop_split(load_shop())
-    model, *_ = zoo.train(name, split, seed, **options)
+    model, *_ = zoo.train(name, load_shop().split(), seed, **options)
     return model

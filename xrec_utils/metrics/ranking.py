@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammaln
+from scipy.stats import hypergeom, nhypergeom
 
 from xrec_utils.contract import Ids, check_count, finite_scores, item_codes
 
@@ -223,15 +223,13 @@ def hit_rate(places: Places, k: int) -> np.ndarray:
     """
     check_count("k", k)
     first = first_groups(places)
-    # hypergeometric: `inside` of the tied items reach the list, none of them a target
+    # so many of the tied items reach the list
     inside = np.clip(
         k - first.above,
         0,
         first.tied,
     )
-    others = first.tied - first.relevant
-    log_miss = log_choose(others, inside) - log_choose(first.tied, inside)
-    return 1 - np.exp(log_miss).to_numpy()
+    return 1 - hypergeom.pmf(0, first.tied, first.relevant, inside)
 
 
 def recall(places: Places, k: int) -> np.ndarray:
@@ -302,11 +300,10 @@ def reciprocal_rank(places: Places) -> np.ndarray:
 
 def _first_of_several(above: int, tied: int, relevant: int) -> float:
     """Mean of 1 / rank of the first target when several share one score."""
-    place = np.arange(1, tied - relevant + 2)
-    # the other targets lie behind the first one, in any of their orders
-    log_orders = log_choose(tied - place, relevant - 1)
-    chance = np.exp(log_orders - log_choose(tied, relevant))
-    return np.sum(chance / (above + place))
+    others = np.arange(tied - relevant + 1)
+    # so many other items stand before the first target
+    chance = nhypergeom.pmf(others, tied, tied - relevant, 1)
+    return np.sum(chance / (above + others + 1))
 
 
 def average_precision(places: Places, k: int) -> np.ndarray:
@@ -382,8 +379,3 @@ def groups(places: Places) -> pd.DataFrame:
 def first_groups(places: Places) -> pd.DataFrame:
     """The group of each row that holds its best target, in the order of the rows."""
     return groups(places).drop_duplicates("row", ignore_index=True)
-
-
-def log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Logarithm of the binomial coefficient; minus infinity when k > n."""
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

@@ -7,13 +7,14 @@ ones more often) to customers over one year.
 
 import itertools
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from xrec_utils.data.load import Dataset
+from xrec_utils.data.splits import Split, leave_last_out
 from xrec_utils.files import DATA
 from xrec_utils.shop.shop import (
     BRANDS,
@@ -109,6 +110,31 @@ class ShopData:
                 year=pd.array([pd.NA] * len(self.items), dtype="Int64"),
             ),
             self.users[["user"]],
+        )
+
+    def split(self) -> Split:
+        """The purchases, each customer's last for test, the one before to validate.
+
+        Item codes are the shop's own. Things nobody bought stay in the catalogue. All
+        are given one year, that of the log, because models ask for one.
+        """
+        purchases = self.purchases()
+        split = leave_last_out(purchases)
+        codes = split.items["item"].to_numpy()
+        own = {}
+        for part in ("train", "validation", "test"):
+            events = getattr(split, part)
+            # the split counts items anew from 0: back to the shop's codes
+            own[part] = events.assign(
+                item=codes[events["item"]].astype(np.int32),
+            )
+        items = purchases.items.assign(
+            year=pd.array([2023] * len(self.items), dtype="Int64"),
+        )
+        return replace(
+            split,
+            items=items.rename_axis("code"),
+            **own,
         )
 
 
