@@ -9,6 +9,7 @@ from attention_by_hand import Fixed
 from models_by_hand import ATTENDING, attending
 from xrec_utils.explain.attention import (
     attention_explanation,
+    attention_weights,
     gradient_weighted,
     last_row,
     rollout,
@@ -144,3 +145,74 @@ def test_what_does_not_attend_is_refused():
         rollout(attending("din"), HISTORY, ITEM)
     with pytest.raises(ValueError, match="item 4 is in the history"):
         gradient_weighted(attending("din"), HISTORY, 4)
+
+
+class Padded:
+    """Attention of a Keras layer over a window of seven, padded on one side.
+
+    Ids are codes plus two; 1 is the start token where there is one, 0 is padding.
+    """
+
+    def __init__(self, side, start=True, masked=True):
+        keras.utils.set_random_seed(5)
+        self.side, self.start = side, [1] * start
+        self.table = keras.layers.Embedding(14, 8, mask_zero=masked)
+        self.layer = keras.layers.MultiHeadAttention(2, 4)
+
+    def over(self, ids):
+        vectors = self.table(np.array([ids]))
+        return self.layer(vectors, vectors, return_attention_scores=True)[1].numpy()
+
+    def attention(self, history):
+        ids = [*self.start, *(2 + np.asarray(history))]
+        empty = [0] * (7 - len(ids))
+        return self.over(empty + ids if self.side == "left" else ids + empty)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_of_a_masked_keras_layer_is_cut_off(side):
+    padded = Padded(side)
+    assert padded.attention(HISTORY).shape == (1, 2, 7, 7)
+    alone = padded.over([1, *(2 + HISTORY)])
+    np.testing.assert_allclose(attention_weights(padded, HISTORY), alone, atol=1e-6)
+    shares = alone[0, :, -1].mean(axis=0)
+    found = attention_explanation(padded, HISTORY, ITEM)
+    np.testing.assert_allclose([found.base, *found.values], shares, atol=1e-6)
+    assert rollout(padded, HISTORY, ITEM).score == pytest.approx(1)
+
+
+def test_padding_that_is_looked_at_is_named_and_can_be_cut():
+    padded = Padded("right", masked=False)
+    with pytest.raises(ValueError, match=r"of 7 places.*padding.*4 films.*keep"):
+        attention_weights(padded, HISTORY)
+    # a layer that masks, but lets padding look: the advice of the message
+    looking, keep = padded.over([1, *(2 + HISTORY)]), np.arange(7) < 5
+    weights = np.pad(looking, [(0, 0), (0, 0), (0, 2), (0, 2)])
+    weights[:, :, 5:, 0] = 1
+    with pytest.raises(ValueError, match=r"weights\[:, :, keep\]\[\.\.\., keep\]"):
+        attention_weights(Fixed(weights), HISTORY)
+    cut = Fixed(weights[:, :, keep][..., keep])
+    np.testing.assert_allclose(attention_weights(cut, HISTORY), looking, atol=1e-6)
+
+
+def test_padding_without_a_start_token_is_named_and_one_can_be_put_in():
+    padded = Padded("right", start=False)
+    with pytest.raises(ValueError, match=r"of 4 places.*start token.*np\.pad"):
+        attention_explanation(padded, HISTORY, ITEM)
+    alone = padded.over(2 + HISTORY)
+    weights = np.pad(alone, [(0, 0), (0, 0), (1, 0), (1, 0)])
+    weights[:, :, 0, 0] = 1
+    found = attention_explanation(Fixed(weights), HISTORY, ITEM)
+    assert found.base == 0
+    np.testing.assert_allclose(found.values, alone[0, :, -1].mean(axis=0), atol=1e-6)
+
+
+def test_what_are_no_shares_is_named_with_its_sums():
+    half = np.full((1, 1, 3, 3), 1 / 3)
+    half[0, 0, 1] /= 2
+    with pytest.raises(ValueError, match=r"but to 0\.5 to 1; read the weights after"):
+        attention_weights(Fixed(half), HISTORY[:2])
+    with pytest.raises(ValueError, match="of 0 places"):
+        attention_weights(Fixed(np.zeros((1, 1, 3, 3))), HISTORY[:2])
+    with pytest.raises(ValueError, match="to nan"):
+        attention_weights(Fixed(half * np.nan), HISTORY[:2])

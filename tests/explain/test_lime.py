@@ -9,6 +9,7 @@ from lime.lime_text import LimeTextExplainer
 from code_lines import code_lines
 from models_by_hand import Additive, Recent
 from xrec_utils.explain.lime import lime_from_scratch, lime_history, lime_tabular
+from xrec_utils.explain.shap_library import shap_values
 from xrec_utils.games.game import history_game
 
 RNG = np.random.default_rng(3)
@@ -175,5 +176,56 @@ def test_seeds_move_a_curved_game():
 
 
 def test_one_sample_is_no_neighbourhood():
-    with pytest.raises(ValueError, match="samples=1 must be 2 or more"):
+    with pytest.raises(ValueError, match="samples=1 must be a whole number, 2 or"):
         lime_history(history_game(Recent(), np.arange(3), 20), samples=1)
+    with pytest.raises(ValueError, match=r"samples=2\.5 must be a whole number"):
+        lime_tabular(far_linear, ROW, BACKGROUND, NAMES, samples=2.5)
+    for width in (0, -1, np.nan):
+        with pytest.raises(ValueError, match=f"kernel_width={width} must be above 0"):
+            lime_history(history_game(Recent(), np.arange(3), 20), kernel_width=width)
+
+
+def test_a_softmax_rounded_beyond_one_is_a_probability():
+    def rounded(rows):
+        answers = far_linear(rows)
+        answers[:2] = np.float32(1.0000001), -1e-7
+        return answers
+
+    assert lime_tabular(rounded, ROW, BACKGROUND, NAMES).score == 1
+    with pytest.raises(ValueError, match=r"to 1\.00001; LIME needs"):
+        lime_tabular(lambda rows: np.full(len(rows), 1.00001), ROW, BACKGROUND, NAMES)
+
+
+def test_stars_and_logits_have_three_ways_out():
+    def logits(rows):
+        return rows @ SLOPES * 20
+
+    def stars(rows):
+        return 1 + 4 / (1 + np.exp(-logits(rows)))
+
+    for predict in (logits, stars):
+        with pytest.raises(
+            ValueError, match=r"0\.\.1.*\(stars - 1\) / 4.*sigmoid.*shap_values"
+        ):
+            lime_tabular(predict, ROW, BACKGROUND, NAMES)
+        (found,) = shap_values(predict, ROW[None], BACKGROUND, "permutation")
+        assert found.gap == pytest.approx(0, abs=1e-9)
+    scaled = lime_tabular(lambda rows: (stars(rows) - 1) / 4, ROW, BACKGROUND, NAMES)
+    squeezed = lime_tabular(
+        lambda rows: 1 / (1 + np.exp(-logits(rows))), ROW, BACKGROUND, NAMES
+    )
+    np.testing.assert_allclose(scaled.values, squeezed.values, atol=1e-9)
+
+
+def test_missing_numbers_are_blamed_on_those_who_brought_them():
+    def fails(rows):
+        return np.where(np.arange(len(rows)) == 5, np.nan, far_linear(rows))
+
+    with pytest.raises(ValueError, match=r"predict returned nan for the row \["):
+        lime_tabular(fails, ROW, BACKGROUND, NAMES)
+    holes = BACKGROUND.copy()
+    holes[3, 1] = np.nan
+    with pytest.raises(ValueError, match=r"background holds NaN .* column 'year'"):
+        lime_tabular(far_linear, ROW, holes, NAMES)
+    with pytest.raises(ValueError, match="row holds NaN or infinity in column 'year'"):
+        lime_tabular(far_linear, holes[3], BACKGROUND, NAMES)

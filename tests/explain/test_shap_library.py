@@ -119,24 +119,185 @@ def test_last_output_is_explained_and_the_other_mirrors_it(method):
     np.testing.assert_allclose(yes.values, -no.values, atol=1e-5)
 
 
-def test_integer_ids_work_with_permutation_and_are_named_otherwise():
-    ids = keras.Input((2,), dtype="int32", name="user_and_film")
-    model = keras.Model(
-        ids, layers.Dense(1)(layers.Flatten()(layers.Embedding(9, 3)(ids)))
-    )
-    pairs = RNG.integers(0, 9, (10, 2))
-    assert shap_values(model, pairs[:1], pairs, "permutation")[0].gap == pytest.approx(
-        0, abs=1e-5
-    )
+def of_ids(dtype):
+    keras.utils.set_random_seed(6)
+    ids = keras.Input((3,), dtype=dtype, name="user_and_films")
+    vectors = layers.Embedding(9, 3, name="table")(ids)
+    return keras.Model(ids, layers.Dense(1)(layers.Flatten()(vectors)))
+
+
+IDS = RNG.integers(0, 9, (10, 3))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_ids_are_named_and_both_ways_out_work(dtype):
+    model = of_ids(dtype)
+    (permuted,) = shap_values(model, IDS[:1], IDS, "permutation")
+    assert permuted.gap == pytest.approx(0, abs=1e-5)
+    # the words of the message
+    layer = model.get_layer("table")
+    behind = keras.Model(layer.output, model.output)
+    vectors = keras.Model(model.input, layer.output)(IDS).numpy()
     for method in ("deep", "gradient"):
         with pytest.raises(
             ExplainerError,
-            match=r"user_and_film.*int32 ids.*Split the model.*permutation",
+            match=rf"user_and_films.*{dtype} ids.*embedded by table.*permutation.*vect",
         ):
-            shap_values(model, pairs[:1], pairs, method)
+            shap_values(model, IDS[:1], IDS, method)
+        (found,) = shap_values(behind, vectors[:1], vectors, method, budget=5000)
+        # the model adds up its positions: all methods agree
+        np.testing.assert_allclose(found.values, permuted.values, atol=5e-3)
 
 
-def test_models_without_a_graph_and_with_two_inputs_are_named():
+def test_one_column_of_ids_among_numbers_is_not_left_without_credit():
+    row = keras.Input((5,), name="row")
+    film = layers.Flatten()(layers.Embedding(9, 3)(row[:, :1]))
+    model = keras.Model(row, layers.Dense(1)(layers.Concatenate()([film, row[:, 1:]])))
+    with pytest.raises(ExplainerError, match="'row' holds float32 ids"):
+        shap_values(model, np.abs(ROWS), np.abs(BACKGROUND), "gradient")
+
+
+@pytest.mark.parametrize("method", ["deep", "gradient"])
+def test_whole_numbers_on_the_way_stop_the_gradient(method):
+    class Bins(layers.Layer):
+        def call(self, rows):
+            return keras.ops.one_hot(keras.ops.cast(rows[:, 0] > 0, "int32"), 2)
+
+    row = keras.Input((5,))
+    model = keras.Model(row, layers.Dense(1)(Bins()(row)))
+    with pytest.raises(
+        ExplainerError, match=r"No gradient flows.*Use method='permutation'\.$"
+    ):
+        shap_values(model, ROWS, BACKGROUND, method)
+    assert shap_values(model, ROWS, BACKGROUND, "permutation")[0].values[0] != 0
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+@pytest.mark.parametrize("method", ["deep", "permutation"])
+def test_two_inputs_are_named_and_a_function_of_one_array_works(by_name, method):
+    ends = [keras.Input((1,), name="film"), keras.Input((1,), name="user")]
+    rows = [layers.Flatten()(layers.Embedding(9, 3)(end)) for end in ends]
+    output = layers.Dense(1)(layers.Concatenate()(rows))
+    model = keras.Model(dict(film=ends[0], user=ends[1]) if by_name else ends, output)
+    with pytest.raises(ExplainerError, match=r"2 inputs, 'film', 'user'.*function"):
+        shap_values(model, IDS[:1, :2], IDS[:, :2], method)
+
+    def together(rows):
+        parts = [rows[:, :1], rows[:, 1:]]
+        return model(dict(film=parts[0], user=parts[1]) if by_name else parts)
+
+    (found,) = shap_values(together, IDS[:1, :2], IDS[:, :2], "permutation")
+    assert found.gap == pytest.approx(0, abs=1e-5) and (found.values != 0).all()
+
+
+@pytest.mark.parametrize("method", ["deep", "gradient", "kernel"])
+def test_two_outputs_are_named_and_one_of_them_works(method):
+    row = keras.Input((5,))
+    model = keras.Model(row, [layers.Dense(1)(row), layers.Dense(2)(row)])
+    with pytest.raises(ExplainerError, match="2 outputs"):
+        shap_values(model, ROWS, BACKGROUND, method)
+    one = keras.Model(model.input, model.outputs[0])
+    assert shap_values(one, ROWS, BACKGROUND, method)[0].score == pytest.approx(
+        float(model(ROWS)[0][0, 0])
+    )
+
+
+@pytest.mark.parametrize("method", ["permutation", "kernel"])
+def test_rows_of_vectors_are_named_and_flat_ones_work(method):
+    model, rows = gru_model(), HISTORIES
+    with pytest.raises(
+        ExplainerError,
+        match=r"not \(2, 4, 6\).*gradient.*flat\.reshape\(-1, \*\(4, 6\)\)",
+    ):
+        shap_values(model, rows[:2], rows, method)
+    flat, others = rows[:2].reshape(2, -1), rows.reshape(len(rows), -1)
+    found = shap_values(
+        lambda flat: model(flat.reshape(-1, *(4, 6))), flat, others, method
+    )
+    values = found[0].values.reshape(4, 6).sum(axis=1)
+    (slopes,) = shap_values(model, rows[:1], rows, "gradient", budget=3000)
+    np.testing.assert_allclose(values, slopes.values, atol=0.03)
+
+
+def test_advice_after_a_failure_fits_the_rows():
+    with pytest.raises(ExplainerError, match=r"or method='permutation' on flattened"):
+        shap_values(gru_model(), HISTORIES[:1], HISTORIES, "deep")
+    silu = mlp(activation=None, hidden="silu")
+    with pytest.raises(ExplainerError, match=r"or method='permutation'\.$"):
+        shap_values(silu, ROWS * 4, BACKGROUND, "deep")
+
+
+def test_an_output_for_each_position_is_named_and_the_last_one_works():
+    history = keras.Input((4, 6))
+    model = keras.Model(history, layers.Dense(2)(history))
+    for method in ("deep", "gradient"):
+        with pytest.raises(ValueError, match="an output for each of 4 positions"):
+            shap_values(model, HISTORIES[:1], HISTORIES, method)
+        last = keras.Model(model.input, model.outputs[0][:, -1])
+        (found,) = shap_values(last, HISTORIES[:1], HISTORIES, method)
+        assert (found.values[:3] == 0).all() and found.values[3] != 0
+
+    def each(rows):
+        return np.stack([rows, rows], axis=1)
+
+    with pytest.raises(ValueError, match="an output for each of 2 positions"):
+        shap_values(each, ROWS, BACKGROUND, "permutation")
+    (found,) = shap_values(
+        lambda rows: each(rows)[:, -1], ROWS[:1], BACKGROUND, "permutation"
+    )
+    assert found.values[4] == pytest.approx(ROWS[0, 4] - BACKGROUND[:, 4].mean())
+
+
+@pytest.mark.parametrize("method", ["deep", "gradient", "permutation"])
+def test_one_number_for_each_row_is_an_output_too(method):
+    row = keras.Input((5,))
+    model = keras.Model(row, layers.Dense(1)(row)[:, 0])
+    (found,) = shap_values(model, ROWS[:1], BACKGROUND, method)
+    truth = (ROWS[0] - BACKGROUND.mean(axis=0)) * model.weights[0].numpy()[:, 0]
+    np.testing.assert_allclose(found.values, truth, atol=0.1)
+
+
+def test_what_is_no_prediction_is_blamed_on_predict_and_the_row_shown():
+    def fails(rows):
+        return np.where(rows[:, 0] == ROWS[1, 0], np.nan, rows[:, 0])
+
+    with pytest.raises(ValueError, match=r"predict returned nan for the row \["):
+        shap_values(fails, ROWS, BACKGROUND, "permutation")
+    holes = BACKGROUND.copy()
+    holes[3, 2] = np.nan
+    for method in ("deep", "gradient", "kernel"):
+        with pytest.raises(ValueError, match=r"returned nan for the row .* nan"):
+            shap_values(mlp(), ROWS, holes, method)
+    with pytest.raises(ValueError, match=r"returned shape \(1,\) for 3 rows"):
+        shap_values(lambda rows: rows[:1, 0], ROWS, BACKGROUND, "kernel")
+
+
+def test_a_random_model_is_refused():
+    random = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"another prediction.*training=False"):
+        shap_values(
+            lambda rows: random.normal(size=len(rows)), ROWS, BACKGROUND, "kernel"
+        )
+
+
+@pytest.mark.parametrize("method", ["deep", "gradient", "permutation", "kernel"])
+def test_output_and_budget_are_whole_numbers_in_range(method):
+    for output in (1, -2):
+        with pytest.raises(ValueError, match=f"output is {output}, but.*0 to 0"):
+            shap_values(mlp(), ROWS, BACKGROUND, method, output=output)
+    for budget in (0, -1, 2.5, np.nan):
+        with pytest.raises(ValueError, match=r"budget=.* must be a whole number, 1 or"):
+            shap_values(mlp(), ROWS, BACKGROUND, method, budget=budget)
+
+
+@pytest.mark.parametrize("method", ["deep", "gradient"])
+def test_explaining_again_and_again_is_quiet(method, capfd, caplog):
+    for row in (*ROWS, *ROWS, *ROWS):
+        shap_values(mlp(), row[None], BACKGROUND, method)
+    assert capfd.readouterr() == ("", "") and not caplog.records
+
+
+def test_models_without_a_graph_are_named():
     class Own(keras.Model):
         def call(self, rows):
             return rows[:, :1]
@@ -148,14 +309,6 @@ def test_models_without_a_graph_and_with_two_inputs_are_named():
     ] == pytest.approx(0, abs=1e-6)
     with pytest.raises(ExplainerError, match="not function"):
         shap_values(predict, ROWS, BACKGROUND, "gradient")
-    one, two = keras.Input((5,)), keras.Input((5,))
-    with pytest.raises(ExplainerError, match="2 inputs"):
-        shap_values(
-            keras.Model([one, two], layers.Dense(1)(one + two)),
-            ROWS,
-            BACKGROUND,
-            "deep",
-        )
 
 
 def test_silu_is_reported_instead_of_wrong_values():
@@ -234,6 +387,17 @@ def test_no_warning_and_no_output(capfd):
         for method in ("deep", "gradient", "permutation", "kernel"):
             shap_values(mlp(), ROWS, BACKGROUND, method)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("form", [lambda end: [end], lambda end: {"row": end}])
+def test_one_input_in_a_list_or_under_a_name_is_quiet(form):
+    row = keras.Input((5,), name="row")
+    model = keras.Model(form(row), layers.Dense(1)(row))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for method in ("deep", "gradient", "permutation", "kernel"):
+            (found,) = shap_values(model, ROWS[:1], BACKGROUND, method)
+            assert abs(found.gap) < 0.2
 
 
 def test_other_warnings_pass():

@@ -15,6 +15,7 @@ import numpy as np
 
 from xrec_utils.contract import AttentionModel
 from xrec_utils.explain.gradients import unseen_as_zero
+from xrec_utils.explain.predictions import refuse_first
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import history_game, namer
 from xrec_utils.keras_start import tf
@@ -25,8 +26,10 @@ from xrec_utils.models.target_attention import TargetAttention
 def attention_weights(model: AttentionModel, history: np.ndarray) -> np.ndarray:
     """Return the attention weights (layers, heads, L, L) for a history.
 
-    L is the start token and the films the model reads; each row adds up to one. Raises
-    ValueError if the rows do not add up to one or the shape is another.
+    L is the start token and the films the model reads; each row adds up to one. Places
+    whose rows are all zeros are padding, as in Keras 3, and are cut off. Raises
+    ValueError if other rows do not add up to one, if there are more places than start
+    token and films, or if the shape is another.
     """
     weights = np.asarray(model.attention(history))
     if weights.ndim != 4 or weights.shape[2] != weights.shape[3]:
@@ -34,12 +37,31 @@ def attention_weights(model: AttentionModel, history: np.ndarray) -> np.ndarray:
             f"The model's attention has shape {weights.shape}; "
             "it must be (layers, heads, L, L)."
         )
-    if not np.allclose(weights.sum(axis=-1), 1, atol=1e-4):
-        raise ValueError(
-            "The rows of the model's attention do not add up to one; "
-            "read the weights after the softmax."
-        )
-    return weights
+    looks = weights.any(axis=(0, 1, 3))
+    read = weights[:, :, looks][..., looks]
+    sums = read.sum(axis=-1)
+    refuse_first(
+        [
+            (
+                not np.allclose(sums, 1, atol=1e-4),
+                "The rows of the model's attention do not add up to one, but to "
+                f"{sums.min(initial=1):.3g} to {sums.max(initial=1):.3g}; read the "
+                "weights after the softmax, where padding is masked.",
+            ),
+            (
+                # a window may leave films out, but then there is no padding
+                read.shape[2] > 1 + len(history)
+                or (read.shape[2] < 1 + len(history) and not looks.all()),
+                f"The model's attention is one of {read.shape[2]} places, padding of "
+                f"zeros not counted; a history of {len(history)} films has one more than "
+                "films, the start token. Cut other padding off, with keep its "
+                "places: weights[:, :, keep][..., keep]. A model without a start token "
+                "shows one that nobody looks at: weights = np.pad(weights, [(0, 0), "
+                "(0, 0), (1, 0), (1, 0)]); weights[:, :, 0, 0] = 1",
+            ),
+        ]
+    )
+    return read
 
 
 def last_row(
@@ -232,11 +254,15 @@ def _shares(
     Raises ValueError for an empty history.
     """
     # not checked by a game: attention alone needs no model that scores
-    if not len(history):
-        raise ValueError(
-            "The history is empty: there is no film whose part in the score "
-            "could be explained."
-        )
+    refuse_first(
+        [
+            (
+                not len(history),
+                "The history is empty: there is no film whose part in the score "
+                "could be explained.",
+            )
+        ]
+    )
     name = namer(titles)
     # float32 shares would miss a sum of one by more
     shares = shares.astype(np.float64)

@@ -10,17 +10,23 @@ the words of a text.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 from lime.lime_base import LimeBase
 from lime.lime_tabular import LimeTabularExplainer
 
+from xrec_utils.explain.predictions import (
+    Predict,
+    finite_answers,
+    not_whole,
+    refuse_first,
+)
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 
-Predict = Callable[[np.ndarray], np.ndarray]
+ROUNDING = 1e-6  # a softmax in float32 may end that far above 1
 
 
 def lime_from_scratch(
@@ -91,8 +97,8 @@ def lime_tabular(
         There is no error.
 
     Raises:
-        ValueError: the shapes disagree, or `predict` does not return probabilities of
-            shape (n,).
+        ValueError: the shapes disagree, a number is missing, there are fewer than two
+            samples, or `predict` does not return probabilities of shape (n,).
 
     Example:
         Only the first column counts, 0.1 per unit, and the row lies 2 above its mean.
@@ -108,7 +114,7 @@ def lime_tabular(
     started = time.perf_counter()
     row = np.asarray(row, dtype=np.float64)
     background = np.asarray(background, dtype=np.float64)
-    _check_shapes(row, background, names)
+    _check(row, background, names, samples)
     explainer = LimeTabularExplainer(
         background,
         feature_names=list(names),
@@ -160,7 +166,7 @@ def lime_history(
         `method`. There is no error.
 
     Raises:
-        ValueError: fewer than two samples.
+        ValueError: fewer than two samples, or no width of the kernel.
 
     Example:
         A score that is a straight line already, and a kernel so wide that all groups
@@ -170,10 +176,15 @@ def lime_history(
         >>> lime_history(game, kernel_width=1000).values.round(1).tolist()
         [1.0, 3.0]
     """
-    if samples < 2:
-        raise ValueError(
-            f"samples={samples} must be 2 or more: the first is the whole history"
-        )
+    refuse_first(
+        [
+            not_whole("samples", samples, least=2),
+            (
+                not kernel_width > 0,
+                f"kernel_width={kernel_width} must be above 0: no group would count.",
+            ),
+        ]
+    )
     started = time.perf_counter()
     # the library draws groups and solves with one generator
     rng = np.random.RandomState(seed)
@@ -213,14 +224,13 @@ def _line(
             np.exp(-(distance**2) / kernel_width**2),
         )
 
-    share_present = masks.mean(axis=1)
     surrogate = LimeBase(nearness, random_state=rng)
     base, pairs, r2, _ = surrogate.explain_instance_with_data(
         masks.astype(float),
         # a column per class, of which the first is explained
         answers[:, None],
-        # in percent, for the library's kernel widths are
-        distances=100 * (1 - np.sqrt(share_present)),
+        # of the share of players present; in percent, as the library's kernel widths
+        distances=100 * (1 - np.sqrt(masks.mean(axis=1))),
         label=0,
         num_features=masks.shape[1],
         feature_selection="none",
@@ -250,29 +260,54 @@ def _two_columns(predict: Predict, rows: np.ndarray) -> np.ndarray:
 
     Raises ValueError unless `predict` gives P(yes) of shape (n,).
     """
-    yes = np.asarray(
-        predict(rows),
-        dtype=np.float64,
+    yes = finite_answers(predict, rows)
+    refuse_first(
+        [
+            (
+                yes.ndim != 1,
+                f"predict returned shape {yes.shape} for {len(rows)} rows; "
+                f"LIME needs ({len(rows)},): pick one column.",
+            ),
+            (
+                yes.min() < -ROUNDING or yes.max() > 1 + ROUNDING,
+                f"predict returned {yes.min():.8g} to {yes.max():.8g}; LIME needs "
+                "probabilities in 0..1. Scale stars from 1 to 5 by (stars - 1) / 4, "
+                "put logits through a sigmoid, 1 / (1 + np.exp(-logits)), or explain "
+                "them as they are: shap_values(predict, row[None], background, "
+                "'permutation').",
+            ),
+        ]
     )
-    if yes.shape != (len(rows),):
-        raise ValueError(
-            f"predict returned shape {yes.shape} for {len(rows)} rows; "
-            f"LIME needs ({len(rows)},): pick one column."
-        )
-    if yes.min() < 0 or yes.max() > 1:
-        raise ValueError(
-            f"predict returned {yes.min():.3g} to {yes.max():.3g}; "
-            "LIME needs probabilities in 0..1."
-        )
-    return np.column_stack([1 - yes, yes])
+    return np.column_stack([1 - yes, yes]).clip(0, 1)
 
 
-def _check_shapes(
-    row: np.ndarray, background: np.ndarray, names: Sequence[str]
+def _check(
+    row: np.ndarray, background: np.ndarray, names: Sequence[str], samples: int
 ) -> None:
-    """Raise ValueError unless row (d,), background (m, d) and d names fit together."""
-    if not background.shape[1:] == row.shape == (len(names),):
-        raise ValueError(
-            f"row has shape {row.shape}, background {background.shape} and there are "
-            f"{len(names)} names; they must be (d,), (m, d) and d."
-        )
+    """Raise ValueError unless row (d,), background (m, d) and d names fit together.
+
+    And no number is missing, of which the samples are drawn.
+    """
+    refuse_first(
+        [
+            not_whole("samples", samples, least=2),
+            (
+                not background.shape[1:] == row.shape == (len(names),)
+                or not len(background),
+                f"row has shape {row.shape}, background {background.shape} and there "
+                f"are {len(names)} names; they must be (d,), (m, d) and d.",
+            ),
+        ]
+    )
+    # (d,): by column
+    finite = np.isfinite([row, *background]).all(axis=0)
+    refuse_first(
+        [
+            (
+                not finite.all(),
+                f"{'background' if np.isfinite(row).all() else 'row'} holds NaN or "
+                f"infinity in column {names[finite.argmin()]!r}; fill it, or leave "
+                "the column or the rows out.",
+            )
+        ]
+    )

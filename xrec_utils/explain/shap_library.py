@@ -3,12 +3,17 @@
 Lundberg and Lee (2017), "A unified approach to interpreting model predictions",
 arXiv:1705.07874. Deep is DeepLIFT averaged over a background (Shrikumar et al. 2017,
 arXiv:1704.02685); gradient is expected gradients (Erion et al. 2021,
-doi:10.1038/s42256-021-00343-w); permutation and kernel only ask for predictions. In all
-four an absent column is one that takes its values from the background rows.
+doi:10.1038/s42256-021-00343-w); permutation and kernel only ask for predictions.
+
+In all four an absent column takes its values from the background rows, whatever the row
+holds elsewhere: the marginal (interventional) game, true to the model even where no such
+row exists (Janzing, Minorics and Bloebaum 2020, arXiv:1910.13413). The conditional
+(observational) game draws the absent columns as they occur beside those present: there
+a column that the model never reads may earn credit (Sundararajan and Najmi 2020,
+arXiv:1908.08474). `history_game` is neither: it deletes a film and closes the gap.
 """
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -16,22 +21,18 @@ import numpy as np
 import pandas as pd
 import shap
 
-from xrec_utils.explain.shap_guard import (
-    ExplainerError,
-    explained_failure,
-    numpy_seed,
-    untouched_tensorflow,
+from xrec_utils.explain.predictions import (
+    Predict,
+    finite_answers,
+    not_whole,
+    refuse_first,
 )
+from xrec_utils.explain.shap_guard import check_readable, guarded, numpy_seed
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.keras_start import keras
 
-Predict = Callable[[np.ndarray], np.ndarray]
-# values (n, p, ...) of n rows, the base value, standard errors (n, p) or None
-Found = tuple[
-    np.ndarray,
-    float,
-    np.ndarray | None,
-]
+# values (n, p, ...) of n rows, standard errors (n, p) or None
+Found = tuple[np.ndarray, np.ndarray | None]
 BATCH = 16_384  # rows that a model predicts at once
 
 
@@ -53,8 +54,9 @@ def shap_values(
     they were before.
 
     Args:
-        model_or_predict: a Keras functional or sequential model with one float input;
-            for "permutation" and "kernel" also any function (n, d) -> (n,) or (n, k).
+        model_or_predict: a Keras functional or sequential model with one input, of
+            floats for "deep" and "gradient", and one output; for "permutation" and
+            "kernel" also any function (n, d) -> (n,) or (n, k).
         rows: (n, d) what is explained. Rows of embedded vectors (n, L, d) work with
             deep and gradient; the credit of a position is the sum over its d numbers.
         background: (m, d) rows that stand for an absent column.
@@ -76,8 +78,10 @@ def shap_values(
         add up to.
 
     Raises:
-        ExplainerError: the method cannot explain this model.
-        ValueError: an unknown method or wrong shapes.
+        ExplainerError: the method cannot explain this model; the message names what is
+            in its way, and a way that works.
+        ValueError: an unknown method or output, wrong shapes, no budget, or predictions
+            that are no finite numbers.
 
     Example:
         A straight line: each column adds its weight times its distance from the mean.
@@ -92,20 +96,29 @@ def shap_values(
     """
     rows = np.asarray(rows)
     background = np.asarray(background)
-    names = _checked_names(rows, background, names)
-    if method not in METHODS:
-        raise ValueError(
-            f"method {method!r} is unknown; choose one of {', '.join(sorted(METHODS))}."
-        )
+    names = _checked_names(rows, background, names, method, budget)
+    check_readable(model_or_predict, method, rows)
     started = time.perf_counter()
     predict = partial(_predictions, model_or_predict, output)
+    # first, for shap would blame itself for what a model cannot answer
+    scores = predict(rows).tolist()
+    base = float(predict(background).mean())
     with numpy_seed(seed):
-        values, base, errors = METHODS[method](
+        values, errors = METHODS[method](
             model_or_predict, predict, rows, background, output, budget
         )
+    refuse_first(
+        [
+            (
+                not np.allclose(scores, predict(rows), atol=1e-6),
+                "The model gives the same row another prediction each time. Switch off "
+                "what is random in it, dropout for instance: model(rows, "
+                "training=False).",
+            )
+        ]
+    )
     # the credit of a position is the sum over the numbers that stand for it
     values = _over_positions(values, rows)
-    scores = predict(rows).tolist()
     seconds = (time.perf_counter() - started) / len(rows)
     return [
         Explanation(
@@ -145,11 +158,14 @@ def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
         [['year', 3.0], ['age', 0.2]]
     """
     players = explanations[0].players
-    if any(explanation.players != players for explanation in explanations):
-        raise ValueError(
+    refuse_first(
+        (
+            explanation.players != players,
             "The explanations have different players; "
-            "a global mean needs the same columns in each."
+            "a global mean needs the same columns in each.",
         )
+        for explanation in explanations
+    )
     # (explanations, players)
     values = np.array([explanation.values for explanation in explanations])
     return pd.DataFrame(
@@ -169,47 +185,31 @@ def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
 
 
 def _deep(model, predict, rows, background, output, budget) -> Found:
-    graph = _graph(model, output, "deep")
-    with untouched_tensorflow(), warnings.catch_warnings():
-        # shap says this of every version since, whatever its caller does
-        warnings.filterwarnings(
-            "ignore",
-            message="Your TensorFlow version is newer than 2.4.0",
+    with guarded(model, "deep", rows):
+        explainer = shap.DeepExplainer(
+            _graph(model, output),
+            background.astype(np.float32),
         )
-        try:
-            explainer = shap.DeepExplainer(
-                graph,
-                background.astype(np.float32),
-            )
-            values = explainer.shap_values(
-                rows.astype(np.float32),
-            )
-        except Exception as error:
-            raise explained_failure(model, error) from error
-    return (
-        values[..., 0],
-        float(explainer.expected_value[0]),
-        None,
-    )
+        return explainer.shap_values(rows.astype(np.float32))[..., 0], None
 
 
 def _gradient(model, predict, rows, background, output, budget) -> Found:
     draws = budget or 1000
-    explainer = shap.GradientExplainer(
-        _graph(model, output, "gradient"),
-        background.astype(np.float32),
-    )
-    values, variances = explainer.shap_values(
-        rows.astype(np.float32),
-        nsamples=draws,
-        rseed=int(np.random.randint(2**31 - 1)),
-        return_variances=True,
-    )
+    with guarded(model, "gradient", rows):
+        explainer = shap.GradientExplainer(
+            _graph(model, output),
+            background.astype(np.float32),
+        )
+        values, variances = explainer.shap_values(
+            rows.astype(np.float32),
+            nsamples=draws,
+            rseed=int(np.random.randint(2**31 - 1)),
+            return_variances=True,
+        )
     # the numbers of a position vary as if independent
     variance = _over_positions(variances[0], rows)
     return (
         values[..., 0],
-        float(predict(background).mean()),
         # shap divides each variance by sqrt(draws); the variance of a mean has draws
         # below the line
         np.sqrt(variance / np.sqrt(draws)),
@@ -232,18 +232,11 @@ def _permutation(model, predict, rows, background, output, budget) -> Found:
     )
     return (
         result.values,
-        float(np.mean(result.base_values)),
         np.asarray(result.error_std) / np.sqrt(2 * permutations),
     )
 
 
 def _kernel(model, predict, rows, background, output, budget) -> Found:
-    if len(background) > 100:
-        raise ValueError(
-            f"background has {len(background)} rows; kernel SHAP asks the model for "
-            "every coalition times every background row. Take at most 100, for "
-            "instance background[:100]."
-        )
     explainer = shap.KernelExplainer(predict, background)
     values = explainer.shap_values(
         rows,
@@ -252,7 +245,7 @@ def _kernel(model, predict, rows, background, output, budget) -> Found:
         l1_reg=False,
         silent=True,
     )
-    return values, float(explainer.expected_value), None
+    return values, None
 
 
 METHODS: dict[str, Callable[..., Found]] = {
@@ -268,93 +261,99 @@ METHODS: dict[str, Callable[..., Found]] = {
 
 def _over_positions(numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Sums (n, p) float64 of numbers (n, p, ...) for rows of n."""
-    n, positions = rows.shape[:2]
-    flat = np.reshape(numbers, (n, positions, -1))
     # float64: some of the answers are float32, whose rounding would add up
-    return flat.sum(axis=2, dtype=np.float64)
+    return numbers.reshape(*rows.shape[:2], -1).sum(axis=2, dtype=np.float64)
 
 
-def _graph(model, output: int, method: str) -> tuple[list, keras.KerasTensor]:
-    """Return the model's inputs and the one output column to explain.
-
-    Or say why Deep and Gradient cannot read it.
-    """
-    obstacle = _obstacle(model, method)
-    if obstacle:
-        raise ExplainerError(
-            f"{obstacle}. Use method='permutation', which only needs predictions."
-        )
-    columns = model.outputs[0]
-    if columns.shape[-1] == 1:
-        return model.inputs, columns
-    column = range(columns.shape[-1])[output]  # from the end if negative
-    return (
-        model.inputs,
-        # a slice keeps the axis, which shap wants
-        columns[:, column : column + 1],
-    )
-
-
-def _obstacle(model, method: str) -> str | None:
-    """Why Deep and Gradient cannot read a model, None if they can."""
-    # a model that is neither functional nor sequential names no inputs
-    inputs = getattr(model, "inputs", None)
-    if not isinstance(model, keras.Model) or not inputs:
-        return (
-            f"method {method!r} needs a functional or sequential Keras model, "
-            f"not {type(model).__name__}"
-        )
-    if len(inputs) > 1:
-        return f"The model has {len(inputs)} inputs; join them into one row first"
-    if not str(inputs[0].dtype).startswith("float"):
-        return (
-            f"Input {inputs[0].name!r} holds {inputs[0].dtype} ids, which have no "
-            "gradient. Split the model after its embedding layer and explain the "
-            "embedded vectors"
-        )
-    return None
+def _graph(model: keras.Model, output: int) -> tuple[list, keras.KerasTensor]:
+    """The model's inputs and the one output column to explain, as shap wants them."""
+    # also where the model gives a single number for each row: (n,) -> (n, 1)
+    columns = keras.layers.Reshape((-1,))(model.outputs[0])
+    # slices keep the axis
+    return model.inputs, columns[:, output:][:, :1]
 
 
 def _predictions(model, output: int, rows: np.ndarray) -> np.ndarray:
     """What a Keras model or a function says of rows (n, d): (n,) float64.
 
-    Without the slow `model.predict`.
+    Without the slow `model.predict`. Raises ValueError where that are not columns, or
+    none that is called for.
     """
     # in batches, which bounds the memory
     parts = [
-        _answers(model, rows[at : at + BATCH]) for at in range(0, len(rows), BATCH)
+        finite_answers(partial(_answers, model), rows[at : at + BATCH])
+        for at in range(0, len(rows), BATCH)
     ]
-    answers = np.concatenate(parts).astype(np.float64)
-    return answers if answers.ndim == 1 else answers[:, output]
+    answers = np.concatenate(parts)
+    # (n,) -> (n, 1)
+    columns = answers.reshape(len(rows), *answers.shape[1:] or (1,))
+    k = columns.shape[1]
+    refuse_first(
+        [
+            (
+                columns.ndim > 2,
+                f"The model has an output for each of {k} positions, shape "
+                f"{answers.shape}. Explain one of them, for instance the last: "
+                "keras.Model(model.input, model.outputs[0][:, -1]) in place of a "
+                "Keras model, lambda rows: predict(rows)[:, -1] of a function.",
+            ),
+            (
+                output not in range(-k, k),
+                f"output is {output}, but the model's outputs are 0 to {k - 1}, "
+                "or from the last backwards -1, -2, ...",
+            ),
+        ]
+    )
+    return columns[:, output]
 
 
 def _answers(model, rows: np.ndarray) -> np.ndarray:
     """What a model or a function says to a batch of rows, of any shape."""
     if not isinstance(model, keras.Model):
         return np.asarray(model(rows))
-    inputs = getattr(model, "inputs", None)
-    dtype = inputs[0].dtype if inputs else "float32"
-    return np.asarray(model(rows.astype(dtype), training=False))
+    ends = getattr(model, "inputs", None)
+    given = rows.astype(ends[0].dtype if ends else "float32")
+    # a model may want its one input in a list or under a name
+    given = keras.tree.pack_sequence_as(model.input, [given]) if ends else given
+    return np.asarray(model(given, training=False))
 
 
 def _checked_names(
-    rows: np.ndarray, background: np.ndarray, names: Sequence[str] | None
+    rows: np.ndarray,
+    background: np.ndarray,
+    names: Sequence[str] | None,
+    method: str,
+    budget: int | None,
 ) -> tuple[str, ...]:
-    """One name per column, or ValueError if rows and background do not fit."""
-    if (
-        rows.ndim < 2
-        or rows.shape[1:] != background.shape[1:]
-        or not len(rows)
-        or not len(background)
-    ):
-        raise ValueError(
-            f"rows has shape {rows.shape} and background {background.shape}; "
-            "they must be (n, d) and (m, d), neither empty. "
-            "One row alone is row[None]."
-        )
-    columns = rows.shape[1]
-    if names is None:
-        names = [f"x{i}" for i in range(columns)]
-    if len(names) != columns:
-        raise ValueError(f"There are {len(names)} names for {columns} columns.")
+    """One name per column, or ValueError if one of the arguments does not fit."""
+    columns = rows.shape[1] if rows.ndim > 1 else 0
+    names = [f"x{i}" for i in range(columns)] if names is None else names
+    refuse_first(
+        [
+            (
+                rows.shape[1:] != background.shape[1:]
+                or not rows.size * columns
+                or not len(background),
+                f"rows has shape {rows.shape} and background {background.shape}; "
+                "they must be (n, d) and (m, d), neither empty. "
+                "One row alone is row[None].",
+            ),
+            (
+                len(names) != columns,
+                f"There are {len(names)} names for {columns} columns.",
+            ),
+            not_whole("budget", budget, least=1),
+            (
+                method not in METHODS,
+                f"method {method!r} is unknown; "
+                f"choose one of {', '.join(sorted(METHODS))}.",
+            ),
+            (
+                method == "kernel" and len(background) > 100,
+                f"background has {len(background)} rows; kernel SHAP asks the model "
+                "for every coalition times every background row. Take at most 100, "
+                "for instance background[:100].",
+            ),
+        ]
+    )
     return tuple(names)
