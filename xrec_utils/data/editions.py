@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils.data.tables import (
+    LARGEST,
     Layout,
     check_events,
     check_unique,
@@ -168,9 +169,10 @@ def _files(path: Path) -> dict[str, TextFile]:
     found = _found(path)
     depths = [len(place.parts) for place in found if _plain(place) in RATINGS]
     if not depths:
-        present = ", ".join(sorted(place.name for place in found)[:8]) or "nothing"
+        present = sorted(place.name for place in found)[:8] or ["nothing"]
         raise DataError(
-            f"{path}: none of {', '.join(RATINGS)} is in it (found: {present}). "
+            f"{path}: none of {', '.join(RATINGS)} is in it "
+            f"(found: {', '.join(present)}). "
             "Give the folder or zip of a MovieLens edition; "
             "for a table of your own use load_interactions"
         )
@@ -238,9 +240,8 @@ def _ratings(files: dict[str, TextFile], name: str) -> pd.DataFrame:
 def _items(files: dict[str, TextFile], name: str) -> pd.DataFrame:
     """Films as columns item, title, genres and, where there are links, imdb, tmdb."""
     if name not in files:
-        place = next(iter(files.values())).path
         raise DataError(
-            f"{place}: {name} is missing; it belongs beside the ratings, "
+            f"{next(iter(files.values())).path}: {name} is missing beside the ratings, "
             "so get the whole edition again"
         )
     items = _table(files, name)
@@ -263,11 +264,11 @@ def _table(files: dict[str, TextFile], name: str) -> pd.DataFrame:
     for theirs in columns:
         dtype = WHOLE.get(OURS.get(theirs, theirs))
         if dtype is not None:
-            text = table[theirs]
-            number = pd.to_numeric(text, errors="coerce")
+            number = pd.to_numeric(table[theirs], errors="coerce")
+            fits = (number % 1 == 0) & (number.abs() <= LARGEST[dtype.lower()])
             demand(
                 # the nullable ones may be empty
-                (number % 1 == 0) | ((text == "") & (dtype == "Int64")),
+                fits | ((table[theirs] == "") & (dtype == "Int64")),
                 layout,
                 theirs,
                 "is not a whole number; correct or delete the line",

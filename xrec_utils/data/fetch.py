@@ -114,11 +114,10 @@ def content_sha256(ratings: pd.DataFrame) -> str:
 def _get(name: str, cache: Path) -> Tables:
     """Cache the first that is the edition: of the official address, then of PyPI."""
     failures = []
-    targets = {
-        from_grouplens: cache / f"{name}.zip",
-        from_recbole: cache / name,
-    }
-    for source, target in targets.items():
+    for source, target in (
+        (from_grouplens, cache / f"{name}.zip"),
+        (from_recbole, cache / name),
+    ):
         # a failed try leaves nothing behind
         with _scratch(cache) as folder:
             try:
@@ -151,10 +150,9 @@ def from_grouplens(name: str, folder: Path) -> Path:
             while block := answer.read(1 << 16):
                 bar.update(file.write(block))
     # a lost connection is no error to urllib when it is read in blocks
-    arrived = target.stat().st_size
-    if size and arrived != size:
+    if size and target.stat().st_size != size:
         raise OSError(
-            f"{address(name)} ended after {arrived:,} of {size:,} bytes",
+            f"{address(name)} ended after {target.stat().st_size:,} of {size:,} bytes",
         )
     return target
 
@@ -180,12 +178,11 @@ def from_recbole(name: str, folder: Path) -> Path:
                     quoting=csv.QUOTE_NONE,
                 )
             if "year" in table:
-                title = table["title"]
-                dated = title + " (" + table["year"] + ")"
+                dated = table["title"] + " (" + table["year"] + ")"
                 # "unknown" is no year
                 table["title"] = dated.where(
                     table.pop("year").str.isdigit(),
-                    other=title,
+                    other=table["title"],
                 )
                 table["genres"] = table["genres"].str.replace(" ", "|")
             table.to_csv(target / file, index=False)

@@ -2,7 +2,6 @@
 
 import difflib
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from xrec_utils.data.tables import (
     demand,
     read_columns,
 )
-from xrec_utils.data.textfile import TextFile, members
+from xrec_utils.data.textfile import own_file
 from xrec_utils.files import DATA, DataError
 
 BUNDLED = "movielens-small"
@@ -157,7 +156,7 @@ def load_interactions(
         "behaviour": behaviour,
     }
     columns = {ours: theirs for ours, theirs in named.items() if theirs is not None}
-    source = _own_file(Path(file))
+    source = own_file(Path(file))
     layout = Layout(source, sep, encoding=source.encoding())
     events = _typed_events(layout, columns, missing)
     check_events(
@@ -234,9 +233,8 @@ def at_least(ids: pd.Series, k: int) -> pd.Series:
 def _dataset(name: str, tables: Tables) -> Dataset:
     """Clean the items and give every rated item and every user a row."""
     events = tables.ratings
-    users = tables.users
-    if users is None:
-        users = events[["user"]].drop_duplicates()
+    known = tables.users is not None
+    users = tables.users if known else events[["user"]].drop_duplicates()
     return Dataset(
         name,
         interactions=events,
@@ -273,23 +271,6 @@ def _own_dataset(name: str, events: pd.DataFrame) -> Dataset:
         items=items,
         users=pd.DataFrame({"user": np.unique(events["user"].to_numpy())}),
     )
-
-
-def _own_file(path: Path) -> TextFile:
-    """The file of that path, or the only one in the archive of that path."""
-    if not path.is_file():
-        folder = "a folder; give a file in it, or call load_movielens for an edition"
-        absent = f"no such file (looked in {path.absolute().parent})"
-        raise DataError(f"{path}: {folder if path.is_dir() else absent}")
-    if path.suffix.lower() != ".zip" and not zipfile.is_zipfile(path):
-        return TextFile(path)
-    names = members(path)
-    if len(names) != 1:
-        raise DataError(
-            f"{path} is a zip archive, or a workbook, of {len(names)} files "
-            f"({', '.join(names[:4])}): unpack it and give the path of the table, as CSV"
-        )
-    return TextFile(path, names[0])
 
 
 def _typed_events(
@@ -339,8 +320,12 @@ def _times(column: pd.Series, layout: Layout, name: str) -> pd.Series:
     number = pd.to_numeric(column, errors="coerce")
     # one number is enough to tell that seconds are meant
     if number.notna().any():
-        problem = "is not a number of seconds since 1970, but other lines have one"
-        demand(np.isfinite(number), layout, name, problem)
+        demand(
+            np.isfinite(number),
+            layout,
+            name,
+            "is not a number of seconds since 1970, but other lines have one",
+        )
         return np.floor(number).astype(np.int64)
     # ISO 8601 writes Z for what many logs call UTC or GMT
     iso = column.astype(str).str.replace(
@@ -362,9 +347,8 @@ def _without_duplicates(
     events: pd.DataFrame, layout: Layout, columns: dict[str, str], wish: str
 ) -> pd.DataFrame:
     """The events after refusing, dropping or keeping duplicates."""
-    keys = ["user", "item"]
-    if "behaviour" in events:
-        keys += ["time", "behaviour"]
+    more = ["time", "behaviour"] if "behaviour" in events else []
+    keys = ["user", "item", *more]
     if wish == "error":
         check_unique(
             events,

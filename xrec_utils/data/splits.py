@@ -92,18 +92,14 @@ class Split:
         # films without a year have no brackets either
         names = films["title"] + (" (" + films["year"] + ")").fillna("")
         with_id = names + " [" + films["item"] + "]"
-        shared = names.duplicated(keep=False)
-        return names.where(~shared, with_id).to_numpy(dtype=str)
+        unique = ~names.duplicated(keep=False)
+        return names.where(unique, with_id).to_numpy(dtype=str)
 
     def train_histories(self) -> list[np.ndarray]:
         """The training items of every user code, as int32 arrays, oldest first.
 
         A user without training events has an empty array.
         """
-        return list(self._train_histories)
-
-    @cached_property
-    def _train_histories(self) -> list[np.ndarray]:
         return _by_user(self.train, self.n_users)
 
     def cases(self, part: Literal["validation", "test"]) -> Cases:

@@ -35,14 +35,14 @@ UNIT_SEPARATOR = "\x1f"
 
 
 class _OneCharacter(io.TextIOWrapper):
-    """A text that is read with UNIT_SEPARATOR instead of `sep`, a longer separator."""
+    """A text that is read with one character in the place of a longer separator."""
 
-    sep: str
+    replaced: tuple[str, str]
 
     def read(self, size: int | None = -1) -> str:
         """About `size` characters: up to the end of a line, so no separator is cut."""
         text = super().read(size) + self.readline()
-        return text.replace(self.sep, UNIT_SEPARATOR)
+        return text.replace(*self.replaced)
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,9 @@ class Layout:
     @contextmanager
     def text(self) -> Iterator[TextIO]:
         """Open the text; lines end as they are written, with \\n, \\r\\n or \\r."""
-        wrapper = io.TextIOWrapper if len(self.sep) == 1 else _OneCharacter
         with self.file.open() as stream:
-            text = wrapper(stream, self.encoding, errors="replace", newline="")
-            text.sep = self.sep
+            text = _OneCharacter(stream, self.encoding, errors="replace", newline="")
+            text.replaced = (self.sep, self.delimiter)
             yield text
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -93,8 +92,7 @@ class Layout:
         """The names of the columns, from the first line unless they are given."""
         if self.names:
             return list(self.names)
-        _, first = next(self._filled_lines())
-        return first
+        return next(self._filled_lines())[1]
 
     def table(self) -> pd.DataFrame:
         """Every field as text, for tables that are small.
@@ -150,8 +148,9 @@ class Layout:
     def check_quotes(self) -> None:
         """Raise DataError if a quotation mark swallows rows."""
         with self.file.open() as stream:
-            blocks = iter(partial(stream.read, 1 << 20), b"")
-            quoted = any(b'"' in block for block in blocks)
+            quoted = any(
+                b'"' in block for block in iter(partial(stream.read, 1 << 20), b"")
+            )
         if quoted:
             # reading the rows is the check
             deque(self.rows(), maxlen=0)
@@ -232,9 +231,8 @@ def _parse(layout: Layout, columns: list[str], dtypes: dict[str, str]) -> pd.Dat
         ValueError, OverflowError: a field is not a finite number of its type, or a row
             has too many fields.
     """
-    first = next(layout.rows(), (0, []))
     # pandas takes the width of the first row for that of the table
-    if len(first[1]) > len(columns):
+    if len(next(layout.rows(), (0, []))[1]) > len(columns):
         raise ValueError("the first row is too long")
     place = {name: columns.index(name) for name in dtypes}
     with layout.text() as stream:
@@ -287,7 +285,7 @@ def _first_fault(
         found = dict(zip(columns, fields, strict=False))
         for name, dtype in dtypes.items():
             value = found.get(name, "")
-            if not _is_number(value, dtype):
+            if dtype in LARGEST and not _is_number(value, dtype):
                 kind = "a number" if "float" in dtype else "a whole number"
                 return DataError(
                     f"{where}, column {name!r}: "
@@ -297,9 +295,7 @@ def _first_fault(
 
 
 def _is_number(text: str, dtype: str) -> bool:
-    """Whether a field is a finite number that fits the type, where that is one of numbers."""
-    if dtype not in LARGEST:
-        return True
+    """Whether a field is a finite number that fits the type."""
     try:
         number = float(text) if "float" in dtype else int(text)
     except ValueError:

@@ -115,14 +115,38 @@ def members(archive: Path) -> list[str]:
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            names = opened.namelist()
+            # a Mac adds a shadow of every file to the archives it makes
+            return [
+                name
+                for name in opened.namelist()
+                if not name.startswith("__MACOSX") and name[-1] != "/"
+            ]
     except zipfile.BadZipFile as fault:
         raise DataError(
             f"{archive}: not a whole zip archive ({fault}); download it again, or give "
             "the folder or zip of a MovieLens edition "
             "(for a table of your own use load_interactions)"
         ) from fault
-    # a Mac adds a shadow of every file to the archives it makes
-    return [
-        name for name in names if not name.startswith("__MACOSX") and name[-1] != "/"
-    ]
+
+
+def own_file(path: Path) -> TextFile:
+    """The file of a path, or the only one in the archive of that path.
+
+    Raises:
+        DataError: there is no file, or an archive of none or several.
+    """
+    if not path.is_file():
+        raise DataError(
+            f"{path}: a folder; give a file in it, or call load_movielens"
+            if path.is_dir()
+            else f"{path}: no such file (looked in {path.absolute().parent})"
+        )
+    if path.suffix.lower() != ".zip" and not zipfile.is_zipfile(path):
+        return TextFile(path)
+    names = members(path)
+    if len(names) != 1:
+        raise DataError(
+            f"{path} is a zip archive, or a workbook, of {len(names)} files "
+            f"({', '.join(names[:4])}): unpack it and give the path of the table, as CSV"
+        )
+    return TextFile(path, names[0])
