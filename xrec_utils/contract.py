@@ -65,12 +65,7 @@ def item_codes(
     codes = np.asarray(codes)
     # an empty list has no type of its own
     whole = codes.dtype.kind in "iu" or not codes.size
-    if (
-        codes.ndim != 1
-        or not whole
-        or codes.min(initial=0) < 0
-        or codes.max(initial=0) >= n_items
-    ):
+    if codes.ndim != 1 or not whole or not ((codes >= 0) & (codes < n_items)).all():
         hint = "; np.flatnonzero(mask) turns a mask into codes"
         raise ValueError(
             f"{name} must be a 1-D array of codes in 0..{n_items - 1}, "
@@ -110,20 +105,17 @@ class HistoryModel(Protocol):
         ...
 
 
-def checked_model(model: HistoryModel) -> HistoryModel:
-    """The model itself, if it can be asked for scores.
-
-    Raises ValueError that shows the lines that are missing.
-    """
-    promised = ["name", "n_items", "score"]
-    missing = [name for name in promised if not hasattr(model, name)]
+def check_model(model: HistoryModel) -> None:
+    """Raise ValueError, with the lines that are missing, unless a model has a score."""
+    missing = [
+        name for name in ("name", "n_items", "score") if not hasattr(model, name)
+    ]
     if missing:
         raise ValueError(
             f"{type(model).__name__} has no {', '.join(missing)}: a model that is "
             "explained keeps xrec_utils.contract.HistoryModel.\n\n"
             f"{getdoc(HistoryModel)}"
         )
-    return model
 
 
 def item_columns(scores: np.ndarray, items: np.ndarray | None) -> np.ndarray:

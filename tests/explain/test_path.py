@@ -18,9 +18,11 @@ from paths_by_hand import (
     TITLES,
     built,
 )
-from xrec_utils import zoo
+from xrec_utils import keras, zoo
 from xrec_utils.explain.choose import explain
 from xrec_utils.explain.path import ROWS, DecisionPath, Step, decision_path
+from xrec_utils.models.autoencoders import Autoencoder
+from xrec_utils.models.classic import EASE
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -353,3 +355,45 @@ def test_sampled_shapley_values_come_with_their_error_and_what_is_left_over(
 def test_bad_input_is_refused(history: list, item: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         decision_path(built("ease"), np.array(history), item)
+
+
+class Halved(EASE):
+    """A kind of EASE that scores in its own way."""
+
+    def score(self, histories, items=None):
+        return super().score(histories, items) / 2
+
+
+def test_a_score_of_its_own_is_not_given_the_steps_of_its_parent() -> None:
+    model = Halved().fit(SEEN, N_ITEMS)
+    path = decision_path(model, np.array(HISTORIES["five"]), ITEM)
+    assert path.steps[1].name == "Shapley values"
+    assert path.steps[-1].rows[-1][-1] == pytest.approx(path.score, rel=1e-4, abs=1e-6)
+
+
+def test_an_autoencoder_of_another_shape_shows_shapley_values() -> None:
+    network = keras.Sequential(
+        [
+            keras.Input((N_ITEMS,)),
+            keras.layers.Dense(4, activation="relu"),
+            keras.layers.Dense(4, activation="relu"),
+            keras.layers.Dense(N_ITEMS),
+        ]
+    )
+    films = np.array(HISTORIES["five"])
+    path = decision_path(Autoencoder("two layers", network), films, ITEM)
+    assert path.steps[1].name == "Shapley values"
+
+
+def test_the_path_of_other_units_ends_in_the_score() -> None:
+    network = keras.Sequential(
+        [
+            keras.Input((N_ITEMS,)),
+            keras.layers.Dense(4, activation="relu"),
+            keras.layers.Dense(N_ITEMS),
+        ]
+    )
+    films = np.array(HISTORIES["five"])
+    path = decision_path(Autoencoder("relu", network), films, ITEM)
+    assert path.steps[1].name == "hidden units"
+    assert path.steps[-1].rows[-1][-1] == pytest.approx(path.score, rel=1e-4, abs=1e-5)

@@ -86,10 +86,12 @@ def _rule(
     outer = _sizes if by_length else _chances
     for weight, law, before, after in outer(rows, nodes):
         mean, sd, *shape = law
+        # the middle of a unit's input without the film, and with it
+        without = bias + before * mean
+        joined = bias + after * (mean + rows)
         for z, share in _corrected_normal(*shape, points, kurtosis):
-            others = mean + sd * z
-            gain = activation(bias + after * (others + rows))
-            gain -= activation(bias + before * others)
+            gain = activation(joined + after * z * sd)
+            gain -= activation(without + before * z * sd)
             # in place: a product of three would make two more arrays of this size
             gain *= share
             gain *= np.float32(weight)
@@ -122,7 +124,8 @@ def with_errors(
     nobody, everybody = net.units(ends, np.array([0, n]))
     missed = everybody - nobody - fine.sum(axis=0)
     rounding = np.finfo(np.float32).eps * np.linalg.norm(readout, axis=0)
-    shared = np.sqrt(missed**2 @ readout**2) / n
+    # as if the films' errors added up like those of chance
+    shared = np.sqrt(missed**2 @ readout**2 / n)
     return values, apart + (typical + shared + rounding)[:, None]
 
 
