@@ -6,6 +6,7 @@ players, and abar_{-i} the mean answer of all players but i.
 """
 
 import numpy as np
+from scipy.special import roots_sh_legendre  # Gauss-Legendre on [0, 1]
 
 from xrec_utils.checks import aligned, finite
 
@@ -102,11 +103,9 @@ def mean_pool(answers: np.ndarray, empty: float = 0.0) -> np.ndarray:
     finite("empty", [empty])
     n = len(answers)
     harmonic = (1 / np.arange(1, n + 1)).sum()
-    as_first = answers - empty
-    # an only player has no others: its second part is nought times anything
+    # an only player has no others, and a second part of nought times anything
     others = (answers.sum() - answers) / max(n - 1, 1)
-    as_later = (answers - others) * (harmonic - 1)
-    return (as_first + as_later) / n
+    return (answers - empty + (answers - others) * (harmonic - 1)) / n
 
 
 def softmax_pool(
@@ -177,10 +176,7 @@ def _integral(
     from n/2 nodes. In log t: trapezoids `step` wide.
     """
     nodes = min(nodes, (len(e) + 1) // 2)
-    points, weights = np.polynomial.legendre.leggauss(nodes)
-    # from [-1, 1] to [0, 1]
-    q = (points + 1) / 2
-    q_weight = weights / 2
+    q, q_weight = roots_sh_legendre(nodes)
     # cut off where t itself, or exp(-t e), is as good as zero
     log_t = np.arange(
         -32 - np.log(e0 + e.sum()),
@@ -221,8 +217,7 @@ def _integral_part(
     d = 1 + q[:, None] * x_minus_1[:, None, :]  # (t, q, n)
     p = t_weight * d.prod(axis=2)  # (t, q)
     inverse = 1 / d
-    sum_of_all = q * (inverse @ gain[:, :, None])[:, :, 0]
-    others = p * (start + sum_of_all)
+    others = p * (start + q * (inverse @ gain[:, :, None])[:, :, 0])
     own_part = gain[:, None, :] * ((p * q)[:, None, :] @ inverse**2)
     mean = (others[:, None, :] @ inverse - own_part)[:, 0]
     joining = gain * (p[:, None, :] @ inverse)[:, 0]

@@ -95,9 +95,8 @@ def _pairs(game: Game, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]
 
     n = game.n_players
     if 2**n <= max(2**EXACT, samples):
-        computer = shapiq.ExactComputer(game, n)
-        exact = computer(index="SII", order=2).get_n_order_values(2)
-        return exact, np.zeros((n, n))
+        exact = shapiq.ExactComputer(game, n)(index="SII", order=2)
+        return exact.get_n_order_values(2), np.zeros((n, n))
     runs = np.empty((RUNS, n, n))
     for run in range(RUNS):
         approximator = shapiq.KernelSHAPIQ(

@@ -9,9 +9,8 @@ the size of a group alone is equal for all players, so it is fitted and set asid
 without that, most of the error would come from it.
 """
 
-from itertools import combinations
+from itertools import combinations, islice
 from math import comb
-from numbers import Integral
 from time import perf_counter
 from typing import NamedTuple
 
@@ -73,18 +72,13 @@ def leverage_regression(
     n = game.n_players
     if samples is None:
         samples = 2 * n + 2048
+    check_count("samples", samples, min(4 * n, 2**n - 2))
     check_count("seed", seed, 0)
-    if not isinstance(samples, Integral) or samples < min(4 * n, 2**n - 2):
-        raise ValueError(
-            f"samples={samples} is too few, or no whole number, for {n} players: "
-            f"ask for {4 * n} or more, or leave it out"
-        )
     base = game.empty()
     score = game.full()
     drawn = draw_pairs(n, samples // 2, np.random.default_rng(seed))
-    both = np.vstack([drawn.groups, ~drawn.groups])
     # (2, m): the groups drawn, then their complements
-    scores = game(both).reshape(2, -1)
+    scores = game(np.vstack([drawn.groups, ~drawn.groups])).reshape(2, -1)
     x, y = _pair_differences(drawn, scores, base, score)
     values, left_out, solver = _fit(x, y, drawn)
     # what the fit misses of the whole is shared out evenly
@@ -105,8 +99,7 @@ def _pair_differences(
     share = drawn.size / drawn.groups.shape[1]
     group, complement = scores
     halves = (group - complement + score - base) / 2
-    x = drawn.groups - share[:, None]
-    return x, halves - share * (score - base)
+    return drawn.groups - share[:, None], halves - share * (score - base)
 
 
 def draw_pairs(n: int, pairs: int, rng: np.random.Generator) -> Drawn:
@@ -121,7 +114,8 @@ def draw_pairs(n: int, pairs: int, rng: np.random.Generator) -> Drawn:
         0.5,
         1.0,
     )
-    most = [_pairs_of_size(n, size) for size in sizes.tolist()]
+    # in the middle, both groups of a pair are among those of its size
+    most = [comb(n, size) // (2 if 2 * size == n else 1) for size in sizes.tolist()]
     quota = _quotas(most, alike, pairs)
     # one random start for all sizes: whole numbers that keep the total
     reached = np.append(0, quota.cumsum())
@@ -142,13 +136,6 @@ def draw_pairs(n: int, pairs: int, rng: np.random.Generator) -> Drawn:
             count,
         ),
     )
-
-
-def _pairs_of_size(n: int, size: int) -> int:
-    """How many pairs of a group of `size` and its complement n players make."""
-    groups = comb(n, size)
-    # in the middle, both groups of a pair are among them
-    return groups // 2 if 2 * size == n else groups
 
 
 def _quotas(most: list[int], alike: np.ndarray, pairs: int) -> np.ndarray:
@@ -177,26 +164,22 @@ def _groups(
     """
     if count == most:
         # of two complements, the first has player 0
-        groups = list(combinations(range(n), size))
-        members = np.array(groups[:most])
+        members = np.array(list(islice(combinations(range(n), size), most)))
         # (most, size, n): each member of a group beside every player
-        same = members[:, :, None] == np.arange(n)
-        return same.any(axis=1)
+        return (members[:, :, None] == np.arange(n)).any(axis=1)
     groups = np.empty((0, n), dtype=bool)
     while len(groups) < count:
         # twice what is missing, for some are drawn twice
         draws = 2 * (count - len(groups))
         # whoever has one of the `size` lowest numbers is in
-        order = rng.random((draws, n)).argsort(axis=1)
-        more = order < size
+        more = rng.random((draws, n)).argsort(axis=1) < size
         if 2 * size == n:
             # of two complements, keep the one with player 0
             more ^= ~more[:, :1]
         groups = np.concatenate([groups, more])
         # eight players a byte: rows are compared faster
-        packed = np.packbits(groups, axis=1)
         _, first = np.unique(
-            packed,
+            np.packbits(groups, axis=1),
             axis=0,
             return_index=True,
         )
@@ -242,6 +225,5 @@ def _fit(
     solver = weighted @ inverse  # (m, n)
     values = y @ solver
     leverage += (solver * x).sum(axis=1)
-    residual = y - x @ values
-    left_out = residual / np.maximum(1 - leverage, 1e-6)
+    left_out = (y - x @ values) / np.maximum(1 - leverage, 1e-6)
     return values, left_out, solver

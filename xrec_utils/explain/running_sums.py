@@ -83,10 +83,9 @@ def _both_ways(sums: Sums, orders: np.ndarray) -> np.ndarray:
         axis=1,
     )
     # from the order of arrival back to the order of the players
-    arrival = both.argsort(axis=1)
     gains = np.take_along_axis(
         steps,
-        arrival[:, :, None],
+        both.argsort(axis=1)[:, :, None],
         axis=1,
     )
     return gains.reshape(2, *orders.shape, -1).mean(axis=0)

@@ -22,7 +22,6 @@ from xrec_utils.games.game import Game
 
 MOST_PLAYERS = 20  # 2^20 groups: about a million scores
 MASK_BYTES = 4_000_000  # masks held at once by the sampler
-FEW_PAIRS = 16  # below these, how values spread cannot be told from the sample
 NO_SPREAD = 1e-4  # of the largest effect: less is rounding
 
 
@@ -103,10 +102,8 @@ def permutation_sampling(
     """
     start = perf_counter()
     n = game.n_players
-    base = game.empty()
-    score = game.full()
     values, error = means_over_pairs(
-        partial(both_ways, game, base=base, score=score),
+        partial(both_ways, game, base=game.empty(), score=game.full()),
         n,
         permutations,
         seed,
@@ -201,7 +198,7 @@ def stated_errors(gains: np.ndarray) -> np.ndarray:
     error = stdtrit(m - 1, 0.975) / 2 * np.sqrt(squared / m)
     largest = np.abs(gains).max(axis=(0, 1))
     unseen = 1.5 * largest / m * (n > 2)
-    too_few = (m < max(FEW_PAIRS, 2 * n)) | (squared <= (NO_SPREAD * largest) ** 2)
+    too_few = (m < max(16, 2 * n)) | (squared <= (NO_SPREAD * largest) ** 2)
     return np.where(too_few, np.maximum(error, unseen), error)
 
 
@@ -211,8 +208,8 @@ def beyond_normal(away: np.ndarray) -> np.ndarray:
     1 where they spread as a normal law does, up to 3 where a single one stands out.
     """
     squares = away**2
-    powers = squares.mean(axis=0) ** 2
-    kurtosis = (squares**2).mean(axis=0) / np.maximum(powers, np.finfo(float).tiny)
+    # without spread, 0/1 instead of 0/0
+    kurtosis = (squares**2).mean(axis=0) / np.maximum(squares.mean(axis=0) ** 2, 1e-300)
     return 1 + 2 * np.sqrt(np.maximum(kurtosis - 3, 0) / len(away))
 
 
@@ -235,8 +232,7 @@ def marginals(game: Game, orders: np.ndarray, base: float, score: float) -> np.n
     ValueError if an order does not name each player once.
     """
     m, n = orders.shape
-    everyone = np.tile(np.arange(game.n_players), (m, 1))
-    if not np.array_equal(np.sort(orders, axis=1), everyone):
+    if not np.array_equal(np.sort(orders), [np.arange(game.n_players)] * m):
         raise ValueError(f"each order must name the players 0..{n - 1} once")
     arrival = np.argsort(orders, axis=1)
     # (order, number present, player)

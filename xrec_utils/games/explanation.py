@@ -1,11 +1,15 @@
 """The answer of every explainer: how much each player counts."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
 import numpy as np
 import pandas as pd
+
+from xrec_utils.checks import check_within, finite
 
 
 def numbered(players: Sequence[str]) -> tuple[str, ...]:
@@ -20,14 +24,9 @@ def numbered(players: Sequence[str]) -> tuple[str, ...]:
         raise ValueError(
             f"players={players!r} is one text: give a list of names, one per player"
         )
-    names: dict[str, None] = {}
-    for player in players:
-        copies = (f"{player} #{number}" for number in count(2))
-        name = str(player)
-        while name in names:
-            name = next(copies)
-        names[name] = None
-    return tuple(names)
+    copies: dict[str, count] = defaultdict(partial(count, 1))
+    names = [(str(player), next(copies[str(player)])) for player in players]
+    return tuple(name if number == 1 else f"{name} #{number}" for name, number in names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +72,8 @@ class Explanation:
         object.__setattr__(self, "values", self._checked("values"))
         if self.error is not None:
             object.__setattr__(self, "error", self._checked("error"))
-        at_least_0 = self.error is None or self.error.min() >= 0
-        if not np.isfinite([self.base, self.score]).all() or not at_least_0:
-            raise ValueError(
-                f"base={self.base} and score={self.score} must be finite numbers, "
-                f"and every error 0 or more, got {self.error}"
-            )
+            check_within("error", self.error, high=np.inf)
+        finite("base and score", [self.base, self.score])
 
     def _checked(self, name: str) -> np.ndarray:
         """A read-only copy of one field, a finite number for each player."""
@@ -112,9 +107,8 @@ class Explanation:
         Columns player, value, error (NaN if not estimated), by |value|.
         """
         order = np.argsort(-np.abs(self.values), kind="stable")[:k]
-        error = self.error
-        if error is None:
-            error = np.full(len(self.players), np.nan)
+        unknown = np.full(len(self.players), np.nan)
+        error = unknown if self.error is None else self.error
         players = np.array(self.players, dtype=object)
         return pd.DataFrame(
             {

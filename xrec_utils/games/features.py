@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 import pandas as pd
@@ -74,8 +75,9 @@ def imputed_game(
         shown = np.where(masks[:, :, None], vectors, absent)
         return model.score_vectors(tf.constant(shown), item).numpy()
 
-    target = f"{packed.target}, films replaced"
-    return replace(packed, target=target, value=value, batch=64)
+    return replace(
+        packed, target=f"{packed.target}, films replaced", value=value, batch=64
+    )
 
 
 def feature_game(
@@ -131,8 +133,8 @@ def feature_game(
                 f"predict must turn (n, {n_columns}) into (n,), "
                 f"got {scores.shape}: pick one output column"
             )
-        by_group = scores.reshape(len(masks), n_rows)
-        return by_group.mean(axis=1, dtype=np.float64)
+        # (groups, background rows)
+        return scores.reshape(-1, n_rows).mean(axis=1, dtype=np.float64)
 
     return Game(names, target, value, max(1, rows // n_rows))
 
@@ -141,8 +143,7 @@ def _check_columns(
     row: np.ndarray, background: np.ndarray, names: Sequence[str]
 ) -> None:
     """Raise ValueError unless row, background rows and names have the same length."""
-    flat = row.ndim == 1 and background.ndim == 2
-    if not flat or not len(background) or background.shape[1] != len(row):
+    if background.ndim != 2 or not len(background) or background[0].shape != row.shape:
         raise ValueError(
             "row (d,) and background (b, d) do not fit: "
             f"{row.shape} and {background.shape}"
@@ -151,8 +152,7 @@ def _check_columns(
         raise ValueError(f"names has {len(names)} entries for {len(row)} columns")
     missing = pd.isna(np.vstack([row, background])).any(axis=0)
     if missing.any():
-        columns = np.array(names, dtype=object)[missing].tolist()
         raise ValueError(
-            f"row or background lacks numbers (NaN) in {columns}: "
-            "fill them in first, as the model's training did"
+            "row or background lacks numbers (NaN) in "
+            f"{list(compress(names, missing))}: fill them in as in training"
         )

@@ -7,14 +7,21 @@ explanation; every measure takes an explanation and its game.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 
-from xrec_utils.contract import HistoryModel, Sums, check_count, checked_model, fits
+from xrec_utils.contract import (
+    HistoryModel,
+    Sums,
+    check_count,
+    check_model,
+    fits,
+    item_codes,
+)
 from xrec_utils.games.explanation import Explanation, numbered
 
 Masks = np.ndarray  # (n, players) booleans, True = present
-SAME = 0.01  # share of the largest score: two answers that differ by less are one
 
 
 @dataclass(frozen=True)
@@ -80,11 +87,9 @@ class Game:
             )
         if len(masks) == 0:
             return np.empty(0)
-        if len(self._full) == 1:
-            everyone = np.ones((1, self.n_players), dtype=bool)
-            distinct, back = _distinct(np.concatenate([masks, everyone]))
-        else:
-            distinct, back = _distinct(masks)
+        # all players once more, where there is a score to compare with
+        again = np.ones((int(len(self._full) == 1), self.n_players), dtype=bool)
+        distinct, back = _distinct(np.concatenate([masks, again]))
         starts = range(0, len(distinct), self.batch)
         parts = [self._score(distinct[i : i + self.batch]) for i in starts]
         scores = np.concatenate(parts)
@@ -96,7 +101,8 @@ class Game:
         if len(self._full) < 2:
             self._full.extend(scores[distinct.all(axis=1)].tolist())
         largest = np.abs([*self._full, scores.min(), scores.max()]).max()
-        if self._full and np.ptp(self._full) > SAME * largest:
+        # less is rounding: a film near another in rank may change places
+        if self._full and np.ptp(self._full) > 0.01 * largest:
             raise ValueError(
                 f"the game of {self.target!r} gave all players two scores, "
                 f"{self._full[0]:.6g} and {self._full[1]:.6g}: it is random. Call a "
@@ -113,22 +119,20 @@ class Game:
             )
         wrong = np.flatnonzero(~np.isfinite(scores))
         if len(wrong):
-            present = np.array(self.players, dtype=object)[masks[wrong[0]]].tolist()
+            group = list(compress(self.players, masks[wrong[0]]))
             raise ValueError(
                 f"the game of {self.target!r} gave {len(wrong)} scores that are NaN or "
-                f"infinite, the first for the group {present or 'of nobody'}"
+                f"infinite, the first for the group {group or 'of nobody'}"
             )
         return scores
 
     def full(self) -> float:
         """Score with every player present."""
-        everyone = np.ones((1, self.n_players), dtype=bool)
-        return float(self(everyone)[0])
+        return float(self(np.ones((1, self.n_players), dtype=bool))[0])
 
     def empty(self) -> float:
         """Score with no player present: the base that an explanation starts from."""
-        nobody = np.zeros((1, self.n_players), dtype=bool)
-        return float(self(nobody)[0])
+        return float(self(np.zeros((1, self.n_players), dtype=bool))[0])
 
     def explanation(
         self,
@@ -212,14 +216,12 @@ def history_game(
     """
     history, item = _checked_case(model, history, item)
     name = namer(titles)
-    items = np.array([item])
 
     def value(masks: Masks) -> np.ndarray:
         """Values (n,) of groups (n, players)."""
-        return scores_of_groups(model, history, masks, items)[:, 0]
+        return scores_of_groups(model, history, masks, np.array([item]))[:, 0]
 
-    players = tuple(map(name, history))
-    return Game(players, f"score of {name(item)}", value, batch)
+    return Game([*map(name, history)], f"score of {name(item)}", value, batch)
 
 
 def contrast_game(
@@ -256,15 +258,15 @@ def contrast_game(
     history, item = _checked_case(model, history, item)
     _, other = _checked_case(model, history, other)
     name = namer(titles)
-    items = np.array([item, other])
 
     def value(masks: Masks) -> np.ndarray:
         """Values (n,) of groups (n, players)."""
-        scores = scores_of_groups(model, history, masks, items)
+        scores = scores_of_groups(model, history, masks, np.array([item, other]))
         return scores[:, 0] - scores[:, 1]
 
-    players = tuple(map(name, history))
-    return Game(players, f"score of {name(item)} above {name(other)}", value)
+    return Game(
+        [*map(name, history)], f"score of {name(item)} above {name(other)}", value
+    )
 
 
 def rank_game(
@@ -309,31 +311,22 @@ def rank_game(
     def value(masks: Masks) -> np.ndarray:
         """Values (n,) of groups (n, players)."""
         scores = scores_of_groups(model, history, masks, candidates)
-        own = scores[:, column, None]
-        above = (scores > own).sum(axis=1)
-        level = (scores == own).sum(axis=1)
-        # the film itself is one of those level with it
-        rank = above + (1 + level) / 2
+        lead = scores - scores[:, column, None]
+        # of those level with it, the film itself is one
+        rank = (lead > 0).sum(axis=1) + (1 + (lead == 0).sum(axis=1)) / 2
         return -np.log2(1 + rank)
 
-    players = tuple(map(name, history))
-    return Game(players, f"rank of {name(item)}", value)
+    return Game([*map(name, history)], f"rank of {name(item)}", value)
 
 
 def _checked_case(
     model: HistoryModel, history: np.ndarray, item: int
 ) -> tuple[np.ndarray, int]:
     """History and item as codes that the model knows, the item outside the history."""
-    checked_model(model)
-    history = _checked_history(history)
-    codes = np.append(history, item)
-    if np.ndim(item) or not np.issubdtype(np.asarray(item).dtype, np.integer):
-        raise ValueError(f"item must be one item code (an integer), got {item!r}")
-    if codes.min() < 0 or codes.max() >= model.n_items:
-        raise ValueError(
-            f"history and item must hold codes from 0 to {model.n_items - 1} "
-            f"({model.name} knows no other)"
-        )
+    check_model(model)
+    history = item_codes("history", history, model.n_items)
+    # in a list: of codes, one is expected
+    [item] = item_codes("[item]", [item], model.n_items)
     if item in history:
         raise ValueError(
             f"item {item} is in the history: "
@@ -342,30 +335,9 @@ def _checked_case(
     return history, int(item)
 
 
-def _checked_history(history: np.ndarray) -> np.ndarray:
-    """History as a 1-D array of integers, not empty."""
-    history = np.asarray(history)
-    if not history.size:
-        raise ValueError(
-            "history is empty and a game needs at least one player: "
-            "explain a user who has seen a film"
-        )
-    if history.ndim != 1 or not np.issubdtype(history.dtype, np.integer):
-        raise ValueError(
-            "history must be a 1-D array of item codes, "
-            f"got {history.dtype} {history.shape}"
-        )
-    return history
-
-
 def namer(titles: Sequence[str] | None) -> Callable[[int], str]:
     """Return a function from item codes to names: titles, or "item 7" without them."""
-
-    def name(code: int) -> str:
-        """The title, or the code where there are no titles."""
-        return f"item {code}" if titles is None else str(titles[code])
-
-    return name
+    return "item {}".format if titles is None else lambda code: str(titles[code])
 
 
 def scores_of_groups(
@@ -412,15 +384,11 @@ def scores_of_groups(
     wrong = np.flatnonzero(~np.isfinite(scores).all(axis=1))
     if len(wrong):
         films = history[masks[wrong[0]]].tolist()
-        what_to_do = (
-            f"the history {films[:9]}, {len(films)} long: check its weights, or train "
-            "it again"
-            if films
-            else "the empty history, whose score xrec_utils.contract wants defined: "
-            "give it that of no film, 0 for example"
-        )
         raise ValueError(
-            f"{model.name}.score gave NaN or infinite scores for {what_to_do}"
+            f"{model.name}.score gave NaN or infinite scores for "
+            f"{f'the history {films}' if films else 'the empty history'}: check its "
+            "weights, or train it again; xrec_utils.contract wants a finite score for "
+            "every history, the empty one too"
         )
     return scores
 
@@ -432,6 +400,4 @@ def sums_of(
 
     None for a model without them, or a history that it does not read as a sum.
     """
-    if not fits(model, "sums", history):
-        return None
-    return model.sums(history, items)
+    return model.sums(history, items) if fits(model, "sums", history) else None
