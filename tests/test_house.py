@@ -224,7 +224,7 @@ def test_environments_are_what_the_generator_makes() -> None:
 def test_the_environment_pins_python_and_build_tools() -> None:
     text = lock.environment(
         "pip==1.2 \\\n    --hash=sha256:00\nsetuptools==3\nwheel==4\npackaging==5\n",
-        "some.lock",
+        ["-r some.lock", "-e ."],
     )
     lines = text.splitlines()
     assert lines[lines.index("dependencies:") + 1 :] == [
@@ -234,7 +234,18 @@ def test_the_environment_pins_python_and_build_tools() -> None:
         "  - wheel=4",
         "  - pip:",
         "      - -r some.lock",
+        "      - -e .",
     ]
+
+
+def test_conda_installs_what_the_lock_holds_and_the_course_itself() -> None:
+    """pip takes no folder, such as the course, where it asks packages for hashes."""
+    *wanted, course = read("environment.yml").partition("  - pip:\n")[2].splitlines()
+    assert course.strip() == "- -e ." and "--hash" not in read("environment.yml")
+    assert [line.strip().removeprefix("- ") for line in wanted] == [
+        str(pin) for pin in lock.pins(read(lock.LOCK))
+    ]
+    assert "-e ." in read("binder/postBuild")
 
 
 def fake_uv(

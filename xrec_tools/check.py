@@ -1,17 +1,19 @@
 """Is everything in place? `python -m xrec_utils check` says OK or FAIL line by line,
 with the mend for each FAIL.
 
-Python, platform, memory and cores, every package against pyproject.toml, every data
-file against its SHA-256. Nothing is imported that the check is about, so it runs on a
-bare Python too. `--platform` stops after what an installation needs; `--write-sums`
-records the sums of the data files.
+Python, platform, memory and cores, every package against pyproject.toml, the course
+itself seen from another folder, every data file against its SHA-256. Nothing is
+imported that the check is about, so it runs on a bare Python too. `--platform` stops
+after what an installation needs; `--write-sums` records the sums of the data files.
 """
 
 import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib import metadata
@@ -168,6 +170,23 @@ def _version(name: str) -> str | None:
         return None
 
 
+def check_course(root: Path = ROOT) -> Finding:
+    """Whether `import xrec_utils` finds this course from any folder, not its own only."""
+    look = "import importlib.util as u; print(u.find_spec('xrec_utils').origin)"
+    with tempfile.TemporaryDirectory() as elsewhere:
+        run = subprocess.run(
+            [sys.executable, "-c", look],
+            cwd=elsewhere,
+            capture_output=True,
+            text=True,
+        )
+    if run.returncode:
+        return Finding("xrec_utils", "is not installed, so only found here", INSTALL)
+    found = Path(run.stdout.strip()).resolve().parents[1]
+    mend = "" if found == root.resolve() else f"the course here is {root}: {INSTALL}"
+    return Finding("xrec_utils", f"in {found}", mend)
+
+
 def data_files(data: Path = DATA) -> list[Path]:
     """Every file shipped in the data folder, sorted; the list of sums itself and caches
     are left out.
@@ -247,6 +266,7 @@ def findings(platform_only: bool = False) -> Iterator[Finding]:
         yield check_memory(memory_gb())
         yield check_cores()
         yield from check_packages()
+        yield check_course()
         yield from check_data()
 
 

@@ -7,8 +7,9 @@ Five locks with hashes hold for every platform and Python this course supports:
 tests the course), `requirements-dev.lock` (the tools of its authors),
 `requirements-bench.lock` (what the benchmark measures beside the course's models) and
 `requirements-llm.lock` (language models; named in full in pyproject.toml, and installed
-without what they declare). The conda environments name Python and the build tools and
-leave the rest to `requirements.lock`.
+without what they declare). The conda environments name Python and the build tools; the
+rest is pip's: the pins of `requirements.lock` and the course itself, or, where a script
+installs the course (Binder), that lock.
 """
 
 import argparse
@@ -73,11 +74,11 @@ def requirements(root: Path = ROOT, group: str | None = None) -> list[str]:
     return project["dependencies"]
 
 
-def environment(build_lock: str, lock_path: str) -> str:
-    """The text of a conda environment: Python, build tools, then pip with the lock.
+def environment(build_lock: str, wanted: list[str]) -> str:
+    """The text of a conda environment: Python, build tools, then what pip installs.
 
-    `build_lock` is the text of requirements-build.lock, `lock_path` the path from the
-    environment file to the lock.
+    `build_lock` is the text of requirements-build.lock, `wanted` the lines of pip's
+    requirements.
     """
     tools = [pin for pin in pins(build_lock) if pin.name != "packaging"]
     return (
@@ -92,7 +93,7 @@ def environment(build_lock: str, lock_path: str) -> str:
                 f"  - python={PYTHON}",
                 *(f"  - {pin.name}={version(pin)}" for pin in tools),
                 "  - pip:",
-                f"      - -r {lock_path}",
+                *(f"      - {line}" for line in wanted),
             ]
         )
         + "\n"
@@ -102,9 +103,11 @@ def environment(build_lock: str, lock_path: str) -> str:
 def environments(root: Path = ROOT) -> dict[str, str]:
     """Path below the root -> text, of each generated conda environment."""
     build_lock = (root / BUILD_LOCK).read_text(encoding="utf-8")
+    packages = pins((root / LOCK).read_text(encoding="utf-8"))
     return {
-        "environment.yml": environment(build_lock, LOCK),
-        "binder/environment.yml": environment(build_lock, f"../{LOCK}"),
+        # without hashes: with them pip would refuse the course, which is a folder
+        "environment.yml": environment(build_lock, [*map(str, packages), "-e ."]),
+        "binder/environment.yml": environment(build_lock, [f"-r ../{LOCK}"]),
     }
 
 

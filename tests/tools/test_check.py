@@ -120,6 +120,24 @@ def test_nothing_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert finding.found == "nothing is installed yet" and "make lab" in finding.mend
 
 
+def test_the_course_is_found_from_any_folder(tmp_path: Path) -> None:
+    assert check.check_course() == check.Finding("xrec_utils", f"in {ROOT}")
+    other = check.check_course(tmp_path)
+    assert f"in {ROOT}" == other.found and str(tmp_path) in other.mend
+
+
+def test_a_course_that_is_not_installed_is_told_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Python without the course beside it, as conda makes it from packages alone."""
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')
+    bare.chmod(0o755)
+    monkeypatch.setattr(check.sys, "executable", str(bare))
+    finding = check.check_course()
+    assert finding.found.startswith("is not installed") and "make lab" in finding.mend
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A small data folder with its sums."""
@@ -216,6 +234,7 @@ def test_findings_are_complete() -> None:
     assert (
         subjects[:4] == ["Python", "platform", "memory", "cores"]
         and "numpy" in subjects
+        and "xrec_utils" in subjects
     )
     assert [finding.subject for finding in check.findings(platform_only=True)] == [
         "Python",
