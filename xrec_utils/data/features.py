@@ -113,7 +113,7 @@ def feature_table(
 
     Args:
         dataset: ratings with times, and items with genres ("A|B") and year (the median
-            year stands in for none).
+            year stands in for none, and the age is 0 where no item has one).
         validation, test: shares of the ratings, taken from the end of time.
 
     Returns:
@@ -256,7 +256,8 @@ def _film_columns(
     )
     rated_in = pd.to_datetime(ratings["time"], unit="s").dt.year.to_numpy()
     # some films were rated before the year in their title
-    age = np.maximum(rated_in - items["year"].to_numpy(), 0)
+    # fmax passes over NaN: where no film has a year, none has an age
+    age = np.fmax(rated_in - items["year"].to_numpy(), 0)
     return np.column_stack(
         [
             genres,

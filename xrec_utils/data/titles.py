@@ -88,10 +88,9 @@ def _words(title: str) -> list[str]:
 
 def split_year(title: str) -> tuple[str, int]:
     """A title and its year, 0 if it has none: "Heat (1995)" is ("Heat", 1995)."""
-    years = list(YEAR.finditer(title))
-    if not years:
+    last = max(YEAR.finditer(title), key=re.Match.start, default=None)
+    if last is None:
         return title, 0
-    last = years[-1]
     return title[: last.start()], int(last[1])
 
 

@@ -31,6 +31,7 @@ def item_features(
 
     Raises:
         KeyError: a column is missing.
+        ValueError: no film has any such word.
 
     Example:
         >>> films = {"title": ["Heat", "Ran"], "year": [1995, 1985], "genres": "War"}
@@ -54,6 +55,11 @@ def item_features(
         for weight, field in ((1.0, genres), (year, years), (title, words))
         if weight and any(field)
     ]
+    if not blocks:
+        raise ValueError(
+            "items: no genres, no year and no title of two letters or more, so nothing "
+            "to compare them by; use a model without content, such as ease or item_knn"
+        )
     return normalize(sparse.hstack(blocks))
 
 
@@ -116,7 +122,7 @@ def review_attributes(
         [[1.0], [0.0]]
     """
     early = reviews[reviews["time"] < until]
-    texts = early.groupby("item")["text"].agg(" ".join)
-    texts = texts.reindex(items["item"], fill_value="")
+    joined = early.groupby("item")["text"].agg(" ".join)
+    texts = joined.reindex(items["item"], fill_value="")
     words = TfidfVectorizer(stop_words="english").fit_transform(texts)
     return words.toarray().astype(np.float32)
