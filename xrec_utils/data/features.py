@@ -241,8 +241,8 @@ def _pause(ratings: pd.DataFrame) -> np.ndarray:
     rows = ratings[["user", "time"]]
     # many ratings share their second: one row per moment, else the pause would be 0
     moments = rows.drop_duplicates().sort_values(["user", "time"])
-    moments["pause"] = moments.groupby("user")["time"].diff().fillna(0)
-    return rows.merge(moments, how="left")["pause"].to_numpy()
+    pause = moments.groupby("user")["time"].diff().fillna(0)
+    return rows.merge(moments.assign(pause=pause), how="left")["pause"].to_numpy()
 
 
 def _film_columns(

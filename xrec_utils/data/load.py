@@ -24,7 +24,7 @@ from xrec_utils.files import DATA, DataError
 
 BUNDLED = "movielens-small"
 # what programs write for an id that they do not know, in small letters
-MISSING = ("", "na", "n/a", "nan", "<na>", "null", "none", "nil", "\\n", "#n/a")
+MISSING = ("na", "n/a", "nan", "<na>", "null", "none", "nil", "\\n", "#n/a")
 
 
 @dataclass(frozen=True)
@@ -126,14 +126,15 @@ def load_interactions(
             "last" keeps the newest (of equally new ones the lowest in the file), "keep"
             keeps all.
         missing: words, in small letters, that are no id and no behaviour; () takes
-            every word for one, "NA" too.
+            every word for one, "NA" too. A blank never is one.
 
     Returns:
         The events, with items and users that have an id and nothing else.
 
     Raises:
         DataError: no such file, a missing column, a fault in a line, duplicates.
-        ValueError: `duplicates` is none of the three.
+        ValueError: `duplicates` is none of the three, `sep` is empty, or a column is
+            named twice.
 
     Example:
         >>> import tempfile
@@ -156,6 +157,11 @@ def load_interactions(
         "behaviour": behaviour,
     }
     columns = {ours: theirs for ours, theirs in named.items() if theirs is not None}
+    if not sep or len(set(columns.values())) < len(columns):
+        raise ValueError(
+            f"sep={sep!r}, columns {columns}: name what separates the fields, and a "
+            "column of its own for each argument"
+        )
     source = own_file(Path(file))
     layout = Layout(source, sep, encoding=source.encoding())
     events = _typed_events(layout, columns, missing)
@@ -286,7 +292,9 @@ def _typed_events(
     table.columns = list(columns)
     for key in table.columns.intersection(["user", "item", "behaviour"]):
         words = [
-            word for word in table[key].unique() if word.strip().lower() in missing
+            word
+            for word in table[key].unique()
+            if {word, word.strip().lower()} & {"", *missing}
         ]
         demand(
             ~table[key].isin(words),
@@ -326,14 +334,16 @@ def _times(column: pd.Series, layout: Layout, name: str) -> pd.Series:
             name,
             "is not a number of seconds since 1970, but other lines have one",
         )
-        return np.floor(number).astype(np.int64)
+        # a number beyond int64 stays one in the future
+        return np.floor(number).clip(upper=2**62).astype(np.int64)
     # ISO 8601 writes Z for what many logs call UTC or GMT
     iso = column.astype(str).str.replace(
         r"\s*(?:UTC|GMT)\s*$", "Z", regex=True, case=False
     )
     moment = pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
     demand(
-        moment.notna(),
+        # to pandas "now" and "today" are dates
+        moment.notna() & iso.str.match(r"\d{4}"),
         layout,
         name,
         "is neither seconds since 1970 nor an ISO date such as 2016-10-16T09:30:00, "

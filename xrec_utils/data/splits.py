@@ -342,8 +342,7 @@ def _split(
 
 def _by_code(table: pd.DataFrame, key: str, ids: pd.Index) -> pd.DataFrame:
     """The rows of the ids, in their order; the index is the code."""
-    rows = table.set_index(key).reindex(ids)
-    return rows.reset_index(names=key).rename_axis("code")
+    return table.set_index(key).reindex(ids).reset_index(names=key).rename_axis("code")
 
 
 def in_place(events: pd.DataFrame) -> pd.DataFrame:

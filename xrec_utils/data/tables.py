@@ -63,9 +63,13 @@ class Layout:
 
     @property
     def quoting(self) -> int:
-        """Quotation marks mean something only below a header line, between commas."""
-        quotes = self.names is None and self.sep in (",", ";")
-        return csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+        """Quotation marks mean something only below a header line.
+
+        There they do between commas, and where the first line begins with one.
+        """
+        with self.text() as text:
+            quotes = self.sep in (",", ";") or text.readline(1) == '"'
+        return csv.QUOTE_MINIMAL if quotes and not self.names else csv.QUOTE_NONE
 
     @property
     def delimiter(self) -> str:
@@ -76,7 +80,7 @@ class Layout:
     def text(self) -> Iterator[TextIO]:
         """Open the text; lines end as they are written, with \\n, \\r\\n or \\r."""
         with self.file.open() as stream:
-            text = _OneCharacter(stream, self.encoding, errors="replace", newline="")
+            text = _OneCharacter(stream, self.encoding, newline="")
             text.replaced = (self.sep, self.delimiter)
             yield text
 
@@ -125,11 +129,7 @@ class Layout:
         if next(self._filled_lines(), None) is None:
             raise DataError(f"{self.file.name}: the file is empty; get it again")
         present = self.columns()
-        wrong = [
-            column
-            for column in columns
-            if present.count(column) != columns.count(column)
-        ]
+        wrong = [column for column in columns if present.count(column) != 1]
         if wrong:
             raise DataError(
                 f"{self.file.name}, line 1: no column {', '.join(map(repr, wrong))}, "
@@ -144,16 +144,6 @@ class Layout:
         return DataError(
             f"{self.file.name}, line {line}, column {column!r}: {value!r} {problem}"
         )
-
-    def check_quotes(self) -> None:
-        """Raise DataError if a quotation mark swallows rows."""
-        with self.file.open() as stream:
-            quoted = any(
-                b'"' in block for block in iter(partial(stream.read, 1 << 20), b"")
-            )
-        if quoted:
-            # reading the rows is the check
-            deque(self.rows(), maxlen=0)
 
     def _filled_lines(self) -> Iterator[tuple[int, list[str]]]:
         """Fields of every line that is not blank, with the number of its last line."""
@@ -217,7 +207,12 @@ def read_columns(layout: Layout, dtypes: dict[str, str]) -> pd.DataFrame:
     layout.require(list(dtypes))
     columns = layout.columns()
     if "str" in dtypes.values() or len(columns) > len(dtypes):
-        layout.check_quotes()
+        with layout.file.open() as stream:
+            blocks = iter(partial(stream.read, 1 << 20), b"")
+            quoted = any(b'"' in block for block in blocks)
+        if quoted:
+            # reading the rows checks their quotation marks
+            deque(layout.rows(), maxlen=0)
     try:
         return _parse(layout, columns, dtypes)
     except (ValueError, OverflowError) as fault:

@@ -88,10 +88,10 @@ class TextFile:
             return "utf-16"
         if last.keys() == {"cp1252"} and mark != codecs.BOM_UTF8:
             return "cp1252"
-        last.pop("utf-8-sig", None)
-        if last:
+        odd = [line for kind, line in last.items() if kind != "utf-8-sig"]
+        if odd:
             raise DataError(
-                f"{self.name}, line {max(last.values())}: is not UTF-8, as the rest of "
+                f"{self.name}, line {max(odd)}: is not UTF-8, as the rest of "
                 "the file is, or no text at all: save the file as UTF-8, and unpack it "
                 "first if it is an archive or a workbook"
             )

@@ -121,8 +121,7 @@ def review_attributes(
         >>> review_attributes(items, reviews, until=5).tolist()  # one word: cup
         [[1.0], [0.0]]
     """
-    early = reviews[reviews["time"] < until]
-    joined = early.groupby("item")["text"].agg(" ".join)
-    texts = joined.reindex(items["item"], fill_value="")
+    early = reviews[reviews["time"] < until].groupby("item")["text"].agg(" ".join)
+    texts = early.reindex(items["item"], fill_value="")
     words = TfidfVectorizer(stop_words="english").fit_transform(texts)
     return words.toarray().astype(np.float32)
