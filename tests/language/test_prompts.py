@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from xrec_utils.data.titles import spoken
 from xrec_utils.language import prompts
-from xrec_utils.language.prompts import chat, fingerprint, message, numbered, within
+from xrec_utils.language.prompts import (
+    chat,
+    fingerprint,
+    message,
+    numbered,
+    spoken,
+    within,
+)
 
 FILMS = ["Alien", "Big", "Cube"]
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from xrec_utils import zoo
 from xrec_utils.data.load import load_movielens
-from xrec_utils.data.titles import TWIN, Catalogue, key, split_year, spoken
+from xrec_utils.data.titles import TWIN, Catalogue, key, split_year
 from xrec_utils.language.citations import cited
+from xrec_utils.language.prompts import spoken
 from xrec_utils.language.replies import films_in, ranked
 
 SPLIT = zoo.split()

@@ -1,4 +1,4 @@
-"""Titles of films as people write them: spoken forms, years, and the catalogue that finds
+"""Titles of films as people write them: years, and the catalogue that finds
 the film meant.
 """
 
@@ -9,29 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from rapidfuzz import fuzz, process
-
-# in brackets: the year, or another title of the same film
-ALIAS = re.compile(r"\s+\([^()]*\)")
-MOVED = re.compile(
-    r"^(?P<title>.+), (?P<article>The|A|An|Les|Le|La|L'|El|Los|Las|Il|Das|Der|Die)$"
-)
-
-
-def spoken(title: str) -> str:
-    """A MovieLens title as people say it: "Matrix, The (1999)" becomes "The Matrix".
-
-    Year and other titles in brackets go: SmolLM2 spends six tokens on a year, as many
-    as on the title.
-
-    Example:
-        >>> spoken("Matrix, The (1999)")
-        'The Matrix'
-    """
-    name = ALIAS.sub("", title).strip() or title
-    article_first = MOVED.sub(r"\g<article> \g<title>", name)
-    # "L'" stands before its word without a space
-    return re.sub("^L' ", "L'", article_first)
-
 
 THRESHOLD = 80.0
 UNDATED = 5  # how much more it takes without a year

@@ -36,41 +36,29 @@ def fault_of(
     """
     if explanations is None:
         return "it is not made for that"
-    faults = map(_fault, games, explanations)
-    found = next(filter(None, faults), "")
-    share = max(map(_error_share, explanations))
-    # written so that NaN is a fault
-    if not found and method == "quadrature" and not share <= ROUGH:
-        return f"its error would be {share:.0%} of the values"
-    return found
+    faults = [
+        _fault(method, game, explanation)
+        for game, explanation in zip(games, explanations, strict=True)
+    ]
+    return next(filter(None, faults), "")
 
 
-def _fault(game: Game, explanation: Explanation) -> str:
-    """Why the values of one explanation cannot be right, "" if they can."""
-    error = _error(explanation)
-    rounding = _rounding(explanation)
+def _fault(method: str, game: Game, explanation: Explanation) -> str:
+    """Why the values of one explanation are not given, "" if they are."""
+    values = explanation.values
+    error = np.zeros(1) if explanation.error is None else explanation.error
+    ends = abs(explanation.base) + abs(explanation.score)
+    rounding = ROUNDING * (ends + np.abs(values).sum())
+    # these comparisons are written so that NaN is a fault
     if not abs(explanation.gap) <= rounding + 2 * error.sum():
         return f"its values miss {explanation.gap:.3g} of score - base"
+    # something to divide by, where everything is zero
+    length = max(np.linalg.norm(values) + rounding, 1e-12)
+    share = np.linalg.norm(error) / length
+    if method == "quadrature" and not share <= ROUGH:
+        return f"its error would be {share:.0%} of the values"
     if os.environ.get("XREC_DEBUG") == "1" and game.n_players <= FEW:
-        apart = np.abs(explanation.values - brute_force(game).values)
+        apart = np.abs(values - brute_force(game).values)
         if not (apart <= rounding + 3 * error).all():
             return f"a value is {apart.max():.3g} from that of all groups"
     return ""
-
-
-def _error(explanation: Explanation) -> np.ndarray:
-    """The errors stated, or a zero for values without one."""
-    return np.zeros(1) if explanation.error is None else explanation.error
-
-
-def _rounding(explanation: Explanation) -> float:
-    """How far sums of float32 may be off, in the unit of the score."""
-    ends = abs(explanation.base) + abs(explanation.score)
-    return ROUNDING * (ends + np.abs(explanation.values).sum())
-
-
-def _error_share(explanation: Explanation) -> float:
-    """The errors as a share of the values, both as lengths of vectors."""
-    length = np.linalg.norm(explanation.values) + _rounding(explanation)
-    # something to divide by, where everything is zero
-    return np.linalg.norm(_error(explanation)) / max(length, 1e-12)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from xrec_utils.data.titles import SKIPPED, YEAR, Catalogue, plain, spoken
+from xrec_utils.data.titles import SKIPPED, YEAR, Catalogue, plain
+from xrec_utils.language.prompts import spoken
 from xrec_utils.language.replies import LIST_MARK, QUOTED, SMALL, _clean, _like_a_title
 
 # small words within a title

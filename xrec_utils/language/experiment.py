@@ -18,9 +18,8 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils import zoo
-from xrec_utils.data.titles import spoken
 from xrec_utils.files import DATA
-from xrec_utils.language.prompts import belong, chat, message
+from xrec_utils.language.prompts import belong, chat, message, spoken
 from xrec_utils.language.ranker import KerasLM
 from xrec_utils.metrics.evaluation import ranking_table
 from xrec_utils.metrics.ranking import places

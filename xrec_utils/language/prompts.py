@@ -6,6 +6,7 @@ past as an example. Every design works with a list of candidates or without one;
 without, the model is only asked what comes next.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 
@@ -13,6 +14,27 @@ SYSTEM = "You recommend films. You answer with the title of one film and nothing
 # how the model's answer is made to begin; a space and a title follow
 ANSWER = "The next film to watch is:"
 Count = Callable[[str], int]
+# in brackets: the year, or another title of the same film
+ALIAS = re.compile(r"\s+\([^()]*\)")
+MOVED = re.compile(
+    r"^(?P<title>.+), (?P<article>The|A|An|Les|Le|La|L'|El|Los|Las|Il|Das|Der|Die)$"
+)
+
+
+def spoken(title: str) -> str:
+    """A MovieLens title as people say it: "Matrix, The (1999)" becomes "The Matrix".
+
+    Year and other titles in brackets go: SmolLM2 spends six tokens on a year, as many
+    as on the title.
+
+    Example:
+        >>> spoken("Matrix, The (1999)")
+        'The Matrix'
+    """
+    name = ALIAS.sub("", title).strip() or title
+    article_first = MOVED.sub(r"\g<article> \g<title>", name)
+    # "L'" stands before its word without a space
+    return re.sub("^L' ", "L'", article_first)
 
 
 def numbered(films: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from xrec_utils import zoo
 from xrec_utils.data.load import load_movielens
-from xrec_utils.data.titles import Catalogue, spoken
+from xrec_utils.data.titles import Catalogue
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks
 from xrec_utils.language.citations import Citations, cited
@@ -29,7 +29,7 @@ from xrec_utils.language.experiment import (
     stored_json,
 )
 from xrec_utils.language.prompt_game import Preference
-from xrec_utils.language.prompts import ANSWER, SYSTEM, belong, message
+from xrec_utils.language.prompts import ANSWER, SYSTEM, belong, message, spoken
 
 WHY = "Why this film? Name the films of my list that made you recommend it."
 TEN = "Answer with a list of ten titles, best first."
