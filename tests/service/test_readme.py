@@ -12,10 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from xrec_tools.bench import service as bench
 from xrec_utils.files import ROOT
-from xrec_utils.service import load
 from xrec_utils.service.http import main
-from xrec_utils.service.load import Started, started
 
 PART = re.compile(
     r"<!-- curl: begin -->\n```bash\n(.*?)```\n<!-- curl: end -->", re.DOTALL
@@ -23,20 +22,20 @@ PART = re.compile(
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Started]:
-    """The service in a process of its own; at the end it stops by itself, without an
-    error.
+def running() -> Iterator[str]:
+    """The address of the service in a process of its own; at the end it stops by
+    itself, without an error.
     """
-    with started() as running:
-        yield running
-    assert running.process.returncode == 0
+    with bench.started() as (address, _, process):
+        yield address
+    assert process.returncode == 0
 
 
 @pytest.mark.needs("curl")
-def test_the_curl_command_answers(running: Started) -> None:
+def test_the_curl_command_answers(running: str) -> None:
     (command,) = PART.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     assert "localhost:8000" in command
-    line = ["sh", "-c", command.replace("localhost:8000", running.address)]
+    line = ["sh", "-c", command.replace("localhost:8000", running)]
     done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=60)
     answer = json.loads(done.stdout)
     assert [film["item"] for film in answer["history"]] == [2571, 1, 260]
@@ -64,6 +63,6 @@ def test_a_service_that_does_not_come_up_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # a program that prints something else and ends
-    monkeypatch.setattr(load.sys, "executable", "/bin/echo")
-    with pytest.raises(RuntimeError, match="did not start"), started():
+    monkeypatch.setattr(bench.sys, "executable", "/bin/echo")
+    with pytest.raises(RuntimeError, match="did not start"), bench.started():
         pass

@@ -231,11 +231,12 @@ def test_what_is_served_and_that_it_is_ready(client: FlaskClient) -> None:
         and ways["dae"]["method"] == "quadrature"
     )
     assert ways["attention"]["reads"] == 50 and ways["dae"]["reads"] is None
-    assert client.get("/health").get_json() == {
-        "status": "ok",
-        "models": len(MODELS),
-        "films": zoo.split().n_items,
-    }
+    for path in ("/health", "/ready"):
+        assert client.get(path).get_json() == {
+            "status": "ok",
+            "models": len(MODELS),
+            "films": zoo.split().n_items,
+        }
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -334,6 +335,8 @@ def test_the_api_s_page_shows_every_address_and_limit(client: FlaskClient) -> No
         "/films",
         "/models",
         "/health",
+        "/ready",
+        "/metrics",
     }
     history = described["components"]["schemas"]["RecommendRequest"]["properties"][
         "history"

@@ -37,11 +37,11 @@ def test_histories_are_long_different_and_the_same_next_time() -> None:
 
 
 def test_one_client_times_answers_and_counts_wrong_ones(address: str) -> None:
-    bodies = [load.question(history, "ease") for history in load.histories(3)]
-    seconds, wrong = load.one_client(
-        address, [*bodies, bodies[0]]
+    bodies = [load.question(history, "ease", k=3) for history in load.histories(3)]
+    seconds, wrong, _ = load.many_clients(
+        address, [*bodies, bodies[0]], seconds=60, clients=1
     )  # the last comes from the cache
-    assert len(seconds) == 4 and (seconds > 0).all() and wrong == 1
+    assert len(seconds) == 3 and (seconds > 0).all() and wrong == 1
 
 
 def test_many_clients_ask_each_question_once(address: str) -> None:
@@ -66,14 +66,13 @@ def test_the_table_holds_every_figure(
     address: str, monkeypatch: pytest.MonkeyPatch, tmp_path, capsys
 ) -> None:
     @contextmanager
-    def here() -> Iterator[
-        load.Started
-    ]:  # a service in this process; the real start is tested with README's command
-        yield load.Started(address, 1.0, SimpleNamespace(pid=os.getpid()))
+    def here() -> Iterator[tuple[str, float, SimpleNamespace]]:
+        # a service in this process; the real start is tested with README's command
+        yield address, 1.0, SimpleNamespace(pid=os.getpid())
 
     monkeypatch.setattr(bench, "started", here)
-    monkeypatch.setattr(bench, "WARM", 1)
     monkeypatch.setattr(bench, "CLIENTS", 2)
+    monkeypatch.setattr(bench, "HEAVY", 3)
     monkeypatch.setattr(bench, "RESULT", tmp_path / "service.csv")
     assert bench.main(["--seconds", "0.5", "--questions", "3", "--checked", "1"]) == 0
     table = pd.read_csv(tmp_path / "service.csv").set_index(["model", "measure"])[
@@ -94,6 +93,11 @@ def test_the_table_holds_every_figure(
         < table["dae", "one client: median ms"]
         <= table["dae", "one client: 99th percentile ms"]
     )
+    for model, clients in (("six models", 2), ("attention, 50 films", 3)):
+        assert table[model, f"{clients} clients: errors"] == 0
+        meanwhile = f"{clients} clients, /health meanwhile"
+        assert table[model, f"{meanwhile}: asked"] >= 1
+        assert table[model, f"{meanwhile}: largest ms"] > 0
     assert table["dae", "relative error, largest"] < 1e-4
     assert (
         table["dae", "relative error, median"]

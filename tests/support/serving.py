@@ -31,9 +31,15 @@ def app() -> Flask:
 
 
 @contextmanager
-def served() -> Iterator[str]:
+def served(application: Flask | None = None) -> Iterator[str]:
     """The address of a waitress server in a thread."""
-    server = create_server(app(), host="127.0.0.1", port=0, threads=THREADS)
+    server = create_server(
+        application or app(),
+        host="127.0.0.1",
+        port=0,
+        threads=THREADS,
+        channel_request_lookahead=1,
+    )
 
     def run() -> None:
         with suppress(OSError):  # of the loop whose sockets `close` takes away

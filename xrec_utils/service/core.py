@@ -1,8 +1,7 @@
 """What the service knows, apart from HTTP: models loaded once, histories understood,
 answers with their reasons.
 
-Every model has a lock, so that concurrent requests take turns on it; answers are kept
-for equal questions.
+Answers are kept for equal questions. Who may ask when is the business of `line`.
 """
 
 import json
@@ -28,7 +27,7 @@ MODELS = ("ease", "popularity", "item_knn", "dae", "attention", "gru")
 # a sampled reason costs 16 scores per film: within a second for 100 films
 PERMUTATIONS = 16
 DIGITS = 6  # behind the point
-KEPT = 128  # answers, of up to half a megabyte each
+NOTHING_SURE = "No film moves this score by more than the method's error"
 A = TypeVar("A", bound=schema.Answer)
 
 
@@ -55,10 +54,10 @@ class Service:
 
     def __init__(self, models: Sequence[str] = MODELS) -> None:
         self.films = Films(zoo.split(), load_movielens("movielens-small").items)
+        self.understand = self.films.understand  # what `Films` makes of a history
         self.models: dict[str, HistoryModel] = {name: zoo.load(name) for name in models}
         self.versions = {name: version(name) for name in models}
-        self.locks = {name: Lock() for name in models}
-        self.cache = Cache(KEPT)
+        self.cache = Cache(128)  # answers, of up to half a megabyte each
         # the first question to a network traces it, which takes seconds: ask it now
         for name in models:
             self.recommend(
@@ -83,12 +82,9 @@ class Service:
 
     def _recommend(self, request: schema.RecommendRequest) -> schema.RecommendAnswer:
         common, history = self._common(request)
-        model = self.models[request.model]
-        # questions to one model take turns; those to other models need not wait
-        with self.locks[request.model]:
-            scores = np.array(model.score([history])[0], dtype=np.float64)
-            best = self._best(scores, history, request.k)
-            reasons = self._because(request, history, best, scores)
+        scores = self.models[request.model].score([history])[0].astype(np.float64)
+        best = self._best(scores, history, request.k)
+        reasons = self._because(request, history, best, scores)
         return schema.RecommendAnswer(
             **common,
             recommendations=[
@@ -113,9 +109,8 @@ class Service:
                 "history",
             )
         code = self.films.unseen(request.item, history)
-        with self.locks[request.model]:
-            (because,) = self._because(request, history, [code], None)
-            path = self._path(request, history, code) if request.path else None
+        (because,) = self._because(request, history, [code], None)
+        path = self._path(request, history, code) if request.path else None
         return schema.ExplainAnswer(
             **common, **self.films.names[code], because=because, path=path
         )
@@ -141,12 +136,6 @@ class Service:
         }
         # the dtype is given, as an empty history would become floats
         return common, np.array(codes, dtype=np.int64)
-
-    def understand(
-        self, history: Sequence[int | str]
-    ) -> tuple[list[int], list[schema.Correction], list[schema.LeftOut]]:
-        """Turn a history as people write it into codes: see `Films.understand`."""
-        return self.films.understand(history)
 
     def _best(self, scores: np.ndarray, history: np.ndarray, k: int) -> list[int]:
         """Codes of the k best unseen films; of equally good ones the more popular
@@ -229,10 +218,7 @@ class Service:
     ) -> list[schema.Step]:
         """The steps from the input to the score of one film."""
         path = decision_path(
-            self.models[request.model],
-            history,
-            code,
-            titles=self.films.titles,
+            self.models[request.model], history, code, titles=self.films.titles
         )
         return [schema.Step(**step) for step in path.as_dict()["steps"]]
 
@@ -262,19 +248,19 @@ class Service:
         Returns:
             Of each, what `auto` does for a long history and which explainers fit.
         """
-        rows = []
-        for name, model in self.models.items():
-            fits = fitting(model)
-            rows.append(
+        fits = {name: fitting(model) for name, model in self.models.items()}
+        return schema.ModelsAnswer(
+            models=[
                 schema.ModelAnswer(
                     name=name,
                     version=self.versions[name],
-                    reads=getattr(model, "window", None),
-                    method=fits[0],
-                    explainers=["auto", *fits, "leave-one-out"],
+                    reads=getattr(self.models[name], "window", None),
+                    method=methods[0],
+                    explainers=["auto", *methods, "leave-one-out"],
                 )
-            )
-        return schema.ModelsAnswer(models=rows)
+                for name, methods in fits.items()
+            ]
+        )
 
 
 def spoken(found: Explanation) -> str:
@@ -284,26 +270,21 @@ def spoken(found: Explanation) -> str:
     # 2 standard errors: what chance alone rarely reaches
     sure = np.abs(found.values) > (0 if found.error is None else 2 * found.error)
     order = [n for n in found.top().tolist() if sure[n]]
-    said = [f"{found.players[n]} ({found.values[n]:+.2g})" for n in order]
-    helps = [
-        words for n, words in zip(order[:2], said, strict=False) if found.values[n] > 0
+    said = {n: f"{found.players[n]} ({found.values[n]:+.2g})" for n in order}
+    helps = [said[n] for n in order[:2] if found.values[n] > 0]
+    first = [f"{words} speaks most for it" for words in helps[:1]]
+    last = [
+        f"{said[n]} speaks most against it" for n in order[-1:] if found.values[n] < 0
     ]
-    parts = []
-    if helps:
-        parts.append(", then ".join([f"{helps[0]} speaks most for it", *helps[1:]]))
-    if order and found.values[order[-1]] < 0:
-        parts.append(f"{said[-1]} speaks most against it")
-    if not parts:
-        return "No film moves this score by more than the method's error."
-    return "; ".join(parts) + "."
+    parts = [", then ".join(first + helps[1:]), *last]
+    return f"{'; '.join(filter(None, parts)) or NOTHING_SURE}."
 
 
 def _without_reasons(score: float) -> schema.Because:
     """What is said of a score without a history: it is the base, and nothing else."""
-    score = round(float(score), DIGITS)
     return schema.Because(
-        base=score,
-        score=score,
+        base=round(float(score), DIGITS),
+        score=round(float(score), DIGITS),
         method="none",
         error=None,
         reasons=[],

@@ -5,7 +5,6 @@ write to item codes.
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,18 +13,6 @@ from rapidfuzz import fuzz, process
 from xrec_utils.data.splits import Split
 from xrec_utils.data.titles import Catalogue, key
 from xrec_utils.service.schema import Correction, LeftOut, Refusal
-
-
-class Match(NamedTuple):
-    """A film found by title.
-
-    item: its MovieLens id. code: its item code, None if no model here knows it.
-    similarity: how alike the names are, from 0 to 1.
-    """
-
-    item: int
-    code: int | None
-    similarity: float
 
 
 class Films:
@@ -66,15 +53,16 @@ class Films:
         # the same titles are asked for again and again, and a search takes milliseconds
         self.find = lru_cache(4096)(self._find)
 
-    def _find(self, title: str) -> Match | None:
-        """The film a title means (see `Catalogue` for how alike it must be); of several
-        the most rated; None for none.
+    def _find(self, title: str) -> tuple[int, float] | None:
+        """The MovieLens id of the film a title means, and how alike the names are, from
+        0 to 1 (see `Catalogue` for how alike they must be).
+
+        Of several the most rated; None for none.
         """
         found = self._catalogue.match([title])
         if found.codes[0] < 0:
             return None
-        item = self._items[found.codes[0]]
-        return Match(item, self.codes.get(item), round(float(found.scores[0]) / 100, 3))
+        return self._items[found.codes[0]], round(float(found.scores[0]) / 100, 3)
 
     def search(self, typed: str, limit: int = 8) -> list[int]:
         """Find films for what is typed so far.
@@ -154,7 +142,7 @@ class Films:
                 )
             return given, 1.0
         if match := self.find(given):
-            return match.item, match.similarity
+            return match
         near = " or ".join(self.titles[self.search(given, 3)])
         hint = "; an id is a number without quotes" if given.strip().isdecimal() else ""
         raise Refusal(

@@ -5,11 +5,14 @@ xrec_utils.service.http` (`make serve`).
     POST /explain     a history and a film -> its reasons, and with "path": true the way from the input to the score
     GET  /films?q=    titles for what is typed so far
     GET  /models      what is served, in which version, and which explainers fit
-    GET  /health      ready
+    GET  /health      it lives, whatever the load
+    GET  /ready       it takes one more question; 503: too many wait
+    GET  /metrics     its numbers, for Prometheus
     GET  /            a page to try it; /openapi/swagger describes the API
 
-Films are named by their MovieLens movie id or by title. PORT (8000) and HOST
-(127.0.0.1) come from the environment.
+Films are named by their MovieLens movie id or by title. The environment says where and
+how: PORT (8000), HOST (127.0.0.1), XREC_HOSTS (other names it is called by), XREC_LOG
+(INFO; WARNING leaves out the line for each request).
 """
 
 import argparse
@@ -18,16 +21,22 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from flask import Flask, Response, request
-from flask.json.provider import DefaultJSONProvider
-from flask.wrappers import Request
+from flask import Flask, Response, abort, request
 from flask_openapi3 import Info, OpenAPI
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    generate_latest,
+)
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
+from threadpoolctl import threadpool_limits
 from waitress import create_server
 from werkzeug.exceptions import HTTPException
 
@@ -35,57 +44,31 @@ from xrec_utils import __version__
 from xrec_utils.processes import sigterm_interrupts
 from xrec_utils.service import schema
 from xrec_utils.service.core import Service
+from xrec_utils.service.line import PLACES, RETRY, Line
+from xrec_utils.service.watch import check_host, hosts, log, note, watch
 
 LARGEST = 64 * 1024  # bytes of a body: 100 titles of 200 letters fit twice
-# bytes of a body that the server reads at all, so that the refusal can be read as well
-HELD = 16 * 1024 * 1024
-THREADS = 8
-NOTHING_FROM_OUTSIDE = (
-    "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'"
-)
+# each question that waits holds one; the others say how the service is
+THREADS = PLACES + 8
+# nothing is fetched from elsewhere
+OF_THE_PAGE = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'self'",
+    "Cache-Control": "no-cache",
+}
 HINTS = {
     404: "there is nothing here: GET / is the page, GET /openapi/swagger the API",
     413: f"the body is larger than {LARGEST} bytes",
     415: "send JSON with the header Content-Type: application/json",
 }
-log = logging.getLogger(__name__)
 
 
-class _Request(Request):
-    """A request whose JSON is read strictly: no NaN, no half characters, no nesting
-    without end.
-    """
-
-    def on_json_loading_failed(self, e: ValueError | None) -> Any:
-        """Refuse a body that cannot be read; flask calls this with the fault."""
-        # None: the header does not say that the body is JSON
-        if e is None:
-            raise schema.Refusal("unsupported_media_type", HINTS[415], status=415)
-        raise schema.Refusal("invalid_json", f"the body is not JSON: {e}", status=400)
-
-
-class _Json(DefaultJSONProvider):
-    """JSON read by pydantic's parser, which is strict, and written in the order given."""
-
-    sort_keys = False
-
-    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Read JSON; NaN and infinity are refused, as the standard knows neither."""
-        return from_json(s, allow_inf_nan=False)
-
-
-class _App(OpenAPI):
-    """A flask application that describes itself, with the strict reading of above."""
-
-    request_class = _Request
-    json_provider_class = _Json
-
-
-def create_app(service: Service) -> Flask:
+def create_app(service: Service, line: Line | None = None) -> Flask:
     """Build the WSGI application around loaded models.
 
     Args:
         service: the models and their films.
+        line: where questions wait for them; None for a line of its own.
 
     Returns:
         The application; any WSGI server can run it, and its test client asks it without
@@ -101,7 +84,7 @@ def create_app(service: Service) -> Flask:
         >>> answer.status_code, len(answer.get_json()["recommendations"])
         (200, 1)
     """
-    app = _App(
+    app = OpenAPI(
         __name__,
         info=Info(title="Recommendations with reasons", version=__version__),
         static_folder=Path(__file__).with_name("page"),
@@ -112,14 +95,19 @@ def create_app(service: Service) -> Flask:
         responses=dict.fromkeys((400, 413, 415, 422), schema.ErrorAnswer),
     )
     app.config["MAX_CONTENT_LENGTH"] = LARGEST
+    app.json.sort_keys = False
+    line = line or Line()
+    numbers = watch(app, line)
+    app.before_request(partial(check_host, hosts(os.environ)))
     app.before_request(_read_body)
     app.register_error_handler(Exception, _failed)
     app.after_request(_headers)
-    _routes(app, service)
+    _questions(app, service, line)
+    _states(app, service, line, numbers)
     return app
 
 
-def _routes(app: OpenAPI, service: Service) -> None:
+def _questions(app: OpenAPI, service: Service, line: Line) -> None:
     """Connect each address to what answers it.
 
     Each docstring is its line on the API's page.
@@ -130,12 +118,12 @@ def _routes(app: OpenAPI, service: Service) -> None:
     @app.post("/recommend", responses={200: schema.RecommendAnswer})
     def recommend(body: schema.RecommendRequest) -> Response:
         """Films for a history, with reasons"""
-        return _json(service.recommend(body))
+        return _json(line.do(partial(service.recommend, body), _gone()))
 
     @app.post("/explain", responses={200: schema.ExplainAnswer})
     def explain(body: schema.ExplainRequest) -> Response:
         """The reasons for one film"""
-        return _json(service.explain(body))
+        return _json(line.do(partial(service.explain, body), _gone()))
 
     @app.get("/films", responses={200: schema.FilmsAnswer})
     def films(query: schema.FilmsQuery) -> Response:
@@ -147,14 +135,31 @@ def _routes(app: OpenAPI, service: Service) -> None:
         """What is served"""
         return _json(description)
 
+
+def _states(
+    app: OpenAPI, service: Service, line: Line, numbers: CollectorRegistry
+) -> None:
+    """Connect the addresses that say how the service is; none of them waits."""
+
+    state = schema.HealthAnswer(
+        status="ok", models=len(service.models), films=len(service.films.titles)
+    )
+
     @app.get("/health", responses={200: schema.HealthAnswer})
     def health() -> Response:
-        """Is it ready?"""
-        return _json(
-            schema.HealthAnswer(
-                status="ok", models=len(service.models), films=len(service.films.titles)
-            )
-        )
+        """Does it live?"""
+        return _json(state)
+
+    @app.get("/ready", responses={200: schema.HealthAnswer, 503: schema.ErrorAnswer})
+    def ready() -> Response:
+        """Does it take one more question?"""
+        line.check()
+        return _json(state)
+
+    @app.get("/metrics", responses={200: None})
+    def metrics() -> Response:
+        """Its numbers, in Prometheus' text format"""
+        return Response(generate_latest(numbers), mimetype=CONTENT_TYPE_LATEST)
 
     @app.get("/", doc_ui=False)
     def page() -> Response:
@@ -164,47 +169,74 @@ def _routes(app: OpenAPI, service: Service) -> None:
 
 def _json(answer: BaseModel, status: int = 200) -> Response:
     """An answer as JSON, written by pydantic: flask's own writer is slower."""
-    return Response(answer.model_dump_json(), status, mimetype="application/json")
+    later = {"Retry-After": str(RETRY)} if status == 503 else None
+    return Response(answer.model_dump_json(), status, later, "application/json")
+
+
+def _gone() -> Callable[[], bool]:
+    """How to ask whether the client has left; servers other than waitress do not know."""
+    return request.environ.get("waitress.client_disconnected", bool)
 
 
 def _read_body() -> None:
-    """Refuse a body that is no JSON object before its fields are looked at."""
-    if (
-        request.method == "POST"
-        and request.routing_exception is None
-        and not isinstance(request.get_json(), dict)
-    ):
+    """Refuse a body that is no JSON object before its fields are looked at.
+
+    It is read strictly: no NaN, no half characters, no nesting without end.
+    """
+    if request.method != "POST" or request.routing_exception:
+        return
+    if not request.is_json:
+        abort(415)
+    try:
+        body = from_json(request.get_data(), allow_inf_nan=False)
+    except ValueError as fault:
+        raise schema.Refusal(
+            "invalid_json", f"the body is not JSON: {fault}", status=400
+        ) from fault
+    if not isinstance(body, dict):
         raise schema.Refusal(
             "invalid_json",
-            'the body must be a JSON object such as {"history": ["Alien"]}',
+            f"the body must be a JSON object such as {schema.EXAMPLES['/recommend']}",
             status=400,
         )
 
 
 def _invalid(fault: ValidationError) -> Response:
-    """The first fault that pydantic found, in the service's words."""
-    first = fault.errors(include_url=False)[0]
-    field = _field(first["loc"])
-    most = first.get("ctx", {}).get("max_length")
-    known = ", ".join(schema.FIELDS.get(request.path, ()))
-    code, message = {
-        "missing": ("missing", "is missing; an empty history is []"),
-        "extra_forbidden": (
-            "unknown_field",
-            f"is no field of {request.path}, which knows {known}",
-        ),
-        "tuple_type": ("list_type", "must be a list of movie ids and titles"),
-        "too_long": ("too_long", f"must hold at most {most} films: send the latest"),
-    }.get(first["type"], (first["type"], first["msg"]))
-    return _failed(schema.Refusal(code, f"{field}: {message}", field))
+    """The first fault that pydantic found, in the service's words.
 
-
-def _field(place: tuple[int | str, ...]) -> str:
-    """Where a fault is: ("history", 3, "id") -> history[3]; which kind of film was
-    tried is left out.
+    Fields that are none are named beside one that is missing: that may be what they
+    were meant for.
     """
-    head, *rest = place
-    return str(head) + "".join(f"[{part}]" for part in rest if isinstance(part, int))
+    faults = fault.errors(include_url=False)
+    first = faults[0]
+    # which kind of film was tried is left out: ("history", 3, "id") -> history[3]
+    place, *rest = first["loc"]
+    field = str(place) + "".join(f"[{n}]" for n in rest if isinstance(n, int))
+    other = [
+        str(each["loc"][0]) for each in faults if each["type"] == "extra_forbidden"
+    ]
+    no_field = (
+        f"{', '.join(other)} is no field of {request.path}, which knows "
+        f"{', '.join(schema.FIELDS.get(request.path, ()))}"
+    )
+    example = f"send for example {schema.EXAMPLES.get(request.path)}"
+    code, message = {
+        "missing": (
+            "missing",
+            f"{field}: is missing; an empty history is []; {example}"
+            + (f"; {no_field}" if other else ""),
+        ),
+        "extra_forbidden": ("unknown_field", f"{no_field}; {example}"),
+        "tuple_type": (
+            "list_type",
+            f"{field}: must be a list of movie ids and titles; {example}",
+        ),
+        "too_long": (
+            "too_long",
+            f"{field}: must hold at most {schema.LONGEST} films: send the latest",
+        ),
+    }.get(first["type"], (first["type"], f"{field}: {first['msg']}"))
+    return _failed(schema.Refusal(code, message, field))
 
 
 def _failed(fault: Exception) -> Response:
@@ -215,7 +247,12 @@ def _failed(fault: Exception) -> Response:
         return _json(fault.answer, fault.status)
     if isinstance(fault, HTTPException) and fault.code is not None:
         return _http_failed(fault)
-    log.exception("%s %s failed", request.method, request.path)
+    # without the fault's own words, which may hold what the user wrote
+    note(
+        logging.ERROR,
+        fault=type(fault).__name__,
+        trace=traceback.format_tb(fault.__traceback__),
+    )
     return _failed(
         schema.Refusal(
             "internal_error",
@@ -227,15 +264,13 @@ def _failed(fault: Exception) -> Response:
 
 def _http_failed(fault: HTTPException) -> Response:
     """What HTTP itself refuses: a wrong address or method, a body that is too large."""
-    # below 400 is no failure, but a redirection
-    if fault.code < 400:
-        return fault.get_response()
-    name = fault.name.lower().replace(" ", "_")
     # a wrong method: HTTP wants to know which ones are right
     allowed = {key: value for key, value in fault.get_headers() if key == "Allow"}
-    hint = HINTS.get(fault.code, fault.description or name)
+    hint = HINTS.get(fault.code, fault.description or fault.name)
     message = " ".join([hint, *(f"It takes {way}." for way in allowed.values())])
-    answer = _failed(schema.Refusal(name, message, status=fault.code))
+    answer = _failed(
+        schema.Refusal(fault.name.lower().replace(" ", "_"), message, status=fault.code)
+    )
     answer.headers.extend(allowed)
     return answer
 
@@ -245,8 +280,7 @@ def _headers(response: Response) -> Response:
     # a browser must not guess that JSON is a page
     response.headers["X-Content-Type-Options"] = "nosniff"
     if request.endpoint in ("page", "static"):
-        response.headers["Content-Security-Policy"] = NOTHING_FROM_OUTSIDE
-        response.headers["Cache-Control"] = "no-cache"
+        response.headers.update(OF_THE_PAGE)
     return response
 
 
@@ -283,24 +317,31 @@ def main(arguments: Sequence[str] = ()) -> int:
         description="Serve recommendations; the environment's HOST and PORT say where.",
     )
     parser.parse_args(arguments)
-    try:
-        with sigterm_interrupts():
-            return serve()
-    except KeyboardInterrupt:
-        return 0
+    # BLAS' threads spin while they wait: on small matrices one is faster, and leaves the
+    # other cores to HTTP
+    with (
+        suppress(KeyboardInterrupt),
+        sigterm_interrupts(),
+        threadpool_limits(1, "blas"),
+    ):
+        return serve()
+    return 0
 
 
 def serve() -> int:
     """Load the models, print the address once it answers, and serve until interrupted;
     returns the exit code.
     """
-    logging.basicConfig(level=logging.WARNING)
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue is no fault
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # a thread that computes makes room for one that answers after half a millisecond
+    sys.setswitchinterval(0.0005)
+    line = Line()
     try:
+        log.setLevel(os.environ.get("XREC_LOG", "INFO"))
         host, port = address(os.environ)
         # a port that is taken is said before the models are loaded
         socket.create_server((host, port)).close()
-        app = create_app(Service())
+        app = create_app(Service(), line)
         # models and libraries stay: the collector need not look through them again and
         # again
         gc.freeze()
@@ -309,7 +350,11 @@ def serve() -> int:
             host=host,
             port=port,
             threads=THREADS,
-            max_request_body_size=HELD,
+            connection_limit=1000,  # beyond, it would not even listen
+            asyncore_use_poll=True,
+            channel_request_lookahead=1,  # or it does not see that a client leaves
+            # it reads more than it takes, so that the refusal can be read as well
+            max_request_body_size=256 * LARGEST,
             ident="xrec",
         )
     except (ValueError, OSError) as fault:
@@ -323,10 +368,8 @@ def serve() -> int:
         f"Serving at http://{host}:{server.effective_port} (stop with Ctrl-C)",
         flush=True,
     )
-    try:
+    with closing(line), closing(server):
         server.run()
-    finally:
-        server.close()
     return 0
 
 

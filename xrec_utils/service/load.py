@@ -2,74 +2,17 @@
 
 import http.client
 import json
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from time import perf_counter
-from typing import NamedTuple
 
 import numpy as np
 
 from xrec_utils import zoo
-from xrec_utils.files import ROOT
-from xrec_utils.processes import end, first_line
 
 FILMS = 100  # of each history, the most that the service takes
 K = 10  # films asked for
-CLIENTS = 50  # at once
-PATIENCE = 120  # seconds without a byte after which a connection counts as lost
-
-
-class Started(NamedTuple):
-    """A running service.
-
-    address: host and port, as "127.0.0.1:8000". seconds: from launch to ready. process:
-    where it runs.
-    """
-
-    address: str
-    seconds: float
-    process: subprocess.Popen[str]
-
-
-@contextmanager
-def started(port: str = "0") -> Iterator[Started]:
-    """Start the service in a process of its own, and end it at the end of the block.
-
-    Args:
-        port: the port to listen at; "0" for any that is free.
-
-    Yields:
-        The running service.
-
-    Raises:
-        RuntimeError: it does not come up; its own message stands in stderr.
-    """
-    start = perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "-m", "xrec_utils.service.http"],
-        env=os.environ | {"PORT": port, "HOST": "127.0.0.1", "PYTHONPATH": str(ROOT)},
-        text=True,
-        stdout=subprocess.PIPE,
-    ) as process:
-        try:
-            # the service prints its address once it answers
-            line = first_line(process)
-            if "http://" not in line:
-                raise RuntimeError(
-                    "the service did not start; its message stands above"
-                )
-            yield Started(
-                line.split("http://")[1].split()[0],
-                perf_counter() - start,
-                process,
-            )
-        finally:
-            end(process)
 
 
 def histories(n: int, seed: int = 0) -> list[np.ndarray]:
@@ -98,15 +41,16 @@ def histories(n: int, seed: int = 0) -> list[np.ndarray]:
     ]
 
 
-def question(history: np.ndarray, model: str) -> bytes:
+def question(history: np.ndarray, model: str, k: int = K) -> bytes:
     """Write the body of POST /recommend.
 
     Args:
         history: (p,) item codes, oldest first.
         model: name of the model.
+        k: films asked for.
 
     Returns:
-        JSON with the films' MovieLens ids; it asks for 10 films.
+        JSON with the films' MovieLens ids.
 
     Example:
         >>> asked = json.loads(question(np.array([0, 1]), "ease"))
@@ -116,7 +60,7 @@ def question(history: np.ndarray, model: str) -> bytes:
     return json.dumps(
         {
             "history": zoo.split().items["item"].to_numpy()[history].tolist(),
-            "k": K,
+            "k": k,
             "model": model,
         }
     ).encode()
@@ -135,7 +79,8 @@ class Client:
     """
 
     def __init__(self, address: str) -> None:
-        self.connection = http.client.HTTPConnection(address, timeout=PATIENCE)
+        # two minutes without a byte: the connection counts as lost
+        self.connection = http.client.HTTPConnection(address, timeout=120)
 
     def ask(self, body: bytes) -> tuple[float, bool]:
         """Ask, and measure the answer.
@@ -160,30 +105,15 @@ class Client:
         # reading the JSON is the client's own work, so it is not counted
         seconds = perf_counter() - start
         answer = json.loads(content)
-        whole = (
+        return seconds, (
             response.status == 200
-            and len(answer["recommendations"]) == K
             and not answer["cached"]
+            and len(answer["recommendations"]) == json.loads(body)["k"]
+            and all(
+                len(film["because"]["reasons"]) == FILMS
+                for film in answer["recommendations"]
+            )
         )
-        return seconds, whole and all(
-            len(film["because"]["reasons"]) == FILMS
-            for film in answer["recommendations"]
-        )
-
-
-def one_client(address: str, bodies: Sequence[bytes]) -> tuple[np.ndarray, int]:
-    """Ask one question after the other.
-
-    Args:
-        address: host and port of the service.
-        bodies: n questions, as `question` writes them.
-
-    Returns:
-        (n,) seconds of each answer, and how many were wrong.
-    """
-    client = Client(address)
-    seconds, right = zip(*(client.ask(body) for body in bodies), strict=True)
-    return np.array(seconds), right.count(False)
 
 
 def many_clients(
@@ -212,7 +142,7 @@ def many_clients(
     turn = count()
     start = perf_counter()
 
-    def run() -> None:
+    def run(address: str) -> None:
         """Ask until questions or time are used up: one client, in a thread."""
         client = Client(address)
         while (place := next(turn)) < len(bodies) and perf_counter() - start < seconds:
@@ -224,9 +154,6 @@ def many_clients(
                 # a broken connection cannot be used again
                 client = Client(address)
 
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(seconds + 2 * PATIENCE)
+    with ThreadPoolExecutor(clients) as threads:
+        list(threads.map(run, [address] * clients))
     return np.array(taken), len(wrong), perf_counter() - start

@@ -101,6 +101,14 @@ FIELDS = {
 }
 
 
+# what to send, for whoever sent something else
+EXAMPLES = {
+    "/recommend": '{"history": ["Alien (1979)", 260], "model": "ease", "k": 10}',
+    "/explain": '{"history": ["Alien (1979)", 260], "item": "The Matrix"}',
+    "/films": "GET /films?q=matrix",
+}
+
+
 class FilmAnswer(BaseModel):
     """A film by its MovieLens movie id."""
 
@@ -239,7 +247,7 @@ class ModelsAnswer(BaseModel):
 
 
 class HealthAnswer(BaseModel):
-    """Loaded and ready."""
+    """Loaded and alive."""
 
     status: Literal["ok"]
     models: int
