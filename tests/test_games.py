@@ -225,7 +225,7 @@ def test_the_model_is_asked_for_one_column_and_small_batches():
         ([7, 3], 1.0, r"\[item\] must be a 1-D array of codes in 0..39, got .*1\."),
         ([7, 3], [1, 2], r"\[item\] must be a 1-D array of codes in 0..39"),
         ([7, 3], True, r"\[item\] must be a 1-D array of codes in 0..39"),
-        ([], 1, "a game needs at least one player: the history .* empty"),
+        ([], 1, "history is empty, .* a game needs at least one player"),
         (np.array([], dtype=int), 1, "at least one player"),
     ],
 )
@@ -291,9 +291,11 @@ def test_a_plain_keras_model_is_shown_the_lines_it_lacks():
     ):
         with pytest.raises(
             ValueError,
-            match=r"(?s)Sequential has no n_items, score.*HistoryModel.*class",
+            match=r"(?s)Sequential has no n_items: .*HistoryModel.*class",
         ):
             ask()
+    with pytest.raises(ValueError, match=r"SimpleNamespace has no score: "):
+        history_game(SimpleNamespace(name="own", n_items=40), HISTORY, 20).full()
     # the lines shown are the lines that work
     lines = getdoc(HistoryModel).partition("class Own:")[2]
     space = {"multi_hot": multi_hot, "item_columns": item_columns}

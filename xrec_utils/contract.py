@@ -105,11 +105,9 @@ class HistoryModel(Protocol):
         ...
 
 
-def check_model(model: HistoryModel) -> None:
-    """Raise ValueError, with the lines that are missing, unless a model has a score."""
-    missing = [
-        name for name in ("name", "n_items", "score") if not hasattr(model, name)
-    ]
+def check_model(model: HistoryModel, *promised: str) -> None:
+    """Raise ValueError, with the lines to add, if a model lacks what it promises."""
+    missing = [name for name in promised if not hasattr(model, name)]
     if missing:
         raise ValueError(
             f"{type(model).__name__} has no {', '.join(missing)}: a model that is "

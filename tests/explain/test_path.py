@@ -348,7 +348,7 @@ def test_sampled_shapley_values_come_with_their_error_and_what_is_left_over(
     [
         ([], 1, "history is empty"),
         ([1, 2], 2, "is in the history"),
-        ([1, 99], 2, "codes from 0"),
+        ([1, 99], 2, "codes in 0"),
         ([1.5], 2, "1-D array"),
     ],
 )

@@ -63,8 +63,8 @@ class Game:
         object.__setattr__(self, "players", numbered(self.players))
         if not self.players:
             raise ValueError(
-                "a game needs at least one player: "
-                "the history or the list of names is empty"
+                "the history is empty, or the list of names: "
+                "a game needs at least one player"
             )
         check_count("batch", self.batch)
 
@@ -323,7 +323,8 @@ def _checked_case(
     model: HistoryModel, history: np.ndarray, item: int
 ) -> tuple[np.ndarray, int]:
     """History and item as codes that the model knows, the item outside the history."""
-    check_model(model)
+    # who looks inside needs no score
+    check_model(model, "name", "n_items")
     history = item_codes("history", history, model.n_items)
     # in a list: of codes, one is expected
     [item] = item_codes("[item]", [item], model.n_items)
@@ -366,6 +367,7 @@ def scores_of_groups(
         >>> scores_of_groups(model, np.array([0, 1]), masks, np.array([2])).tolist()
         [[3.0], [4.0]]
     """
+    check_model(model, "score")
     sums = sums_of(model, history, items)
     if sums is None:
         answer = model.score([history[mask] for mask in masks], items=items)
