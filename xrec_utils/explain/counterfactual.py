@@ -299,10 +299,8 @@ def beam(
     check_count("width", width)
     question = Question(model, history, item, k)
     kept = question.search(1, len(history))
-    most = len(history)
-    if not kept.all():
-        # a set as large as greedy's is no gain
-        most = int((~kept).sum()) - 1
+    # a set as large as greedy's is no gain
+    most = len(history) if kept.all() else int((~kept).sum()) - 1
     smaller = question.search(width, most)
     return question.answer(
         kept if smaller.all() else smaller,
@@ -353,9 +351,10 @@ def holds_after_retraining(
     """
     check_count("k", k)
     item_codes("item", [item], influence.n_items)
-    forgetful = Retrained(influence, user, history)
     gone = item_codes("found.films", found.films, len(history))
-    scores = forgetful.score([np.delete(history, gone)])[0]
+    scores = Retrained(influence, user, history).score(
+        [np.delete(history, gone)],
+    )[0]
     # films of the history compete with nobody, those removed neither
     ahead = np.delete(scores, history) > scores[item]
     return bool(ahead.sum() >= k)

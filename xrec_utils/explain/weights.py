@@ -33,18 +33,14 @@ def layer_kernels(model: keras.Model) -> dict[str, np.ndarray]:
         {'hidden': (3, 2)}
     """
     return {
-        # a copy: changing it leaves the model alone
-        _short_name(model, weight.path): weight.numpy().copy()
+        # without the model, and without the word for the only kernel
+        weight.path.removeprefix(f"{model.name}/")
+        .removesuffix("/kernel")
+        .removesuffix("/embeddings"): weight.numpy().copy()
         for weight in model.weights
         # the bias of a GRU has two axes, too
         if len(weight.shape) > 1 and not weight.path.endswith("/bias")
     }
-
-
-def _short_name(model: keras.Model, path: str) -> str:
-    """A kernel's path without the model, and without the word for the only kernel."""
-    inside = path.removeprefix(f"{model.name}/")
-    return inside.removesuffix("/kernel").removesuffix("/embeddings")
 
 
 def named_kernel(model: keras.Model, layer: str) -> np.ndarray:

@@ -336,6 +336,14 @@ def paired_tests(
         # as floats: small whole numbers without a sign would wrap around
         difference = table[one].astype(float) - table[other]
         found = mean_interval(difference, seed)
+        # of one sample the test turns signs: that swaps the two of a pair
+        swapped = permutation_test(
+            (difference.to_numpy(),),
+            np.mean,
+            permutation_type="samples",
+            n_resamples=resamples,
+            rng=np.random.default_rng(seed),
+        )
         rows.append(
             (
                 one,
@@ -343,7 +351,7 @@ def paired_tests(
                 found.mean,
                 found.low,
                 found.high,
-                _permutation_p(difference.to_numpy(), seed, resamples),
+                swapped.pvalue,
             )
         )
     tests = pd.DataFrame(
@@ -351,18 +359,6 @@ def paired_tests(
         columns=["one", "other", "mean", "low", "high", "p"],
     )
     return tests.assign(p_holm=holm(tests["p"].to_numpy()))
-
-
-def _permutation_p(difference: np.ndarray, seed: int, resamples: int) -> float:
-    """p of the two-sided test that swaps the two samples within pairs."""
-    return permutation_test(
-        # of one sample the test turns signs: that swaps the two of a pair
-        (difference,),
-        np.mean,
-        permutation_type="samples",
-        n_resamples=resamples,
-        rng=np.random.default_rng(seed),
-    ).pvalue
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

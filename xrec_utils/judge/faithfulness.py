@@ -65,9 +65,8 @@ def ranks(
         >>> ranks(model, np.array([0, 1]), 2, masks).tolist()
         [1, 2]
     """
-    logarithm = -rank_game(model, history, item)(masks)
     # the game says -log2(1 + rank)
-    rank = np.exp2(logarithm) - 1
+    rank = np.exp2(-rank_game(model, history, item)(masks)) - 1
     # the small number undoes the rounding of exp2
     return np.floor(rank + 1e-6).astype(int)
 

@@ -123,14 +123,9 @@ def planted_cases(
         trap = trap_of(shop, owned, item)
         mixed = truth.any() and not truth.all()
         if mixed and len(drawn[trap]) < wanted[trap]:
-            case = PlantedCase(
-                user,
-                owned,
-                item,
-                truth,
-                trap,
+            drawn[trap].append(
+                PlantedCase(user, owned, item, truth, trap),
             )
-            drawn[trap].append(case)
     for trap, cases in drawn.items():
         if len(cases) < wanted[trap]:
             raise ValueError(

@@ -123,9 +123,10 @@ def _case_scores(
     model: HistoryModel, histories: Ids, users: Sequence[int]
 ) -> np.ndarray:
     """Scores (cases, items) of a model, by user code where it knows users."""
-    knows_users = hasattr(model, "score_users")
     scores = np.asarray(
-        model.score_users(users) if knows_users else model.score(histories),
+        model.score_users(users)
+        if hasattr(model, "score_users")
+        else model.score(histories),
     )
     expected = (len(histories), model.n_items)
     if scores.shape != expected:

@@ -9,8 +9,7 @@ from xrec_utils.checks import aligned, check_within
 
 def pair(truth: np.ndarray, predicted: np.ndarray) -> list[np.ndarray]:
     """Both as flat arrays in double precision; ValueError as in `contract.aligned`."""
-    both = aligned(truth=truth, predicted=predicted)
-    return [values.ravel() for values in both]
+    return [values.ravel() for values in aligned(truth=truth, predicted=predicted)]
 
 
 def rmse(truth: np.ndarray, predicted: np.ndarray) -> float:

@@ -14,7 +14,14 @@ import numpy as np
 import pandas as pd
 from scipy import linalg
 
-from xrec_utils.contract import History, Sums, item_columns, multi_hot
+from xrec_utils.contract import (
+    History,
+    Sums,
+    check_count,
+    item_codes,
+    item_columns,
+    multi_hot,
+)
 from xrec_utils.models.attributes import item_features
 
 
@@ -66,20 +73,14 @@ class ItemToItem:
     ) -> np.ndarray:
         """Return scores of shape (n histories, n items or len(items)).
 
-        Only the rows of films that occur are read: for one history that is a hundredth
-        of the matrix.
+        Only the rows of films that occur are read.
         """
-        occurring = np.concatenate(
-            [
-                np.empty(0, dtype=np.int64),
-                *histories,
-            ]
-        )
-        rows = np.unique(occurring.astype(np.int64))
-        places = [np.searchsorted(rows, history) for history in histories]
-        if items is None:
-            return multi_hot(places, len(rows)) @ self.weights[rows]
-        return multi_hot(places, len(rows)) @ self.weights[np.ix_(rows, items)]
+        films = [
+            item_codes("history", history, len(self.weights)) for history in histories
+        ]
+        rows = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *films]))
+        places = [np.searchsorted(rows, codes) for codes in films]
+        return multi_hot(places, len(rows)) @ item_columns(self.weights[rows], items)
 
 
 class ContentBased(ItemToItem):
@@ -145,6 +146,7 @@ class UserKNN:
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
         """Remember the histories: `seen` is float32 (users, n_items)."""
+        check_count("n_neighbours", self.n_neighbours)
         self.n_items = n_items
         self.seen = multi_hot(histories, n_items)
         return self
@@ -218,6 +220,7 @@ class ItemKNN(ItemToItem):
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
         """Count who has both films of each pair."""
+        check_count("n_neighbours", self.n_neighbours)
         self.n_items = n_items
         seen = multi_hot(histories, n_items)
         # (n_items, n_items): users who have both, on the diagonal who has each
@@ -266,9 +269,7 @@ class EASE(ItemToItem):
         return (seen.T @ seen).astype(np.float64)
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
-        """Solve for B, shape (n_items, n_items), float32; cost grows with n_items
-        cubed.
-        """
+        """Solve for B, float32 (n_items, n_items); cost grows with n_items cubed."""
         self.n_items = n_items
         gram = self.gram(histories)
         gram[np.diag_indices(n_items)] += self.regularisation
@@ -332,7 +333,8 @@ class ImplicitALS:
     that go with the history.
 
     Raises:
-        IndexError: a history holds a code of n_items or more.
+        ValueError: a history holds something else than item codes, or `sweeps` is no
+            whole number above 0.
 
     Example:
         >>> histories = [np.array([0, 1]), np.array([0, 1]), np.array([2])]
@@ -351,6 +353,7 @@ class ImplicitALS:
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
         """Alternate between users and films; `factors` H is float32 (n_items, width)."""
+        check_count("sweeps", self.sweeps)
         self.n_items = n_items
         # for each film the users who have it: the other side's "histories"
         owners = [np.flatnonzero(column) for column in multi_hot(histories, n_items).T]
@@ -381,7 +384,7 @@ class ImplicitALS:
             dtype=np.float32,
         )
         for n, history in enumerate(histories):
-            mine = factors[np.asarray(history, dtype=np.int64)]
+            mine = factors[item_codes("history", history, len(factors))]
             penalty = self.regularisation * (len(mine) + self.w0 * len(factors))
             systems[n] += mine.T @ mine + penalty * unit
             sums[n] = mine.sum(axis=0)
@@ -394,5 +397,4 @@ class ImplicitALS:
         self, histories: Sequence[History], items: np.ndarray | None = None
     ) -> np.ndarray:
         """Return scores of shape (n histories, n items or len(items))."""
-        factors = self.factors if items is None else self.factors[items]
-        return self.solve(histories, self.factors) @ factors.T
+        return self.solve(histories, self.factors) @ item_columns(self.factors.T, items)

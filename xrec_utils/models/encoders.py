@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from xrec_utils.checks import finite
 from xrec_utils.keras_start import keras, layers, ops, tf
 
 
@@ -22,7 +23,7 @@ class ItemTable(layers.Layer):
         self, attributes: np.ndarray, width: int, name: str = "item_table"
     ) -> None:
         super().__init__(name=name)
-        attributes = np.asarray(attributes, dtype=np.float32)
+        attributes = finite("attributes", attributes, ndim=2).astype(np.float32)
         self.n_items = len(attributes)
         self.width = width
         # start token and padding have no attributes

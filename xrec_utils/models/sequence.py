@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
-from xrec_utils.contract import History, Sums
+from xrec_utils.contract import History, Sums, check_count, item_codes
 from xrec_utils.keras_start import keras, layers, ops, tf
 from xrec_utils.models.encoders import (
     ItemTable,
@@ -39,6 +39,9 @@ class HistoryRecommender:
             encoder without attention.
         window: how many of the most recent films it reads; older ones have no
             influence.
+
+    Raises:
+        ValueError: `window` is no whole number above 0.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class HistoryRecommender:
         maps: keras.Model | None = None,
         window: int = 50,
     ) -> None:
+        check_count("window", window)
         self.name = name
         self.table = table
         self.encoder = encoder
@@ -83,8 +87,12 @@ class HistoryRecommender:
     def windows(self, histories: Sequence[History]) -> np.ndarray:
         """Lay histories out as ids (n, longest + 1), padded on the left.
 
-        Each row holds the start token, then the last `window` items.
+        Each row holds the start token, then the last `window` items. Raises ValueError
+        on codes outside 0 .. n_items - 1: those that follow are start token and padding.
         """
+        histories = [
+            item_codes("history", history, self.n_items) for history in histories
+        ]
         films = np.array(
             [min(len(films), self.window) for films in histories],
             int,
@@ -110,9 +118,8 @@ class HistoryRecommender:
 
         The empty history is the start token alone.
         """
-        codes = np.arange(self.n_items)
-        # as NumPy looks codes up: whatever their type, from the end for -1
-        items = codes if items is None else codes[items]
+        every = np.arange(self.n_items)
+        items = every if items is None else item_codes("items", items, self.n_items)
         # read once, whatever the number of batches
         rows = self.table.rows(items).numpy()
         level = self.table.bias.numpy()[items]
@@ -149,7 +156,7 @@ class HistoryRecommender:
             )
         )
         whole = ops.concatenate(
-            [ops.repeat(tokens, len(vectors), axis=0), vectors],
+            [ops.repeat(tokens, vectors.shape[0], axis=0), vectors],
             axis=1,
         )
         present = ops.broadcast_to(
@@ -302,7 +309,8 @@ def attention_recommender(
         A `HistoryRecommender` named "attention"; `fit_next_item` trains it.
 
     Raises:
-        ValueError: `heads` does not divide `width`.
+        ValueError: `heads` does not divide `width`, or one of the numbers is no whole
+            number above 0.
 
     Example:
         >>> model = attention_recommender(np.eye(3), width=4, blocks=1, window=2)
@@ -315,6 +323,7 @@ def attention_recommender(
         >>> weights[0, 0, 0].tolist()  # the start token sees itself alone
         [1.0, 0.0, 0.0]
     """
+    check_count("heads", heads)
     if width % heads:
         raise ValueError(
             f"{heads} heads cannot share a width of {width} evenly: "

@@ -10,6 +10,8 @@ from typing import Self
 
 import numpy as np
 
+from xrec_utils.checks import aligned
+from xrec_utils.contract import check_count, item_codes
 from xrec_utils.models.classic import keep_largest
 
 
@@ -29,7 +31,8 @@ class Baseline:
     back; `predict(users, items)` gives stars (n,).
 
     Raises:
-        ValueError: there is no rating to fit.
+        ValueError: there is no rating to fit, codes are negative or none, stars are not
+            finite, or pandas columns have different indexes.
 
     Example:
         >>> users = np.array([0, 0, 1, 1])
@@ -51,7 +54,7 @@ class Baseline:
         """Estimate μ, `user_bias` and `item_bias` (one spare entry at the end, for
         everybody unseen, stays 0).
         """
-        self._start(users, items, values)
+        users, items, values = self._start(users, items, values)
         above = values - self.mean
         for _ in range(self.rounds):
             self.item_bias = shrunk_means(
@@ -66,13 +69,23 @@ class Baseline:
             )
         return self
 
-    def _start(self, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> None:
-        """The mean, the range of the stars, and biases of zero."""
+    def _start(
+        self, users: np.ndarray, items: np.ndarray, values: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The mean, the range of the stars, and biases of zero; what came in, checked.
+
+        Raises ValueError on codes that are negative or none, stars that are not finite,
+        and pandas columns of different indexes.
+        """
+        aligned(users=users, items=items, values=values)
+        users = item_codes("users", users)
+        items = item_codes("items", items)
         self.mean = values.mean()
         self.low = values.min()
         self.high = values.max()
         self.user_bias = np.zeros(users.max() + 2)
         self.item_bias = np.zeros(items.max() + 2)
+        return users, items, np.asarray(values)
 
     def expected(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """μ + b_u + b_i, not clipped."""
@@ -107,9 +120,9 @@ def shrunk_means(codes: np.ndarray, values: np.ndarray, shrink: float) -> np.nda
 
 def known(codes: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Codes as rows of `table`; codes beyond training become its last row, which is
-    zero.
+    zero. ValueError for negative ones, which NumPy would count from the end.
     """
-    return np.minimum(codes, len(table) - 1)
+    return np.minimum(item_codes("codes", codes), len(table) - 1)
 
 
 class MatrixFactorisation(Baseline):
@@ -132,7 +145,8 @@ class MatrixFactorisation(Baseline):
     back; `predict(users, items)` gives stars (n,).
 
     Raises:
-        ValueError: there is no rating to fit.
+        ValueError: there is no rating to fit, codes are negative or none, stars are not
+            finite, or pandas columns have different indexes.
 
     Example:
         >>> users = np.array([0, 0, 1, 1])
@@ -164,7 +178,7 @@ class MatrixFactorisation(Baseline):
         everybody unseen, it stays 0.
         """
         rng = np.random.default_rng(self.seed)
-        self._start(users, items, values)
+        users, items, values = self._start(users, items, values)
         self.user_factors = self._draw(rng, users)
         self.item_factors = self._draw(rng, items)
         batches = -(-len(values) // self.batch)
@@ -234,7 +248,8 @@ class ItemNeighbours:
     back; `predict(users, items)` gives stars (n,).
 
     Raises:
-        ValueError: there is no rating to fit.
+        ValueError: there is no rating to fit, codes are negative or none, stars are not
+            finite, or pandas columns have different indexes.
 
     Example:
         >>> users = np.array([0, 0, 1, 1, 2])
@@ -254,6 +269,7 @@ class ItemNeighbours:
         """Fit the baseline; `left` (users, items) is what it leaves over, `similarity`
         (items, items) compares it.
         """
+        check_count("n_neighbours", self.n_neighbours)
         self.baseline = Baseline().fit(users, items, values)
         # (users + 1, items + 1): the last row and column stand for everybody unseen
         shape = len(self.baseline.user_bias), len(self.baseline.item_bias)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xrec_utils.contract import History
+from xrec_utils.contract import History, check_count, item_codes
 from xrec_utils.data.splits import Cases
 from xrec_utils.keras_start import keras, ops, tf
 from xrec_utils.metrics.evaluation import evaluate
@@ -66,6 +66,9 @@ class Windows(Batches):
         batch: windows per batch.
         seed: of cuts and order.
 
+    Raises:
+        ValueError: a history holds other things than item codes.
+
     `windows[n]` is batch n: inputs and labels, both int32 (batch, window + 1).
 
     Example:
@@ -85,7 +88,8 @@ class Windows(Batches):
         batch: int = 64,
         seed: int = 0,
     ) -> None:
-        self.histories = [np.asarray(h, dtype=np.int32) for h in histories if len(h)]
+        codes = [item_codes("history", history, model.start) for history in histories]
+        self.histories = [history.astype(np.int32) for history in codes if len(history)]
         self.model = model
         self.size: int | None = None
         super().__init__(batch, seed)
@@ -156,7 +160,7 @@ class Negatives(Batches):
     float32 (batch, 1).
 
     Raises:
-        ValueError: there is no history.
+        ValueError: no history, other things than item codes, or a history of all items.
 
     Example:
         >>> histories = [np.array([0, 1]), np.array([2])]
@@ -180,8 +184,12 @@ class Negatives(Batches):
             np.arange(len(histories), dtype=np.int32),
             [len(history) for history in histories],
         )
-        self.items = np.concatenate(histories).astype(np.int32)
-        # a pair as one number, for quick look-up
+        check_count("negatives", negatives)
+        codes = [item_codes("history", history, n_items) for history in histories]
+        if max(map(len, map(np.unique, codes)), default=0) >= n_items:
+            raise ValueError(f"a history holds all {n_items} items, none is to draw")
+        self.items = np.concatenate(codes).astype(np.int32)
+        # a pair as one number
         self.known = np.unique(self.users.astype(np.int64) * n_items + self.items)
         self.n_items = n_items
         self.negatives = negatives

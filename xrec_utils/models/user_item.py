@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.preprocessing import normalize
 
-from xrec_utils.contract import History, Sums, multi_hot
+from xrec_utils.contract import History, Sums, item_codes, multi_hot
 from xrec_utils.data.splits import Cases
 from xrec_utils.keras_start import keras, layers
 from xrec_utils.models.training import Negatives, fit_epochs, fit_network
@@ -285,7 +285,7 @@ class UserItemRecommender:
         """Return logits (n users, n_items) for user codes of the training part."""
         return self._pairs(
             self.model,
-            users=[np.asarray(users, dtype=np.int32)],
+            users=[item_codes("users", users, len(self.known)).astype(np.int32)],
             items=None,
             batch=batch,
         )
@@ -299,7 +299,7 @@ class UserItemRecommender:
     ) -> np.ndarray:
         """Score every user (rows of each array) with every item."""
         every = np.arange(self.n_items, dtype=np.int32)
-        items = every if items is None else every[items]
+        items = every if items is None else item_codes("items", items, self.n_items)
         # users scored at once, so that a batch has about `batch` pairs
         rows = max(1, batch // max(1, len(items)))
         pieces = [np.zeros((0, 1), dtype=np.float32)]
