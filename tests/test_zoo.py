@@ -8,7 +8,12 @@ import pytest
 from xrec_tools.bench.ship import ship
 from xrec_utils import zoo
 from xrec_utils.contract import HistoryModel, top_k
-from xrec_utils.data import k_core, leave_last_out, load_movielens
+from xrec_utils.data import (
+    k_core,
+    leave_last_out,
+    load_interactions,
+    load_movielens,
+)
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
 from xrec_utils.games.game import history_game
 from xrec_utils.metrics.evaluation import evaluate
@@ -41,6 +46,28 @@ def test_contract(name):
     )
     same = np.allclose(scores[0], scores[1])
     assert same == (name == "popularity")
+
+
+@pytest.fixture(scope="module")
+def own_log(tmp_path_factory):
+    """A split of a log of one's own, of whose items nothing is known but the ids."""
+    path = tmp_path_factory.mktemp("own") / "log.csv"
+    places = [(user, item) for user in range(6) for item in range(user, user + 5)]
+    rows = [f"u{u},{i},{1577872800 + i}" for u, i in places]
+    path.write_text("\n".join(["user,item,time", *rows]))
+    return leave_last_out(load_interactions(path, time="time"))
+
+
+@pytest.mark.parametrize("name", HISTORY_MODELS)
+def test_every_model_can_be_built_for_a_log_of_ones_own(name, own_log):
+    if name in ("content", "hybrid"):
+        with pytest.raises(ValueError, match="use a model without content"):
+            zoo.train(name, own_log)
+        return
+    shipped = name in zoo.SHIPPED
+    model = zoo.build(name, own_log) if shipped else zoo.train(name, own_log)[0]
+    scores = model.score([EMPTY, np.array([0, 3])])
+    assert scores.shape == (2, own_log.n_items) and np.isfinite(scores).all()
 
 
 @pytest.mark.parametrize("name", HISTORY_MODELS)

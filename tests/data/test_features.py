@@ -1,5 +1,7 @@
 """The feature table: worked by hand, and nothing from the future (property)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +27,13 @@ def dataset(rows):
         {"value": "float32", "time": "int64"}
     )
     return Dataset("tiny", table, ITEMS, pd.DataFrame({"user": table["user"].unique()}))
+
+
+def test_where_no_item_has_a_year_none_has_an_age():
+    table = dataset([(1, 10, 5.0, START), (1, 20, 2.0, START + 5), (1, 30, 2.0, START)])
+    none = table.items.assign(year=pd.array([pd.NA] * 3, dtype="Int64"))
+    raw = features.feature_table(replace(table, items=none), 0.3, 0.3).raw
+    assert np.isfinite(raw.to_numpy()).all() and not raw["film: age"].any()
 
 
 def test_worked_by_hand():

@@ -301,7 +301,7 @@ def test_values_that_mean_not_rated_are_counted(tmp_path: Path) -> None:
     says(
         message(load_interactions, path, value="stars", limits=(1, 10)),
         "line 2, column 'stars': '-1' is not within 1 to 10",
-        "3 lines in all",
+        "the first of 3 lines that are not",
         "leave value= out: then each event counts 1",
     )
 

@@ -96,6 +96,13 @@ def test_a_field_that_nobody_has_is_left_out():
     assert features[0] @ features[1] == pytest.approx(1)
 
 
+def test_items_without_any_word_are_refused_with_a_way_out():
+    none = pd.array([pd.NA] * 5, dtype="Int64")
+    bare = ITEMS.assign(title="A", genres="", year=none)
+    with pytest.raises(ValueError, match=r"items: no genres, no year.*such as ease"):
+        item_features(bare)
+
+
 def test_content_is_the_mean_profile_times_the_film():
     model = ContentBased(ITEMS).fit([], 5)
     features = item_features(ITEMS).toarray()

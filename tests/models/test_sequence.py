@@ -182,6 +182,14 @@ def test_average_is_an_average():
     )
 
 
+def test_where_no_item_has_a_year_no_period_has_an_item():
+    none = pd.array([pd.NA, pd.NA], dtype="Int64")
+    items = pd.DataFrame({"genres": ["Drama", ""], "year": none})
+    encoded = attributes.item_attributes(items)
+    assert encoded.shape == (2, 1 + 18) and encoded.dtype == np.float32
+    assert encoded[:, 0].tolist() == [1, 0] and not encoded[:, 1:].any()
+
+
 def test_attributes_are_genres_and_periods():
     items = pd.DataFrame(
         {

@@ -328,8 +328,8 @@ def check_events(
             within,
             layout,
             columns["value"],
-            f"is not within {limits[0]:g} to {limits[1]:g}, nor are the values of "
-            f"{(~within).sum():,} lines in all; {cure}",
+            f"is not within {limits[0]:g} to {limits[1]:g}, the first of "
+            f"{(~within).sum():,} lines that are not; {cure}",
         )
     if "time" in columns:
         _check_times(events["time"], layout, columns["time"])
