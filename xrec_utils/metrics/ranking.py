@@ -190,7 +190,7 @@ def target_and_others(
         raise ValueError(
             f"user {user}: target {taken.tolist()} is in the user's own history: it "
             "was seen before, and what is ranked is new. Leave repeats out: load the "
-            "events with duplicates='last', or drop such targets"
+            "events without behaviour= and with duplicates='last', or drop such targets"
         )
     return target, np.delete(np.arange(n_items), np.append(target, history))
 
