@@ -160,7 +160,8 @@ def power(effect: float, people: int, alpha: float = 0.05) -> float:
     check_within("effect", effect, low=-100, high=100)
     freedom = people - 1
     limit = t.ppf(1 - alpha / 2, freedom)
-    shift = effect * np.sqrt(people)
+    # as a float: NumPy takes a small type's root in half precision
+    shift = effect * np.sqrt(float(people))
     # the lower side by symmetry: cdf(-limit) turns NaN far out
     both_sides = nct.sf(
         limit,
