@@ -8,6 +8,7 @@ import http.client
 import json
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -149,6 +150,36 @@ def test_work_for_a_client_who_left_is_not_done(held: Held) -> None:
         assert line.do(lambda: "next") == "next"
     assert [status for status, _ in found] == [200]
     assert held.begun == [1]
+
+
+def test_searches_wait_for_each_other_and_not_for_the_models(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once: list[int] = []
+    most: list[int] = []
+    search = service().search
+
+    def slow(typed: str) -> schema.FilmsAnswer:
+        at_once.append(1)
+        most.append(len(at_once))
+        time.sleep(0.02)
+        at_once.pop()
+        return search(typed)
+
+    def ask(url: str) -> None:
+        with urllib.request.urlopen(f"{url}/films?q=alien", timeout=PATIENCE) as answer:
+            assert answer.status == 200
+
+    monkeypatch.setattr(service(), "search", slow)
+    with served(create_app(service())) as url, asking(url, 1) as found:
+        until(lambda: held.begun)
+        threads = [threading.Thread(target=ask, args=(url,)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert most == [1] * 6 and not found
+        held.go.set()
 
 
 def test_what_fails_at_work_fails_for_who_asked() -> None:

@@ -48,8 +48,8 @@ from xrec_utils.service.line import PLACES, RETRY, Line
 from xrec_utils.service.watch import check_host, hosts, log, note, watch
 
 LARGEST = 64 * 1024  # bytes of a body: 100 titles of 200 letters fit twice
-# each question that waits holds one; the others say how the service is
-THREADS = PLACES + 8
+# whatever waits for the models or for a search holds one; the others say how it is
+THREADS = 2 * PLACES + 8
 # nothing is fetched from elsewhere
 OF_THE_PAGE = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; "
@@ -114,6 +114,8 @@ def _questions(app: OpenAPI, service: Service, line: Line) -> None:
     """
     # the models do not change, and asking what fits them takes a second
     description = service.describe()
+    # a search takes milliseconds: suggestions wait for each other, not for the models
+    searches = Line()
 
     @app.post("/recommend", responses={200: schema.RecommendAnswer})
     def recommend(body: schema.RecommendRequest) -> Response:
@@ -128,7 +130,7 @@ def _questions(app: OpenAPI, service: Service, line: Line) -> None:
     @app.get("/films", responses={200: schema.FilmsAnswer})
     def films(query: schema.FilmsQuery) -> Response:
         """Films for the start of a title"""
-        return _json(service.search(query.q))
+        return _json(searches.do(partial(service.search, query.q), _gone()))
 
     @app.get("/models", responses={200: schema.ModelsAnswer})
     def models() -> Response:

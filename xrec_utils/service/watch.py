@@ -24,8 +24,6 @@ from prometheus_client import (
 from xrec_utils.service.line import Line
 from xrec_utils.service.schema import Refusal
 
-# of an id that comes with a request: what cannot break a line of a log
-ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 log = logging.getLogger(__name__)
 
 
@@ -77,7 +75,8 @@ def watch(app: Flask, line: Line) -> CollectorRegistry:
         """Note when a request came, and its id: its own if it has a sound one."""
         g.start = perf_counter()
         own = request.headers.get("X-Request-Id", "")
-        g.id = own if ID.fullmatch(own) else uuid4().hex
+        # only what cannot break a line of a log
+        g.id = own if re.fullmatch("[A-Za-z0-9._:-]{1,64}", own) else uuid4().hex
         at_once.inc()
 
     def end(response: Response) -> Response:
