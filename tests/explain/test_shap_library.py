@@ -326,6 +326,18 @@ def test_any_other_failure_names_itself(monkeypatch):
         shap_values(mlp(), ROWS, BACKGROUND, "deep")
 
 
+def counted_model():
+    """Can only be traced for a known number of rows."""
+    history = keras.Input((4, 6))
+
+    def halves(rows):
+        return rows / keras.ops.repeat(keras.ops.ones((1, 1, 6)), rows.shape[0], axis=0)
+
+    halved = layers.Lambda(halves, output_shape=(4, 6))(history)
+    mixed = layers.LayerNormalization(name="norm")(halved)
+    return keras.Model(history, layers.Dense(1)(layers.GlobalAveragePooling1D()(mixed)))
+
+
 def nested_model():
     """The attention model inside another one, called there a second time."""
     history = keras.Input((4, 6))
@@ -336,6 +348,7 @@ def nested_model():
     ("build", "message"),
     [
         (nested_model, r"operation Neg \(layer 'norm'\)"),
+        (counted_model, r"operation Neg \(layer 'norm'\)"),
         (attention_model, r"operation Neg \(layer 'norm'\)"),
         (gru_model, r"operation TensorList\w+ \(layer 'memory'\)"),
     ],

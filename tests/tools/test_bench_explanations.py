@@ -18,6 +18,8 @@ from xrec_utils import zoo
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.games.game import history_game
 from xrec_utils.judge.comparisons import relative_error
+from xrec_utils.keras_start import tf
+from xrec_utils.models import specs
 
 
 @pytest.fixture(scope="module")
@@ -109,23 +111,90 @@ def test_support_of_a_model_without_a_network() -> None:
 
 
 def test_shap_is_tried_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "ran, completeness gap" in shapley._apart("feature_mlp", "Gradient")
-    failed = subprocess.CompletedProcess([], 1, "", "Traceback\nValueError: no shape\n")
-    monkeypatch.setattr(shapley.subprocess, "run", lambda *args, **options: failed)
-    assert shapley._apart("gru", "Gradient") == "ValueError: no shape"
+    command = []
+
+    def says(out: str, code: int = 0, err: str = "") -> None:
+        done = subprocess.CompletedProcess([], code, out, err)
+        monkeypatch.setattr(
+            shapley.subprocess, "run", lambda asked, **_: command.append(asked) or done
+        )
+
+    says("a line of something else\n1e-7\n")
+    assert shapley._apart("gru", "Deep") == {
+        "shap Deep": "ran",
+        "shap Deep gap": 1e-7,
+    }
+    assert command[-1][-3:] == ["try", "gru", "Deep"]
+    says("", 1, "Traceback\nNo rule for the operation Neg.\n")
+    failed = shapley._apart("gru", "Gradient")
+    assert failed["shap Gradient"] == "failed: No rule for the operation Neg."
+    assert np.isnan(failed["shap Gradient gap"])
 
 
 @pytest.mark.parametrize(
-    "name", ["feature_mlp", "two_branch", "embedding_mlp", "vae", "attention"]
+    ("gap", "verdict"),
+    [
+        (0.0999, "ran"),
+        (0.1001, "ran, but does not add up"),
+        (1.0, "ran, but does not add up"),
+        (np.nan, "ran, but does not add up"),
+    ],
 )
-def test_inputs_fit_their_network(name: str) -> None:
-    network = zoo.network(zoo.load(name))
-    assert np.isfinite(np.asarray(network(shapley.inputs_of(name)))).all()
+def test_what_does_not_add_up_did_not_simply_run(
+    gap: float, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = subprocess.CompletedProcess([], 0, f"{gap}\n", "")
+    monkeypatch.setattr(shapley.subprocess, "run", lambda *_, **__: done)
+    assert shapley._apart("vae", "Gradient")["shap Gradient"] == verdict
+
+
+# those that ship weights are the networks
+@pytest.mark.parametrize("name", zoo.SHIPPED)
+def test_shap_is_given_numbers_that_score_as_the_model_does(name: str) -> None:
+    row, background, score = shapley.numbers_of(name)
+    assert row.dtype == background.dtype == np.float32
+    assert row.shape == background.shape[1:]
+    found = score(tf.constant(row[None])).numpy()
+    if name in specs.FEATURE_MODELS:
+        assert found == pytest.approx(zoo_feature_score(name), abs=1e-6)
+        return
+    case, model = zoo.running_case(), zoo.load(name)
+    scores = model.score([case.history, case.history[:0]])[:, case.item]
+    assert found == pytest.approx(scores[:1], abs=1e-4)
+    if row.ndim == 1:
+        # a row of zeros is the empty history; vectors of zeros are something else
+        assert score(tf.constant(background)).numpy() == pytest.approx(
+            scores[1:], abs=1e-4
+        )
+
+
+def zoo_feature_score(name: str) -> np.ndarray:
+    features = zoo.features()
+    row = [features.x("test")[:1]]
+    if name == "two_branch":
+        row = [side[:1] for side in features.branches("test")]
+    return zoo.load(name)(row[0] if len(row) == 1 else row)[:, -1].numpy()
 
 
 def test_an_attempt_prints_what_shap_misses(capsys: pytest.CaptureFixture) -> None:
-    shapley.main(["try", "feature_mlp", "Gradient"])
-    assert "ran, completeness gap" in capsys.readouterr().out
+    shapley.main(["try", "din", "Deep"])
+    assert float(capsys.readouterr().out) < 1e-5
+    with pytest.raises(SystemExit, match="no rule for the operation"):
+        shapley.main(["try", "pooled_mlp", "Deep"])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("two_branch", ("20 background rows", "20 background rows")),
+        ("ease", ("deleted", "")),
+        ("dae", ("deleted", "ones and zeros")),
+        ("gru", ("deleted", "vector of zeros")),
+    ],
+)
+def test_the_table_says_what_absent_means(name: str, words: tuple[str, str]) -> None:
+    for found, word in zip(shapley._absent(name), words, strict=True):
+        assert word in found
 
 
 def test_feature_models_are_explained_by_the_same_call() -> None:

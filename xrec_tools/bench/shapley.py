@@ -22,11 +22,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import shap
 from threadpoolctl import threadpool_limits
 
 from xrec_tools.bench.explanations import make_parts
@@ -34,15 +34,20 @@ from xrec_tools.bench.store import Store
 from xrec_tools.bench.ways import SIZES, WAYS, Counted, Played, Way, dae_of_ml100k, play
 from xrec_utils import zoo
 from xrec_utils.contract import multi_hot
-from xrec_utils.data.features import FILM, USER
+from xrec_utils.data.features import USER
 from xrec_utils.explain.choose import explain, quadrature
+from xrec_utils.explain.gradients import Reading
+from xrec_utils.explain.shap_guard import ExplainerError
+from xrec_utils.explain.shap_library import shap_values
 from xrec_utils.games.features import feature_game
 from xrec_utils.judge.comparisons import relative_error
-from xrec_utils.keras_start import keras
+from xrec_utils.keras_start import keras, tf
 from xrec_utils.models import specs
-from xrec_utils.models.autoencoders import Autoencoder
+from xrec_utils.models.user_item import UserItemRecommender
 
 LEAST_SECONDS = 0.2  # shorter runs are repeated and the median is kept
+ADDS_UP = 0.1  # largest gap of a method whose values add up, as a share of the rise
+DRAWS = 20_000  # of shap's GradientExplainer, ten times the most of the curves
 APART_SECONDS = 600  # that shap may take for one network in its own process
 
 
@@ -197,9 +202,10 @@ def _errors_on(
 
 
 def support() -> pd.DataFrame:
-    """One row per model of the zoo: our method and its gap, and whether shap's run.
+    """One row per model of the zoo: our method and its gap, and shap's two beside it.
 
-    The gap is that of completeness; shap's explainers are Deep and Gradient.
+    Gaps are those of completeness, as shares of the rise from empty to full; shap's
+    explainers are Deep and Gradient, on numbers that a gradient can follow.
     """
     return pd.DataFrame([_supported(name) for name in specs.SPECS])
 
@@ -207,19 +213,36 @@ def support() -> pd.DataFrame:
 def _supported(name: str) -> dict[str, Any]:
     found = explain(*asked_of(name))
     scale = max(abs(found.score - found.base), 1e-9)
+    absent, absent_to_shap = _absent(name)
     row = {
         "model": name,
+        "absent means": absent,
         "method": found.method,
         "seconds": found.seconds,
         "gap": abs(found.gap) / scale,
         "stated_error":
         # a closed form states no error
         0.0 if found.error is None else found.error.sum() / scale,
-        "shap Deep": _apart(name, "Deep"),
-        "shap Gradient": _apart(name, "Gradient"),
+        "absent means to shap": absent_to_shap,
+        **_apart(name, "Deep"),
+        **_apart(name, "Gradient"),
     }
     print(*row.values(), flush=True)
     return row
+
+
+def _absent(name: str) -> tuple[str, str]:
+    """What it means to our explainers, and to shap's, that a player is absent."""
+    if name in specs.FEATURE_MODELS:
+        # the marginal game of Janzing et al. 2020, arXiv:1910.13413
+        marginal = "values of 20 background rows, averaged"
+        return marginal, marginal
+    deleted = "deleted, the rest closes up"
+    if name not in zoo.SHIPPED:
+        return deleted, ""
+    if numbers_of(name)[0].ndim == 1:
+        return deleted, "0 in a row of ones and zeros"
+    return deleted, "a vector of zeros in its place"
 
 
 def asked_of(name: str) -> tuple:
@@ -227,32 +250,24 @@ def asked_of(name: str) -> tuple:
 
     They are the running case, or a test row of the feature table.
     """
-    model = zoo.load(name)
     if name not in specs.FEATURE_MODELS:
         case = zoo.running_case()
-        return model, case.history, case.item
-    table = zoo.features()
-    user = [table.names.index(column) for column in USER]
-    film = [table.names.index(column) for column in FILM]
+        return zoo.load(name), case.history, case.item
+    row, background, score = numbers_of(name)
 
     def predict(x: np.ndarray) -> np.ndarray:
-        inputs = x if name == "feature_mlp" else [x[:, user], x[:, film]]
-        return model(inputs, training=False).numpy()[:, -1]
+        return score(x).numpy()
 
-    return (
-        feature_game(
-            predict,
-            table.x("test")[0],
-            table.x("train")[:20],
-            table.names,
-        ),
-    )
+    return (feature_game(predict, row, background, zoo.features().names),)
 
 
-def _apart(name: str, kind: str) -> str:
-    """What an explainer of shap makes of a model, in one line."""
-    if name not in zoo.SHIPPED:
-        return "no network"
+def _apart(name: str, kind: str) -> dict[str, Any]:
+    """What an explainer of shap makes of a model, in a few words, and the gap it left."""
+    verdict, gap = _tried(name, kind) if name in zoo.SHIPPED else ("no network", np.nan)
+    return {f"shap {kind}": verdict, f"shap {kind} gap": gap}
+
+
+def _tried(name: str, kind: str) -> tuple[str, float]:
     # in a process of its own: a failure spoils TensorFlow
     command = [sys.executable, "-m", __spec__.name, "try", name, kind]
     try:
@@ -260,55 +275,78 @@ def _apart(name: str, kind: str) -> str:
             command, capture_output=True, text=True, timeout=APART_SECONDS
         )
     except subprocess.TimeoutExpired:
-        return f"took longer than {APART_SECONDS} s"
-    if done.returncode == 0:
-        return done.stdout.strip().splitlines()[-1]
-    return done.stderr.strip().splitlines()[-1][:120]
+        return f"took longer than {APART_SECONDS} s", np.nan
+    if done.returncode:
+        return f"failed: {done.stderr.strip().splitlines()[-1][:160]}", np.nan
+    gap = float(done.stdout.strip().splitlines()[-1])
+    return "ran" if gap <= ADDS_UP else "ran, but does not add up", gap
 
 
 def attempt(name: str, kind: str) -> None:
-    """Let shap explain the input of one network, and print what its values miss."""
-    network = zoo.network(zoo.load(name))
-    row = inputs_of(name)
-    nothing = [np.zeros_like(x) for x in row]
-    # shap wants inputs of a fixed length
-    fixed = [
-        keras.Input(x.shape[1:], dtype=each.dtype)
-        for x, each in zip(row, network.inputs, strict=True)
-    ]
-    output = network(_alone(fixed))
-    # of a sequence the last place counts, of many outputs the first
-    column = output[:, -1, :1] if len(output.shape) == 3 else output[:, :1]
-    make = getattr(shap, f"{kind}Explainer")
-    explainer = make((_alone(fixed), column), _alone(nothing))
-    values = explainer.shap_values(_alone(row))
-    parts = values if isinstance(values, list) else [values]
-    said = sum(np.sum(part) for part in parts)
-    one_output = keras.Model(fixed, column)
-    full = float(one_output(row)[0, 0])
-    empty = float(one_output(nothing)[0, 0])
-    gap = abs((full - empty - said) / (full - empty))
-    print(f"ran, completeness gap {gap:.1e}")
+    """Let shap explain the numbers that one network reads, and print what is missed."""
+    row, background, score = numbers_of(name)
+    read = keras.Input(row.shape)
+    column = keras.layers.Lambda(
+        lambda rows: score(rows)[:, None], output_shape=(1,), name=name
+    )
+    try:
+        (found,) = shap_values(
+            keras.Model(read, column(read)),
+            row[None],
+            background,
+            kind.lower(),
+            budget=DRAWS if kind == "Gradient" else None,
+        )
+    except ExplainerError as error:
+        raise SystemExit(str(error).splitlines()[0]) from error
+    print(abs(found.gap / (found.score - found.base)))
 
 
-def _alone(inputs: list) -> Any:
-    """Inputs as shap takes them: one array for one, a list for several."""
-    return inputs[0] if len(inputs) == 1 else inputs
+def numbers_of(name: str) -> tuple[np.ndarray, np.ndarray, Callable]:
+    """What a network reads, in numbers that a gradient can follow, never ids.
 
-
-def inputs_of(name: str) -> list[np.ndarray]:
-    """One row of input for the network of a model, as a list of arrays."""
-    if name == "feature_mlp":
-        return [zoo.features().x("test")[:1]]
+    A row (...), the background (m, ...) of those who are absent, and the score (n,) of
+    rows (n, ...), in TensorFlow: of the running case, or a test row of the feature
+    table.
+    """
+    model = zoo.load(name)
     if name in specs.FEATURE_MODELS:
-        return [side[:1] for side in zoo.features().branches("test")]
+        table = zoo.features()
+        score = partial(_probability, model)
+        return table.x("test")[0], table.x("train")[:20], score
     case = zoo.running_case()
     if name == "embedding_mlp":
-        return [np.array([case.user]), np.array([case.item])]
-    model = zoo.load(name)
-    if isinstance(model, Autoencoder):
-        return [multi_hot([case.history], model.n_items)]
-    return [model.windows([case.history])]
+        row = multi_hot([case.history], model.n_items)[0]
+        # solved before the score is traced
+        score = partial(_folded_in, model, model.film_vectors(), case.item)
+    else:
+        reading = Reading(model, case.history, case.item)
+        row = reading.numbers(case.history)
+        score = reading.score
+    return row, np.zeros_like(row)[None], score
+
+
+def _probability(model: keras.Model, rows: tf.Tensor) -> tf.Tensor:
+    """P(like) (n,) of rows (n, columns) of the feature table."""
+    k = len(USER)
+    inputs = rows if len(model.inputs) == 1 else [rows[:, :k], rows[:, k:]]
+    return model(inputs, training=False)[:, -1]
+
+
+def _folded_in(
+    model: UserItemRecommender,
+    solution: tuple[np.ndarray, np.ndarray],
+    item: int,
+    rows: tf.Tensor,
+) -> tf.Tensor:
+    """The embedding MLP's score (n,) of rows (n, n_items) of ones and zeros."""
+    added, average = (part.astype(np.float32) for part in solution)
+    films = tf.maximum(tf.reduce_sum(rows, axis=1, keepdims=True), 1)
+    users = rows / tf.sqrt(films) @ added + average
+    ends = np.cumsum([0, *[end.shape[-1] for end in model.from_vectors.inputs[:-1]]])
+    parts = [users[:, start:end] for start, end in pairwise(ends)]
+    items = tf.fill([rows.shape[0], 1], item)
+    return model.from_vectors([*parts, items])[:, 0]
 
 
 def curves(store: Store) -> pd.DataFrame:

@@ -155,18 +155,18 @@ def explained_failure(
     """
     # what shap and TensorFlow say of the failures that a user can do something about
     operation = re.search(r"no entry for: shap_(\w+)", str(error))
-    gap = re.search(r"Max\. diff: ([\d.eE+-]+)", str(error))
+    gap = re.search(r"Max\. diff: (\S+)", str(error))
     no_gradient = re.search(r"no attribute 'numpy'|zero-dimensional", str(error))
     if operation:
         cause = (
             f"Deep SHAP has no rule for the operation {operation[1]}"
-            f"{_layer_with(model, operation[1])}"
+            f"{_layer_with(model, operation[1], rows.shape)}"
         )
     elif gap:
         cause = (
             f"Deep SHAP's values miss the model's output by up to {float(gap[1]):.3g}: "
-            "it has no rule for one of the activations, silu (swish) for instance, "
-            "and does not notice"
+            "it has no rule for one of the steps between, silu (swish) or a division "
+            "for instance, and does not notice"
         )
     elif no_gradient:
         cause = (
@@ -182,17 +182,16 @@ def explained_failure(
     return ExplainerError(f"{cause}. Use {' or '.join(filter(None, ways))}.")
 
 
-def _layer_with(model: keras.Model, operation: str) -> str:
+def _layer_with(model: keras.Model, operation: str, shape: tuple[int, ...]) -> str:
     """Name the layer that first runs a TensorFlow operation, nested ones included.
 
     As ' (layer ...)', or '' if unknown. TensorFlow names an operation by the layers it
     was traced in, with '_1' where a layer is called a second time.
     """
     known = {layer.name for layer in _layers(model)}
-    rows = tf.TensorSpec(model.inputs[0].shape)
-    traced = tf.function(model).get_concrete_function(
-        keras.tree.pack_sequence_as(model.input, [rows]), training=False
-    )
+    # of the rows themselves: not every model can be traced without their number
+    rows = keras.tree.pack_sequence_as(model.input, [tf.TensorSpec(shape)])
+    traced = tf.function(model).get_concrete_function(rows, training=False)
     steps = traced.graph.get_operations()
     # the last part is the operation's own name, the one before it the innermost layer
     scopes = [step.name.split("/")[-2::-1] for step in steps if step.type == operation]
