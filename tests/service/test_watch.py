@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving import app, service
@@ -30,7 +31,8 @@ def client() -> Iterator[FlaskClient]:
 def numbers(client: FlaskClient) -> dict[tuple[Any, ...], float]:
     """Value by name and labels, of all that /metrics says."""
     answer = client.get("/metrics")
-    assert answer.status_code == 200 and answer.mimetype == "text/plain"
+    assert answer.status_code == 200
+    assert answer.content_type == CONTENT_TYPE_LATEST
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(answer.text)

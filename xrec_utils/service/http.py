@@ -161,7 +161,7 @@ def _states(
     @app.get("/metrics", responses={200: None})
     def metrics() -> Response:
         """Its numbers, in Prometheus' text format"""
-        return Response(generate_latest(numbers), mimetype=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(numbers), content_type=CONTENT_TYPE_LATEST)
 
     @app.get("/", doc_ui=False)
     def page() -> Response:
