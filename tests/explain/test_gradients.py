@@ -122,7 +122,7 @@ def test_a_model_without_numbers_to_move_is_named():
 
 @pytest.mark.parametrize("method", [integrated_gradients, gradient_times_input])
 def test_only_an_unseen_film_of_the_catalogue_is_explained(method):
-    with pytest.raises(ValueError, match="codes in 0..5"):
+    with pytest.raises(ValueError, match=r"codes in 0\.\.5"):
         method(Toy(linear), HISTORY, 6)
     with pytest.raises(ValueError, match="item 5 is in the history"):
         method(Toy(linear), HISTORY, 5)

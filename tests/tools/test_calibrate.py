@@ -50,20 +50,28 @@ def test_errors_stated_too_small_or_too_large_are_noticed(
     )  # a normal law says 0.683 within one true error, 0.9999 within four
 
 
-def test_values_without_spread_count_as_inside_when_they_are_right():
-    found = calibrate(recommendation_games(Additive(), histories(), pairs=5))
-    assert (found.values, found.settled, found.inside) == (60, 60, 1.0)
+def test_values_of_two_players_are_exact_and_count_as_inside():
+    games = recommendation_games(Additive(), histories(), pairs=5, length=2)
+    found = calibrate(games)
+    assert (found.values, found.settled, found.inside) == (10, 10, 1.0)
     assert math.isnan(found.rms_z) and not found.honest
 
 
-def test_values_without_spread_count_as_outside_when_they_are_wrong(monkeypatch):
+def test_exact_values_count_as_outside_when_they_are_wrong(monkeypatch):
     def wrong(*arguments):
         found = permutation_sampling(*arguments)
         return dataclasses.replace(found, values=found.values + 0.01)
 
     monkeypatch.setattr(bench_calibrate, "permutation_sampling", wrong)
+    games = recommendation_games(Additive(), histories(), pairs=5, length=2)
+    found = calibrate(games)
+    assert (found.settled, found.inside) == (10, 0.0)
+
+
+def test_orders_that_agree_state_an_error_all_the_same():
     found = calibrate(recommendation_games(Additive(), histories(), pairs=5))
-    assert (found.settled, found.inside) == (60, 0.0)
+    assert (found.values, found.settled, found.inside) == (60, 0, 1.0)
+    assert found.rms_z < 1e-9 and not found.honest
 
 
 def test_no_game_is_an_error():

@@ -27,11 +27,11 @@ class Calibration:
     """Sampled against exact values.
 
     pairs, values: how many games and how many players in all were compared. settled:
-    values on which all orders agree up to rounding, so that the stated error is nil;
-    they count as inside only when they are exact up to rounding too. inside: share of
-    all values within two stated standard errors of the exact one (a normal law says
-    0.954). rms_z: root mean square of error / stated error over the values that are not
-    settled (honest: 1; NaN if none).
+    values whose stated error is nil, as those of one or two players; they count as
+    inside only when they are exact up to rounding. inside: share of all values within
+    twice the stated error of the exact one (0.95 is promised). rms_z: root mean square
+    of error / stated error over the values that are not settled (honest: 1, less where
+    there are too few orders to tell how values spread; NaN if none).
     """
 
     pairs: int
@@ -68,7 +68,7 @@ def calibrate(
         raise ValueError("games is empty: nothing to calibrate")
     columns = zip(*compared, strict=True)
     wrong, stated, rounding = (np.concatenate(column) for column in columns)
-    # where all orders agree the stated error is nil: only rounding is allowed
+    # where nothing is left to chance only rounding is allowed
     settled = stated <= rounding
     inside = np.abs(wrong) <= np.where(
         settled,

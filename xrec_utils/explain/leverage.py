@@ -86,7 +86,10 @@ def leverage_regression(
     squared = _stated_squares(left_out, 2 * np.abs(values).max())
     error = np.sqrt(drawn.missing * squared @ solver**2)
     method = f"Shapley by regression on {scores.size} groups"
-    return game.explanation(values, method, perf_counter() - start, error)
+    seconds = perf_counter() - start
+    return Explanation(
+        game.players, game.target, values, base, score, method, seconds, error
+    )
 
 
 def _pair_differences(

@@ -59,6 +59,7 @@ def brute_force(game: Game) -> Explanation:
     # bit i of a group's number says whether player i is present
     groups = np.arange(2**n, dtype=np.uint32)
     masks = (groups[:, None] >> np.arange(n, dtype=np.uint32) & 1).astype(bool)
+    game.full()  # asked for twice: a random game is refused
     v, size = game(masks), masks.sum(axis=1)
     weight = np.array([1 / (n * comb(n - 1, s)) for s in range(n)])
     values = np.empty(n)
@@ -66,7 +67,15 @@ def brute_force(game: Game) -> Explanation:
         # the same groups with player i have their numbers at `without | 1 << i`
         without = groups[~masks[:, i]]
         values[i] = weight[size[without]] @ (v[without | 1 << i] - v[without])
-    return game.explanation(values, "exact Shapley", perf_counter() - start)
+    return Explanation(
+        game.players,
+        game.target,
+        values,
+        v[0],
+        v[-1],
+        "exact Shapley",
+        perf_counter() - start,
+    )
 
 
 def permutation_sampling(
@@ -102,16 +111,26 @@ def permutation_sampling(
     """
     start = perf_counter()
     n = game.n_players
+    base = game.empty()
+    score = game.full()
     values, error = means_over_pairs(
-        partial(both_ways, game, base=game.empty(), score=game.full()),
+        partial(both_ways, game, base=base, score=score),
         n,
         permutations,
         seed,
         # as many orders at a time as MASK_BYTES of masks allow
         at_once=max(1, MASK_BYTES // (2 * n * n)),
     )
-    method = f"Shapley by {permutations} permutations"
-    return game.explanation(values, method, perf_counter() - start, error)
+    return Explanation(
+        game.players,
+        game.target,
+        values,
+        base,
+        score,
+        f"Shapley by {permutations} permutations",
+        perf_counter() - start,
+        error,
+    )
 
 
 def means_over_pairs(

@@ -98,8 +98,9 @@ class Game:
 
     def _refuse_chance(self, distinct: Masks, scores: np.ndarray) -> None:
         """Raise ValueError if all players together get a second, other score."""
-        if len(self._full) < 2:
-            self._full.extend(scores[distinct.all(axis=1)].tolist())
+        # in the order of their bits all players come last
+        if len(self._full) < 2 and distinct[-1].all():
+            self._full.append(float(scores[-1]))
         largest = np.abs([*self._full, scores.min(), scores.max()]).max()
         # less is rounding: a film near another in rank may change places
         if self._full and np.ptp(self._full) > 0.01 * largest:
@@ -383,9 +384,9 @@ def scores_of_groups(
             f"{model.name}.score must give one row per history and one column per "
             f"entry of items, {expected}, got {scores.shape}"
         )
-    wrong = np.flatnonzero(~np.isfinite(scores).all(axis=1))
-    if len(wrong):
-        films = history[masks[wrong[0]]].tolist()
+    if not np.isfinite(scores).all():
+        first = np.argmin(np.isfinite(scores).all(axis=1))
+        films = history[masks[first]].tolist()
         raise ValueError(
             f"{model.name}.score gave NaN or infinite scores for "
             f"{f'the history {films}' if films else 'the empty history'}: check its "
