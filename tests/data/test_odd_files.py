@@ -377,7 +377,17 @@ def test_what_lies_deeper_is_a_backup(tmp_path: Path, packed: bool) -> None:
     assert load_movielens(place).interactions["value"].max() == 5.0
 
 
-@pytest.mark.parametrize("other", ["z/ratings.csv", "ratings.csv.gz", "RATINGS.CSV"])
+def test_an_archive_may_begin_its_places_with_a_dot(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "ml.zip", "w") as archive:
+        for name, text in csv_layout().items():
+            archive.writestr(f"./ml/{name}", text)
+    assert len(load_movielens(tmp_path / "ml.zip").interactions) == 6
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(
+    "other", ["z/ratings.csv", "ratings.csv.gz", "RATINGS.CSV", "ratings.csv"]
+)
 def test_of_two_as_near_to_the_top_none_is_chosen(tmp_path: Path, other: str) -> None:
     files = csv_layout()
     if "/" in other:

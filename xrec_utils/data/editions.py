@@ -167,9 +167,9 @@ def _files(path: Path) -> dict[str, TextFile]:
         DataError: there are no ratings, or a table is there twice.
     """
     found = _found(path)
-    depths = [len(place.parts) for place in found if _plain(place) in RATINGS]
+    depths = [len(place.parts) for place, _ in found if _plain(place) in RATINGS]
     if not depths:
-        present = sorted(place.name for place in found)[:8] or ["nothing"]
+        present = sorted(place.name for place, _ in found)[:8] or ["nothing"]
         raise DataError(
             f"{path}: none of {', '.join(RATINGS)} is in it "
             f"(found: {', '.join(present)}). "
@@ -177,29 +177,26 @@ def _files(path: Path) -> dict[str, TextFile]:
             "for a table of your own use load_interactions"
         )
     top = [
-        place
-        for place in found
+        (place, file)
+        for place, file in found
         if _plain(place) in FILES and len(place.parts) == min(depths)
     ]
-    if len(set(map(_plain, top))) < len(top):
+    files = {_plain(place): file for place, file in top}
+    if len(files) < len(top):
         raise DataError(
-            f"{path}: a table is in it twice ({', '.join(map(str, top))}); "
+            f"{path}: a table is in it twice "
+            f"({', '.join(str(place) for place, _ in top)}); "
             "leave one of each, or give the folder of one edition"
         )
-    return {
-        _plain(place): TextFile(path / place)
-        if path.is_dir()
-        else TextFile(path, str(place))
-        for place in top
-    }
+    return files
 
 
-def _found(path: Path) -> list[PurePosixPath]:
-    """Where the files of a folder, two levels deep, or of an archive lie in it."""
+def _found(path: Path) -> list[tuple[PurePosixPath, TextFile]]:
+    """The files of a folder, two levels deep, or of an archive, with their places."""
     if not path.is_dir():
-        return list(map(PurePosixPath, members(path)))
+        return [(PurePosixPath(name), TextFile(path, name)) for name in members(path)]
     return [
-        PurePosixPath(file.relative_to(path).as_posix())
+        (PurePosixPath(file.relative_to(path).as_posix()), TextFile(file))
         for file in sorted([*path.iterdir(), *path.glob("*/*")])
         if file.is_file()
     ]
@@ -207,8 +204,7 @@ def _found(path: Path) -> list[PurePosixPath]:
 
 def _plain(place: PurePosixPath) -> str:
     """The name of a file in small letters, without folder and compression suffix."""
-    name = place.stem if place.suffix.lower() in OPENERS else place.name
-    return name.lower()
+    return (place.stem if place.suffix.lower() in OPENERS else place.name).lower()
 
 
 def _ratings(files: dict[str, TextFile], name: str) -> pd.DataFrame:

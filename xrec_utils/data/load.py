@@ -302,7 +302,7 @@ def _typed_events(
             columns[key],
             "is no id; fill it in or delete the line (if it is one, pass missing=())",
         )
-    events = table.assign(
+    return table.assign(
         user=_ids(table["user"]),
         item=_ids(table["item"]),
         # a single number fills its column
@@ -310,8 +310,7 @@ def _typed_events(
         time=_times(table["time"], layout, columns["time"])
         if "time" in table
         else np.int64(0),
-    )
-    return events.filter(["user", "item", "value", "time", "behaviour"])
+    ).filter(["user", "item", "value", "time", "behaviour"])
 
 
 def _ids(column: pd.Series) -> pd.Series:

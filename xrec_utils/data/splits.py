@@ -92,8 +92,7 @@ class Split:
         # films without a year have no brackets either
         names = films["title"] + (" (" + films["year"] + ")").fillna("")
         with_id = names + " [" + films["item"] + "]"
-        unique = ~names.duplicated(keep=False)
-        return names.where(unique, with_id).to_numpy(dtype=str)
+        return names.where(~names.duplicated(keep=False), with_id).to_numpy(dtype=str)
 
     def train_histories(self) -> list[np.ndarray]:
         """The training items of every user code, as int32 arrays, oldest first.

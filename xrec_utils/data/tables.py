@@ -281,10 +281,10 @@ def _first_fault(
         for name, dtype in dtypes.items():
             value = found.get(name, "")
             if dtype in LARGEST and not _is_number(value, dtype):
-                kind = "a number" if "float" in dtype else "a whole number"
                 return DataError(
-                    f"{where}, column {name!r}: "
-                    f"{value!r} is not {kind}; correct or delete the line"
+                    f"{where}, column {name!r}: {value!r} is not a "
+                    f"{'' if 'float' in dtype else 'whole '}number; "
+                    "correct or delete the line"
                 )
     return DataError(f"{layout.file.name}: {fault}; get the file again")
 
