@@ -262,7 +262,7 @@ def asked_of(name: str) -> tuple:
 
 
 def _apart(name: str, kind: str) -> dict[str, Any]:
-    """What an explainer of shap makes of a model, in a few words, and the gap it left."""
+    """What an explainer of shap makes of a model, in few words, and the gap it left."""
     verdict, gap = _tried(name, kind) if name in zoo.SHIPPED else ("no network", np.nan)
     return {f"shap {kind}": verdict, f"shap {kind} gap": gap}
 

@@ -53,8 +53,8 @@ def attention_weights(model: AttentionModel, history: np.ndarray) -> np.ndarray:
                 read.shape[2] > 1 + len(history)
                 or (read.shape[2] < 1 + len(history) and not looks.all()),
                 f"The model's attention is one of {read.shape[2]} places, padding of "
-                f"zeros not counted; a history of {len(history)} films has one more than "
-                "films, the start token. Cut other padding off, with keep its "
+                f"zeros not counted; a history of {len(history)} films has one more, "
+                "the start token. Cut other padding off, with keep its "
                 "places: weights[:, :, keep][..., keep]. A model without a start token "
                 "shows one that nobody looks at: weights = np.pad(weights, [(0, 0), "
                 "(0, 0), (1, 0), (1, 0)]); weights[:, :, 0, 0] = 1",

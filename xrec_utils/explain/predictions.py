@@ -14,14 +14,14 @@ Predict = Callable[[np.ndarray], np.ndarray]
 def refuse_first(
     checks: Iterable[tuple[bool, str]], error: type[Exception] = ValueError
 ) -> None:
-    """Raise `error` with the message of the first check (wrong, message) that failed."""
+    """Raise `error` with the first message whose check, (wrong, message), is true."""
     for wrong, message in checks:
         if wrong:
             raise error(message)
 
 
 def not_whole(name: str, number: object, least: int) -> tuple[bool, str]:
-    """The check that an argument is a whole number and not below the least, if given."""
+    """The check for `refuse_first` that an argument, if given, is whole and not less."""
     return (
         number is not None and (not isinstance(number, Integral) or number < least),
         f"{name}={number!r} must be a whole number, {least} or more.",

@@ -1,4 +1,7 @@
-"""What surrounds a call of the shap library: failures explained, TensorFlow left as it was."""
+"""What surrounds a call of the shap library.
+
+What it cannot explain is named, failures are explained, TensorFlow is left as it was.
+"""
 
 import re
 import warnings
@@ -18,8 +21,8 @@ tf.get_logger().addFilter(lambda record: "grad_graph" not in record.getMessage()
 _BEHIND = (
     "; or explain what follows the embedding, vectors in: with layer = "
     "model.get_layer(...), the model is keras.Model(layer.output, model.output), and "
-    "its rows are keras.Model(model.input, layer.output)(ids).numpy(). That is the same "
-    "model if nothing else reads the ids and the layer has no mask_zero."
+    "its rows are keras.Model(model.input, layer.output)(ids).numpy(). That is the "
+    "same model if nothing else reads the ids and the layer has no mask_zero."
 )
 
 
@@ -118,13 +121,13 @@ def check_readable(model: object, method: str, rows: np.ndarray) -> None:
             ),
             (
                 len(outputs) > 1,
-                f"The model has {len(outputs)} outputs. Explain one of them, for instance "
-                "the first: keras.Model(model.input, model.outputs[0])",
+                f"The model has {len(outputs)} outputs. Explain one of them, for "
+                "instance the first: keras.Model(model.input, model.outputs[0])",
             ),
             (
                 follows and not inputs,
-                f"method {method!r} needs a functional or sequential Keras model with a "
-                f"keras.Input, not {type(model).__name__}. "
+                f"method {method!r} needs a functional or sequential Keras model with "
+                f"a keras.Input, not {type(model).__name__}. "
                 "Use method='permutation', which only needs predictions.",
             ),
             (

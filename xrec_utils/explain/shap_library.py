@@ -6,8 +6,8 @@ arXiv:1704.02685); gradient is expected gradients (Erion et al. 2021,
 doi:10.1038/s42256-021-00343-w); permutation and kernel only ask for predictions.
 
 In all four an absent column takes its values from the background rows, whatever the row
-holds elsewhere: the marginal (interventional) game, true to the model even where no such
-row exists (Janzing, Minorics and Bloebaum 2020, arXiv:1910.13413). The conditional
+holds elsewhere: the marginal (interventional) game, true to the model even where no
+such row exists (Janzing, Minorics and Blöbaum 2020, arXiv:1910.13413). The conditional
 (observational) game draws the absent columns as they occur beside those present: there
 a column that the model never reads may earn credit (Sundararajan and Najmi 2020,
 arXiv:1908.08474). `history_game` is neither: it deletes a film and closes the gap.
