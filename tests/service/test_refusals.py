@@ -20,7 +20,9 @@ from serving import app, service
 from xrec_utils.service.core import MODELS
 from xrec_utils.service.http import LARGEST
 from xrec_utils.service.schema import (
+    EXAMPLES,
     EXPLAINERS,
+    FIELDS,
     LONGEST,
     MOST,
     ErrorAnswer,
@@ -203,6 +205,14 @@ def test_recommend_says_which_field_is_wrong_and_how_to_mend_it(
     assert field in message and words in message
 
 
+def test_what_a_refusal_says_to_send_is_answered(client: FlaskClient) -> None:
+    for path in ("/recommend", "/explain"):
+        answer = client.post(path, data=EXAMPLES[path], content_type="application/json")
+        assert answer.status_code == 200, answer.get_json()
+    assert client.get(EXAMPLES["/films"].removeprefix("GET ")).status_code == 200
+    assert EXAMPLES.keys() == FIELDS.keys()
+
+
 EXPLAIN = [
     ({"history": [1214]}, "missing", "item"),
     ({"user_input": "why Alien?"}, "missing", "history"),
@@ -254,6 +264,13 @@ def test_wrong_addresses_and_methods_are_json_too(
     response = client.open(path, method=method)
     assert refused(response)[0] == status
     assert ("Allow" in response.headers) == (status == 405)
+
+
+def test_a_redirection_is_no_failure(client: FlaskClient) -> None:
+    answer = client.get("/openapi")
+    assert answer.status_code == 308 and answer.headers["Location"].endswith(
+        "/openapi/"
+    )
 
 
 @pytest.mark.parametrize(
