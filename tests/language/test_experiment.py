@@ -78,8 +78,8 @@ def test_averages_over_turns_do_not_know_where_a_turn_began() -> None:
 
 def test_ndcg_of_the_first_column() -> None:
     scores = np.array([[3.0, 1, 2], [1, 3, 2], [2, 3, 1]])
-    np.testing.assert_allclose(lang.ndcg(scores), [1, 0.5, 1 / np.log2(3)])
-    assert lang.ndcg(scores, k=1).tolist() == [1, 0, 0]
+    np.testing.assert_allclose(lang.ndcg_of(scores), [1, 0.5, 1 / np.log2(3)])
+    assert lang.ndcg_of(scores, k=1).tolist() == [1, 0, 0]
 
 
 def test_baselines_score_the_same_candidates() -> None:

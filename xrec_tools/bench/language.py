@@ -74,7 +74,7 @@ def ranking() -> None:
             continue
         # (users, candidates)
         scores = pd.DataFrame(lang.ask(question, lang.model())).add_prefix("c")
-        ndcg = lang.ndcg(scores.to_numpy()).mean()
+        ndcg = lang.ndcg_of(scores.to_numpy()).mean()
         scores.insert(
             0,
             "user",

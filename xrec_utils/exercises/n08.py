@@ -24,11 +24,11 @@ def product_and_mean(answer: object, probabilities: np.ndarray) -> bool | str:
 
 @exercise(
     "08.2",
-    hint="Average lang.scores at start and (start + 10) % 20, take lang.ndcg, then the spread.",
+    hint="Average lang.scores at start and (start + 10) % 20, take lang.ndcg_of, then the spread.",
 )
 def two_turns(answer: object) -> bool:
     """The spread of NDCG over pairs of opposite orders."""
-    ndcg = [lang.ndcg(of_two_turns(start)) for start in lang.STARTS]
+    ndcg = [lang.ndcg_of(of_two_turns(start)) for start in lang.STARTS]
     return near(answer, spread(np.array(ndcg)))
 
 
@@ -53,7 +53,7 @@ def mixed(answer: object) -> bool | str:
     both = zscore(famous, axis=1) + zscore(likely, axis=1)
     return near_unless_slip(
         answer,
-        expected=(lang.ndcg(both) - lang.ndcg(famous)).mean(),
-        slip=(lang.ndcg(famous + likely) - lang.ndcg(famous)).mean(),
+        expected=(lang.ndcg_of(both) - lang.ndcg_of(famous)).mean(),
+        slip=(lang.ndcg_of(famous + likely) - lang.ndcg_of(famous)).mean(),
         hint="without standardising, the table with the larger numbers decides alone",
     )

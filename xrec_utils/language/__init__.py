@@ -25,7 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "live",
             "model",
             "names",
-            "ndcg",
+            "ndcg_of",
             "panel",
             "scores",
             "shown",

@@ -325,7 +325,7 @@ def averaged(start: int) -> np.ndarray:
     return np.mean(turned, axis=0)
 
 
-def ndcg(scores: np.ndarray, k: int = 10) -> np.ndarray:
+def ndcg_of(scores: np.ndarray, k: int = 10) -> np.ndarray:
     """NDCG@k of each user, whose target is the first candidate.
 
     Args:
@@ -338,7 +338,7 @@ def ndcg(scores: np.ndarray, k: int = 10) -> np.ndarray:
     Example:
         First place counts 1, second 1 / log2(3):
 
-        >>> ndcg(np.array([[3.0, 1.0], [1.0, 3.0]])).round(3).tolist()
+        >>> ndcg_of(np.array([[3.0, 1.0], [1.0, 3.0]])).round(3).tolist()
         [1.0, 0.631]
     """
     targets = [[0]] * len(scores)

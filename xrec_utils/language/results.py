@@ -124,11 +124,17 @@ def _ranked() -> dict[str, tuple[np.ndarray, str]]:
     encoder = "all-MiniLM-L6-v2, stored answers"
     course = "weights of the course"
     return {
-        **{f"SmolLM2, {name}": (lang.ndcg(lang.scores(name)), SMALL) for name in ASKED},
-        "MiniLM similarity": (lang.ndcg(lang.similarity()), encoder),
-        **{name: (lang.ndcg(lang.baseline(name)), course) for name in BESIDE},
+        **{
+            f"SmolLM2, {name}": (lang.ndcg_of(lang.scores(name)), SMALL)
+            for name in ASKED
+        },
+        "MiniLM similarity": (lang.ndcg_of(lang.similarity()), encoder),
+        **{name: (lang.ndcg_of(lang.baseline(name)), course) for name in BESIDE},
         # as many films as the language model is told
-        "ease, last 10 films": (lang.ndcg(lang.baseline("ease", lang.LENGTH)), course),
+        "ease, last 10 films": (
+            lang.ndcg_of(lang.baseline("ease", lang.LENGTH)),
+            course,
+        ),
     }
 
 
@@ -143,7 +149,8 @@ def history() -> Iterator[Row]:
         'list minus no list'
     """
     by_name = {
-        name: lang.ndcg(lang.scores(name)) for name in (*ASKED, "5 films", "20 films")
+        name: lang.ndcg_of(lang.scores(name))
+        for name in (*ASKED, "5 films", "20 films")
     }
     # only half of the users are asked with 5 and with 20 films
     by_name["10 films"] = by_name["sequential"][: lang.HALF]
@@ -171,7 +178,7 @@ def places() -> Iterator[Row]:
     }
     for name, scores in orders.items():
         # (places, users)
-        by_place = np.array(list(map(lang.ndcg, scores)))
+        by_place = np.array(list(map(lang.ndcg_of, scores)))
         for of, by_user in zip(asked, by_place, strict=True):
             yield row(f"NDCG@10, {name}", of, by_user)
         yield _resampled_row("spread of NDCG@10 over places", name, spread, by_place)
