@@ -1,8 +1,7 @@
 """data/bench/language.csv: the stored answers of the language model, in numbers.
 
-`python -m xrec_tools.bench.language table` writes it and asks no model. Each function
-of ROWS yields rows; a new figure is one more function. Intervals are at 95%, by
-bootstrap over users.
+`python -m xrec_tools.bench.language table` writes it and asks no model. A new figure is
+one more function of ROWS. Intervals are at 95%, by bootstrap over users.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from xrec_utils.judge import area, deletion_curve, kendall, order, relative_erro
 from xrec_utils.language import experiment as lang
 from xrec_utils.language import reasons
 from xrec_utils.language.citations import Citations
+from xrec_utils.language.experiment import ndcg_of
 from xrec_utils.language.prompt_game import citation_precision, template_reason
 from xrec_utils.language.replies import films_in
 from xrec_utils.metrics.intervals import Interval, mean_interval
@@ -124,17 +124,11 @@ def _ranked() -> dict[str, tuple[np.ndarray, str]]:
     encoder = "all-MiniLM-L6-v2, stored answers"
     course = "weights of the course"
     return {
-        **{
-            f"SmolLM2, {name}": (lang.ndcg_of(lang.scores(name)), SMALL)
-            for name in ASKED
-        },
-        "MiniLM similarity": (lang.ndcg_of(lang.similarity()), encoder),
-        **{name: (lang.ndcg_of(lang.baseline(name)), course) for name in BESIDE},
+        **{f"SmolLM2, {name}": (ndcg_of(lang.scores(name)), SMALL) for name in ASKED},
+        "MiniLM similarity": (ndcg_of(lang.similarity()), encoder),
+        **{name: (ndcg_of(lang.baseline(name)), course) for name in BESIDE},
         # as many films as the language model is told
-        "ease, last 10 films": (
-            lang.ndcg_of(lang.baseline("ease", lang.LENGTH)),
-            course,
-        ),
+        "ease, last 10 films": (ndcg_of(lang.baseline("ease", lang.LENGTH)), course),
     }
 
 
@@ -149,8 +143,7 @@ def history() -> Iterator[Row]:
         'list minus no list'
     """
     by_name = {
-        name: lang.ndcg_of(lang.scores(name))
-        for name in (*ASKED, "5 films", "20 films")
+        name: ndcg_of(lang.scores(name)) for name in (*ASKED, "5 films", "20 films")
     }
     # only half of the users are asked with 5 and with 20 films
     by_name["10 films"] = by_name["sequential"][: lang.HALF]
@@ -178,7 +171,7 @@ def places() -> Iterator[Row]:
     }
     for name, scores in orders.items():
         # (places, users)
-        by_place = np.array(list(map(lang.ndcg_of, scores)))
+        by_place = np.array(list(map(ndcg_of, scores)))
         for of, by_user in zip(asked, by_place, strict=True):
             yield row(f"NDCG@10, {name}", of, by_user)
         yield _resampled_row("spread of NDCG@10 over places", name, spread, by_place)
