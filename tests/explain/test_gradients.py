@@ -286,3 +286,13 @@ def test_expected_gradients_need_samples_and_a_background(samples, background):
         ValueError, match=f"{samples} samples of {len(background)} background histories"
     ):
         expected_gradients(Toy(linear), HISTORY, 1, background, samples)
+
+
+@pytest.mark.parametrize("method", [integrated_gradients, gradient_times_input])
+def test_copies_of_a_film_share_what_a_row_of_ones_says_of_it(method):
+    """A row holds a film once however often it stands in the history."""
+    once = method(Rows(), np.array([4, 0, 5]), 2)
+    twice = method(Rows(), np.array([4, 4, 0, 5, 4]), 2)
+    assert twice.gap == pytest.approx(0, abs=1e-5)
+    shared = once.values[[0, 0, 1, 2, 0]] / [3, 3, 1, 1, 3]
+    np.testing.assert_allclose(twice.values, shared, atol=1e-6)

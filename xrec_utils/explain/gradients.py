@@ -63,7 +63,9 @@ class Reading:
     def by_film(self, credit: np.ndarray) -> np.ndarray:
         """Credit of each number, (n, n_items) or (n, L, d) -> of each film, (n, L)."""
         if self.in_rows:
-            return credit[:, self.history]
+            # a row holds one number for all copies of a film: they share its credit
+            copies = (self.history[:, None] == self.history).sum(axis=0)
+            return credit[:, self.history] / copies
         return credit.sum(axis=-1)
 
     def gradients(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
