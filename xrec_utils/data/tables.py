@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -61,7 +61,7 @@ class Layout:
     names: tuple[str, ...] | None = None
     encoding: str = "utf-8-sig"
 
-    @property
+    @cached_property
     def quoting(self) -> int:
         """Quotation marks mean something only below a header line.
 
