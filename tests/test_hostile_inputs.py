@@ -88,6 +88,7 @@ COUNTS: tuple[tuple[str, Callable[[object], object]], ...] = (
     ("width", lambda width: removal.beam(MODEL, HISTORY, 2, 1, width)),
     ("nodes", lambda nodes: covers.minimal_linear(MODEL, HISTORY, 2, 1, nodes)),
     ("k", lambda k: covers.Cover(np.ones((2, 2)), k, None)),
+    ("n", lambda n: Shop().customers(n)),
     (
         "k",
         lambda k: removal.holds_after_retraining(FOUND, FORGETFUL, 3, USERS[3], 2, k),
@@ -276,6 +277,9 @@ REFUSED: tuple[tuple[str, Callable[[], object], str], ...] = (
     ("wanted", lambda: judge.people_needed(0.5, wanted=1.0), "wanted must lie"),
     ("alpha", lambda: judge.people_needed(0.5, alpha=0.0), "alpha must lie"),
     # the shop
+    ("owned", lambda: Shop().earlier([-1]), "owned must be"),
+    ("owned", lambda: Shop().true_reasons([0.0], 16), "owned must be"),
+    ("item", lambda: Shop().true_reasons([0], -1), "item must be"),
     ("owned", lambda: judge.shop_game(Shop(), [-1], 16), "owned must be"),
     ("item", lambda: judge.shop_game(Shop(), [0], -1), "item must be"),
     # explainers

@@ -26,6 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from xrec_utils.contract import check_count, item_codes
+
 # kinds of goods; the code of a category is its place in here
 CATEGORIES = (
     "printer", "ink", "camera", "memory card", "phone", "phone case",
@@ -215,7 +217,8 @@ class Shop:
         )
 
     def customers(self, n: int, seed: int = 0) -> Customers:
-        """Draw n customers with tastes of their own."""
+        """Draw n customers with tastes of their own; ValueError for n below 1."""
+        check_count("n", n)
         p = self.parameters
         random = self.stream(2, seed)
         likes = _likes(p)
@@ -284,8 +287,7 @@ class Shop:
 
     def pieces(self, owned: Sequence[int]) -> np.ndarray:
         """How many of each category are owned, (14,)."""
-        # the type is for an empty list, which numpy takes for floats
-        kinds = self.category[np.asarray(owned, dtype=int)]
+        kinds = self.category[item_codes("owned", owned, len(self.category))]
         return np.bincount(kinds, minlength=len(CATEGORIES))
 
     def earlier(self, owned: Sequence[int]) -> np.ndarray:
@@ -316,8 +318,8 @@ class Shop:
         Returns:
             (len(owned),) in logits; their sum is `earlier(owned)[item]`.
         """
-        kinds = self.category[np.asarray(owned, dtype=int)]
-        target = self.category[item]
+        kinds = self.category[item_codes("owned", owned, len(self.category))]
+        target = self.category[item_codes("item", [item], len(self.category))[0]]
         # saturation adds up over the pieces, so each piece has its own share
         same_kind = (kinds == target) & self._durable[kinds]
         values = self.parameters.saturation * same_kind
