@@ -1,9 +1,4 @@
-"""A recommendation is a game: its players are what the model saw, its value the score.
-
-A `Game` answers one question, "what is the score when only these players are present?".
-An `Explanation` says how much each player counts. Every explainer turns a game into an
-explanation; every measure takes an explanation and its game.
-"""
+"""`Game`, and those in which the films of a history play: see the room's docstring."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -385,13 +380,11 @@ def scores_of_groups(
             f"entry of items, {expected}, got {scores.shape}"
         )
     if not np.isfinite(scores).all():
-        first = np.argmin(np.isfinite(scores).all(axis=1))
-        films = history[masks[first]].tolist()
+        films = history[masks[np.isfinite(scores).all(axis=1).argmin()]].tolist()
         raise ValueError(
             f"{model.name}.score gave NaN or infinite scores for "
             f"{f'the history {films}' if films else 'the empty history'}: check its "
-            "weights, or train it again; xrec_utils.contract wants a finite score for "
-            "every history, the empty one too"
+            "weights; xrec_utils.contract wants a finite score for every history"
         )
     return scores
 
