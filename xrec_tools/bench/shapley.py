@@ -234,9 +234,8 @@ def _supported(name: str) -> dict[str, Any]:
 def _absent(name: str) -> tuple[str, str]:
     """What it means to our explainers, and to shap's, that a player is absent."""
     if name in specs.FEATURE_MODELS:
-        # the marginal game of Janzing et al. 2020, arXiv:1910.13413
-        marginal = "values of 20 background rows, averaged"
-        return marginal, marginal
+        # the same to both: the marginal game of Janzing et al. 2020, arXiv:1910.13413
+        return ("values of 20 background rows, averaged",) * 2
     deleted = "deleted, the rest closes up"
     if name not in zoo.SHIPPED:
         return deleted, ""
@@ -298,7 +297,8 @@ def attempt(name: str, kind: str) -> None:
             budget=DRAWS if kind == "Gradient" else None,
         )
     except ExplainerError as error:
-        raise SystemExit(str(error).splitlines()[0]) from error
+        # what failed; what to use instead is of no matter here
+        raise SystemExit(str(error).partition(". ")[0].splitlines()[0]) from error
     print(abs(found.gap / (found.score - found.base)))
 
 
@@ -312,8 +312,11 @@ def numbers_of(name: str) -> tuple[np.ndarray, np.ndarray, Callable]:
     model = zoo.load(name)
     if name in specs.FEATURE_MODELS:
         table = zoo.features()
-        score = partial(_probability, model)
-        return table.x("test")[0], table.x("train")[:20], score
+        return (
+            table.x("test")[0],
+            table.x("train")[:20],
+            partial(_probability, model),
+        )
     case = zoo.running_case()
     if name == "embedding_mlp":
         row = multi_hot([case.history], model.n_items)[0]
