@@ -96,7 +96,6 @@ COUNTS: tuple[tuple[str, Callable[[object], object]], ...] = (
     ("n_neighbours", lambda n: UserKNN(n).fit(USERS, 4)),
     ("n_neighbours", lambda n: ItemKNN(n).fit(USERS, 4)),
     ("n_neighbours", lambda n: ItemNeighbours(n).fit(*RATINGS)),
-    ("sweeps", lambda sweeps: ImplicitALS(2, sweeps=sweeps).fit(USERS, 4)),
 )
 # None says "all" there
 OPTIONAL: tuple[tuple[str, Callable[[object], object]], ...] = (

@@ -291,8 +291,7 @@ def top_k(
     """
     check_count("k", k)
     scores = finite_scores(scores)
-    n_items = scores.shape[1]
-    columns = np.random.default_rng(seed).permutation(n_items)
+    columns = np.random.default_rng(seed).permutation(scores.shape[1])
     shuffled = masked(scores, seen)[:, columns]
     left = np.isfinite(shuffled).sum(axis=1)
     if (left < k).any():

@@ -111,10 +111,8 @@ class AttentionTrial:
     def with_shares(self, shares: np.ndarray) -> np.ndarray:
         """Return the scores (n,) when every head spreads its attention alike.
 
-        shares: (n, films read); a head keeps what it gives to the start token. Raises
-        ValueError on another shape.
+        shares: (n, films read); a head keeps what it gives to the start token.
         """
-        shares = finite("shares", shares, ndim=2)
         # (heads, 1): the start token's own weight
         start = self.row[:, :1]
         # (n, heads, films): what is left of one goes to the films

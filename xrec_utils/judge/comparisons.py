@@ -384,13 +384,12 @@ def holm(p_values: np.ndarray) -> np.ndarray:
         >>> holm(np.array([0.5, 0.01, 0.125])).tolist()
         [0.5, 0.03, 0.25]
     """
-    p_values = np.asarray(p_values)
     check_within("p_values", p_values)
     order = np.argsort(p_values)
     factors = np.arange(len(order), 0, -1)
     # a larger p may not be adjusted below a smaller one
     rising = np.maximum.accumulate(
-        p_values[order] * factors,
+        np.asarray(p_values)[order] * factors,
     )
     # back into the order given
     return np.minimum(rising, 1.0)[np.argsort(order)]

@@ -333,8 +333,7 @@ class ImplicitALS:
     that go with the history.
 
     Raises:
-        ValueError: a history holds something else than item codes, or `sweeps` is no
-            whole number above 0.
+        ValueError: a history holds something else than item codes.
 
     Example:
         >>> histories = [np.array([0, 1]), np.array([0, 1]), np.array([2])]
@@ -353,7 +352,6 @@ class ImplicitALS:
 
     def fit(self, histories: Sequence[History], n_items: int) -> Self:
         """Alternate between users and films; `factors` H is float32 (n_items, width)."""
-        check_count("sweeps", self.sweeps)
         self.n_items = n_items
         # for each film the users who have it: the other side's "histories"
         owners = [np.flatnonzero(column) for column in multi_hot(histories, n_items).T]
