@@ -5,15 +5,16 @@ One value per film of the history.
     auto picks      for                                                values are
     closed form     popularity, content, item_knn, ease, hybrid, din   exact
     all groups      any model, up to twelve films                      exact
-    quadrature      dae, vae                                           approximate
+    quadrature      dae, vae, one layer of hidden units                approximate
+    fourier         the same where the quadrature is rough (tanh)      to nine digits
     running sums    user_knn, embedding_mlp, pooled_mlp                sampled
     leverage        ials, attention, gru, gru_attention, any game      sampled
     permutations    the same for more than 100 films                   sampled
 
-Approximate values come with their error, sampled ones with standard errors. din and
-pooled_mlp read at most their window of films; in a longer history a removed film lets
-an older one in, the closed form and the running sums no longer hold, and the methods
-for any game take over.
+Approximate and sampled values come with errors: twice the error holds 95% of the time.
+din and pooled_mlp read at most their window of films; in a longer history a removed
+film lets an older one in, the closed form and the running sums no longer hold, and the
+methods for any game take over. So they do for a history in which a film stands twice.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,8 +61,8 @@ def explain(
         history: (n,) item codes, oldest first.
         item: the code of the film explained, outside the history.
         method: "auto" (see the module), or by name "closed form", "all groups",
-            "quadrature", "fourier" (dae to nine digits, in seconds), "running sums",
-            "leverage", "permutations".
+            "quadrature", "fourier" (tanh units, to nine digits, in seconds), "running
+            sums", "leverage", "permutations".
         titles: names by item code; None for 'item 17'.
         permutations: orders drawn by the sampling methods, even and at least 4; running
             sums draw 4 times as many, leverage asks for as many scores as permutations
@@ -361,8 +362,10 @@ def _running_sums(case: Case) -> list[Explanation] | None:
     sums = sums_of(case.model, case.history, case.items)
     if sums is None:
         return None
-    values, errors = marginal_means(sums, CHEAP * case.permutations, case.seed)
-    return case.explanations("Shapley by running sums", values, errors)
+    orders = CHEAP * case.permutations
+    values, errors = marginal_means(sums, orders, case.seed)
+    method = f"Shapley by running sums of {orders} orders"
+    return case.explanations(method, values, errors)
 
 
 def _permutations(case: Case) -> list[Explanation]:

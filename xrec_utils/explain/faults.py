@@ -35,7 +35,7 @@ def fault_of(
         The fault, in words.
     """
     if explanations is None:
-        return "it is not made for that"
+        return "it is not made for that, or not for a film that stands twice"
     faults = [
         _fault(method, game, explanation)
         for game, explanation in zip(games, explanations, strict=True)

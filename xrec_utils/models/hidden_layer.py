@@ -5,11 +5,24 @@ is another: explanations of such a network need no more than these.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import expit
 
-from xrec_utils.keras_start import keras, layers, ops
+from xrec_utils.keras_start import keras, layers
+
+# bounded ones and piecewise lines, as functions of arrays: of each number by itself
+ACTIVATIONS: dict[Callable, Callable[[np.ndarray], np.ndarray]] = {
+    keras.activations.tanh: np.tanh,
+    keras.activations.sigmoid: expit,
+    keras.activations.softplus: partial(np.logaddexp, np.float32(0)),
+    keras.activations.linear: np.positive,
+    keras.activations.relu: partial(np.maximum, np.float32(0)),
+    keras.activations.relu6: partial(np.clip, a_min=0, a_max=6),
+    keras.activations.hard_tanh: partial(np.clip, a_min=-1, a_max=1),
+}
 
 
 class OneHidden(NamedTuple):
@@ -40,8 +53,8 @@ def one_hidden(model: Any) -> OneHidden:
     Linear layers behind it, such as the vae's μ and its decoder, are one linear map.
 
     Args:
-        model: an autoencoder with one layer of hidden units, of any activation that
-            works element by element.
+        model: an autoencoder with one layer of hidden units, whose activation is one
+            of `ACTIVATIONS`.
 
     Returns:
         OneHidden with rows (n_items, h), bias (h,), readout (h, n_items) and constant
@@ -78,7 +91,7 @@ def one_hidden(model: Any) -> OneHidden:
         bias,
         readout,
         constant,
-        _on_arrays(hidden.activation),
+        ACTIVATIONS[hidden.activation],
         by_length=any(
             type(layer) is layers.UnitNormalization for layer in model.model.layers
         ),
@@ -89,22 +102,6 @@ def _weights(layer: layers.Layer) -> list[np.ndarray]:
     """Kernel (inputs, outputs) and bias (outputs,); zeros where there is no bias."""
     kernel, *bias = layer.get_weights()
     return [kernel, *(bias or [np.zeros(kernel.shape[1], np.float32)])]
-
-
-def _on_arrays(activation: Callable) -> Callable[[np.ndarray], np.ndarray]:
-    """A Keras activation as a function of NumPy arrays."""
-    if activation is keras.activations.tanh:
-        # without the way through tensors, as it is asked often
-        return np.tanh
-    return lambda x: ops.convert_to_numpy(activation(ops.convert_to_tensor(x)))
-
-
-def is_elementwise(activation: Callable) -> bool:
-    """Whether each unit's activation depends on that unit alone (softmax does not)."""
-    row = np.linspace(-3, 3, 7, dtype=np.float32)[None]
-    last_changed = np.append(row[:, :-1], [[0]], axis=1).astype(np.float32)
-    units = _on_arrays(activation)
-    return np.allclose(units(row)[:, :-1], units(last_changed)[:, :-1], atol=1e-6)
 
 
 def chain_of_dense(
@@ -128,9 +125,8 @@ def chain_of_dense(
     if chain and type(chain[0]) is layers.UnitNormalization:
         chain.pop(0)
     of_units = len(chain) > 1 and is_dense(chain[0])
-    if of_units and all(map(is_linear, chain[1:])):
-        return chain if is_elementwise(chain[0].activation) else []
-    return []
+    known = of_units and chain[0].activation in ACTIVATIONS
+    return chain if known and all(map(is_linear, chain[1:])) else []
 
 
 def _from_input_to_output(network: keras.Model) -> list[layers.Layer]:
