@@ -92,3 +92,16 @@ class DataError(ValueError):
         >>> str(DataError("ratings.csv, line 3: 7 stars; correct or delete the line"))
         'ratings.csv, line 3: 7 stars; correct or delete the line'
     """
+
+
+def require(holds: bool, message: str, error: type[Exception] = ValueError) -> None:
+    """Raise an error with this message unless a condition holds.
+
+    Example:
+        >>> require(2 > 1, "two must be more than one")
+        >>> require(2 > 3, "two must be more than three")
+        Traceback (most recent call last):
+        ValueError: two must be more than three
+    """
+    if not holds:
+        raise error(message)
