@@ -228,7 +228,7 @@ def test_evaluate_says_what_is_wrong():
         evaluation.evaluate(model, SimpleNamespace(users=[], histories=[], targets=[]))
     model.n_items = 51
     with pytest.raises(
-        ValueError, match=r"fixed.score gave \(20, 50\), expected \(20, 51\)"
+        ValueError, match=r"Fixed.score gave \(20, 50\), expected \(20, 51\)"
     ):
         evaluation.evaluate(model, cases)
 
@@ -236,7 +236,7 @@ def test_evaluate_says_what_is_wrong():
 @pytest.mark.parametrize(
     ("scores", "targets", "seen", "message"),
     [
-        ([[1.0, np.nan]], [[0]], None, r"scores\[0, 1\] is nan"),
+        ([[1.0, np.nan]], [[0]], None, r"NaN or infinite at \[row, item\] \[\[0, 1\]\]"),
         ([[1.0, np.inf]], [[0]], None, "finite number"),
         ([1.0, 2.0], [[0]], None, r"shape \(users, items\)"),
         ([[1.0, 2.0]], [[0], [1]], None, "scores has 1 rows"),

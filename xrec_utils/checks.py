@@ -7,15 +7,16 @@ not. What means nothing is refused here; counts and item codes are in `contract`
 import numpy as np
 import pandas as pd
 
+from xrec_utils.files import require
+
 
 def check_within(
     name: str, value: float | np.ndarray, low: float = 0.0, high: float = 1.0
 ) -> None:
     """Raise ValueError unless each number lies from `low` to `high`; NaN does not."""
     numbers = np.asarray(value)
-    wrong = numbers[~((numbers >= low) & (numbers <= high))]
-    if len(wrong):
-        raise ValueError(f"{name} must lie in {low:g}..{high:g}, got {wrong[0]!r}")
+    wrong = numbers[~((numbers >= low) & (numbers <= high))][:5].tolist()
+    require(not wrong, f"{name} must lie in {low:g}..{high:g}, got {wrong}")
 
 
 def finite(name: str, values: np.ndarray, ndim: int | None = 1) -> np.ndarray:
@@ -25,14 +26,14 @@ def finite(name: str, values: np.ndarray, ndim: int | None = 1) -> np.ndarray:
     """
     array = np.array(values, dtype=np.float64)
     wrong = np.flatnonzero(~np.isfinite(array))
-    if len(wrong) or not array.size or ndim not in (None, array.ndim):
-        # a pandas column says whose the values are
-        where = values.index[wrong] if isinstance(values, pd.Series) else wrong
-        raise ValueError(
-            f"{name} must be a {f'{ndim}-D' if ndim else 'non-empty'} array of finite "
-            f"numbers, got shape {array.shape} and {len(wrong)} NaN or infinite, at "
-            f"{where[:5].tolist()}: leave these out of all that is compared, and say so"
-        )
+    # a pandas column says whose the values are
+    where = values.index[wrong] if isinstance(values, pd.Series) else wrong
+    require(
+        not len(wrong) and array.size and ndim in (None, array.ndim),
+        f"{name} must be a {f'{ndim}-D' if ndim else 'non-empty'} array of finite "
+        f"numbers, got shape {array.shape} and {len(wrong)} NaN or infinite, at "
+        f"{where[:5].tolist()}: leave these out of all that is compared, and say so",
+    )
     return array
 
 
@@ -57,14 +58,12 @@ def aligned(**columns: np.ndarray) -> list[np.ndarray]:
     """
     names = " and ".join(columns)
     tables = [c for c in columns.values() if isinstance(c, pd.Series | pd.DataFrame)]
-    if any(not table.index.equals(tables[0].index) for table in tables):
-        raise ValueError(
-            f"{names} must hold the same rows in the same order, but their indexes "
-            "differ: reindex one by the other first"
-        )
+    require(
+        all(table.index.equals(tables[0].index) for table in tables),
+        f"{names} must hold the same rows in the same order, but their indexes "
+        "differ: reindex one by the other first",
+    )
     arrays = [finite(name, values, None) for name, values in columns.items()]
-    if len({array.shape for array in arrays}) > 1:
-        raise ValueError(
-            f"{names} must have one shape, got {[array.shape for array in arrays]}"
-        )
+    shapes = [array.shape for array in arrays]
+    require(len(set(shapes)) == 1, f"{names} must have one shape, got {shapes}")
     return arrays

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from xrec_utils.files import require
+
 # only for annotations: whoever reads a contract need not wait for TensorFlow
 if TYPE_CHECKING:
     from xrec_utils.keras_start import tf
@@ -32,8 +34,10 @@ def check_count(name: str, value: int, least: int = 1) -> None:
     True, 2.0 and NaN are none.
     """
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise ValueError(f"{name}={value!r} must be a whole number, {least} or more")
+    require(
+        whole and value >= least,
+        f"{name}={value!r} must be a whole number, {least} or more",
+    )
 
 
 def item_codes(
@@ -108,12 +112,12 @@ class HistoryModel(Protocol):
 def check_model(model: HistoryModel, *promised: str) -> None:
     """Raise ValueError, with the lines to add, if a model lacks what it promises."""
     missing = [name for name in promised if not hasattr(model, name)]
-    if missing:
-        raise ValueError(
-            f"{type(model).__name__} has no {', '.join(missing)}: a model that is "
-            "explained keeps xrec_utils.contract.HistoryModel.\n\n"
-            f"{getdoc(HistoryModel)}"
-        )
+    require(
+        not missing,
+        f"{type(model).__name__} has no {', '.join(missing)}: a model that is "
+        "explained keeps xrec_utils.contract.HistoryModel.\n\n"
+        f"{getdoc(HistoryModel)}",
+    )
 
 
 def item_columns(scores: np.ndarray, items: np.ndarray | None) -> np.ndarray:
@@ -246,18 +250,17 @@ def finite_scores(scores: np.ndarray) -> np.ndarray:
     Raises ValueError unless it has two dimensions and only finite numbers.
     """
     scores = np.asarray(scores)
-    if scores.ndim != 2:
-        raise ValueError(
-            f"scores must have shape (users, items), got {scores.shape}; "
-            "use scores[None] for one user"
-        )
-    finite = np.isfinite(scores)
-    if not finite.all():
-        row, item = np.argwhere(~finite)[0]
-        raise ValueError(
-            f"scores[{row}, {item}] is {scores[row, item]}: every score must be a "
-            "finite number; pass items that must not be recommended as seen="
-        )
+    require(
+        scores.ndim == 2,
+        f"scores must have shape (users, items), got {scores.shape}; "
+        "use scores[None] for one user",
+    )
+    wrong = np.argwhere(~np.isfinite(scores))[:5].tolist()
+    require(
+        not wrong,
+        f"scores are NaN or infinite at [row, item] {wrong}: every score must be a "
+        "finite number; pass items that must not be recommended as seen=",
+    )
     return scores
 
 
@@ -293,18 +296,16 @@ def top_k(
     scores = finite_scores(scores)
     columns = np.random.default_rng(seed).permutation(scores.shape[1])
     shuffled = masked(scores, seen)[:, columns]
-    left = np.isfinite(shuffled).sum(axis=1)
-    if (left < k).any():
-        raise ValueError(
-            f"k={k} must lie between 1 and the fewest unseen items of a row, "
-            f"{left.min()}"
-        )
+    fewest = np.isfinite(shuffled).sum(axis=1).min(initial=len(columns))
+    require(
+        k <= fewest,
+        f"k={k} must lie between 1 and the fewest unseen items of a row, {fewest}",
+    )
     # (users, k): the k best in no order, so that only these few are sorted
     best = np.argpartition(-shuffled, k - 1, axis=1)[:, :k]
     best_scores = np.take_along_axis(shuffled, best, axis=1)
     order = np.argsort(-best_scores, axis=1, kind="stable")
-    ranked = np.take_along_axis(best, order, axis=1)
-    return columns[ranked]
+    return columns[np.take_along_axis(best, order, axis=1)]
 
 
 def recommend(

@@ -7,6 +7,7 @@ import pandas as pd
 
 from xrec_utils.contract import HistoryModel, Ids, check_count
 from xrec_utils.data.splits import Cases
+from xrec_utils.files import require
 from xrec_utils.metrics.ranking import (
     Places,
     auc,
@@ -96,10 +97,10 @@ def evaluate(
         >>> evaluate(model, cases, k=2)["mrr"].to_dict()
         {7: 0.5}
     """
-    if not len(cases.users):
-        raise ValueError(
-            "cases is empty: no user of this split has both a history and a target"
-        )
+    require(
+        len(cases.users),
+        "cases is empty: no user of this split has both a history and a target",
+    )
     check_count("batch", batch)
     tables = []
     # a part at a time, so that its scores (batch, items) fit into the memory
@@ -129,8 +130,8 @@ def _case_scores(
         else model.score(histories),
     )
     expected = (len(histories), model.n_items)
-    if scores.shape != expected:
-        raise ValueError(
-            f"{model.name}.score gave {scores.shape}, expected {expected}",
-        )
+    require(
+        scores.shape == expected,
+        f"{type(model).__name__}.score gave {scores.shape}, expected {expected}",
+    )
     return scores

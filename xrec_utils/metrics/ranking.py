@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.stats import hypergeom, nhypergeom
 
 from xrec_utils.contract import Ids, check_count, finite_scores, item_codes
+from xrec_utils.files import require
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +123,11 @@ def places(
     n, n_items = scores.shape
     seen = [()] * n if seen is None else seen
     users = range(n) if users is None else users
-    if not n or not len(targets) == len(seen) == len(users) == n:
-        raise ValueError(
-            f"scores has {n} rows; targets, seen and users have "
-            f"{len(targets)}, {len(seen)}, {len(users)}"
-        )
+    require(
+        n and len(targets) == len(seen) == len(users) == n,
+        f"scores has {n} rows; targets, seen and users have "
+        f"{len(targets)}, {len(seen)}, {len(users)}",
+    )
     rows = []
     for r in range(n):
         target, others = target_and_others(
@@ -180,18 +181,18 @@ def target_and_others(
     """
     target = item_codes(f"user {user}: targets", target, n_items)
     history = item_codes(f"user {user}: seen", seen, n_items)
-    if not len(target) or len(np.unique(target)) < len(target):
-        raise ValueError(
-            f"user {user}: targets must be one or more different items, "
-            f"got {target.tolist()}"
-        )
+    require(
+        len(target) and len(np.unique(target)) == len(target),
+        f"user {user}: targets must be one or more different items, "
+        f"got {target.tolist()}",
+    )
     taken = np.intersect1d(target, history)
-    if len(taken):
-        raise ValueError(
-            f"user {user}: target {taken.tolist()} is in the user's own history: it "
-            "was seen before, and what is ranked is new. Leave repeats out: load the "
-            "events without behaviour= and with duplicates='last', or drop such targets"
-        )
+    require(
+        not len(taken),
+        f"user {user}: target {taken.tolist()} is in the user's own history: it "
+        "was seen before, and what is ranked is new. Leave repeats out: load the "
+        "events without behaviour= and with duplicates='last', or drop such targets",
+    )
     return target, np.delete(np.arange(n_items), np.append(target, history))
 
 
@@ -201,10 +202,10 @@ def draw(others: np.ndarray, negatives: int, seed: int, user: int) -> np.ndarray
     Raises ValueError when `others` has fewer items, or when none is wanted.
     """
     check_count("negatives", negatives)
-    if negatives > len(others):
-        raise ValueError(
-            f"negatives={negatives}: user {user} has {len(others)} items to draw from"
-        )
+    require(
+        negatives <= len(others),
+        f"negatives={negatives}: user {user} has {len(others)} items to draw from",
+    )
     # seeded by the user too: every model meets the same items, every user others
     return np.random.default_rng([seed, int(user)]).choice(
         others,
