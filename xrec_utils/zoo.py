@@ -22,7 +22,7 @@ from xrec_utils.contract import recommend
 from xrec_utils.data import feature_table, k_core, leave_last_out, load_movielens
 from xrec_utils.data.features import FeatureTable
 from xrec_utils.data.splits import Split
-from xrec_utils.files import DATA
+from xrec_utils.files import DATA, require
 from xrec_utils.keras_start import keras
 from xrec_utils.models.specs import (
     FEATURE_MODELS,
@@ -94,8 +94,11 @@ def features() -> FeatureTable:
 
 def spec(name: str) -> Spec:
     """Look a model up; a wrong name raises KeyError with the names there are."""
-    if name not in SPECS:
-        raise KeyError(f"no model named {name!r}; the zoo has {', '.join(SPECS)}")
+    require(
+        name in SPECS,
+        f"no model named {name!r}; the zoo has {', '.join(SPECS)}",
+        error=KeyError,
+    )
     return SPECS[name]
 
 
@@ -147,16 +150,17 @@ def _shipped(name: str) -> Any:
     # models without a network ship no weights: they are fitted anew
     if name not in SHIPPED:
         return train(name)[0]
-    if record(name)["data_sha256"] != fingerprint(name):
-        raise ValueError(
-            f"data/weights/{name}.npz was trained on other ratings; "
-            f"use load({name!r}, retrain=True)"
-        )
+    require(
+        record(name)["data_sha256"] == fingerprint(name),
+        f"data/weights/{name}.npz was trained on other ratings; "
+        f"use load({name!r}, retrain=True)",
+    )
     model = build(name, settings=record(name)["settings"])
     with np.load(WEIGHTS / f"{name}.npz") as arrays:
         # named 000, 001, …: in the order in which Keras holds them
-        weights = [arrays[key].astype(np.float32) for key in sorted(arrays.files)]
-    network(model).set_weights(weights)
+        network(model).set_weights(
+            [arrays[key].astype(np.float32) for key in sorted(arrays.files)]
+        )
     return model
 
 
@@ -186,11 +190,11 @@ def record(name: str) -> dict[str, Any]:
     seconds, versions, data hash.
     """
     path = WEIGHTS / f"{name}.json"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is missing: restore it with git, "
-            f"or use load({name!r}, retrain=True)"
-        )
+    require(
+        path.exists(),
+        f"{path} is missing: restore it with git, or use load({name!r}, retrain=True)",
+        error=FileNotFoundError,
+    )
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -467,6 +467,7 @@ def test_faults_say_what_to_do() -> None:
         {"test": 1},
         {"validation": 0.5, "test": 0.5},
         {"validation": -0.1},
+        {"validation": np.nan},
     ):
         for splitter in (random_per_user, global_time):
             with pytest.raises(ValueError, match="together below 1"):

@@ -26,7 +26,7 @@ from xrec_utils.data.tables import (
 )
 from xrec_utils.data.textfile import OPENERS, TextFile, members
 from xrec_utils.data.titles import YEAR
-from xrec_utils.files import DataError
+from xrec_utils.files import DataError, require
 
 STARS = (0.5, 5.0)
 GENRES_100K = (
@@ -168,26 +168,28 @@ def _files(path: Path) -> dict[str, TextFile]:
     """
     found = _found(path)
     depths = [len(place.parts) for place, _ in found if _plain(place) in RATINGS]
-    if not depths:
-        present = sorted(place.name for place, _ in found)[:8] or ["nothing"]
-        raise DataError(
-            f"{path}: none of {', '.join(RATINGS)} is in it "
-            f"(found: {', '.join(present)}). "
-            "Give the folder or zip of a MovieLens edition; "
-            "for a table of your own use load_interactions"
-        )
+    present = sorted(place.name for place, _ in found)[:8] or ["nothing"]
+    require(
+        len(depths) > 0,
+        f"{path}: none of {', '.join(RATINGS)} is in it "
+        f"(found: {', '.join(present)}). "
+        "Give the folder or zip of a MovieLens edition; "
+        "for a table of your own use load_interactions",
+        error=DataError,
+    )
     top = [
         (place, file)
         for place, file in found
         if _plain(place) in FILES and len(place.parts) == min(depths)
     ]
     files = {_plain(place): file for place, file in top}
-    if len(files) < len(top):
-        raise DataError(
-            f"{path}: a table is in it twice "
-            f"({', '.join(str(place) for place, _ in top)}); "
-            "leave one of each, or give the folder of one edition"
-        )
+    require(
+        len(files) == len(top),
+        f"{path}: a table is in it twice "
+        f"({', '.join(str(place) for place, _ in top)}); "
+        "leave one of each, or give the folder of one edition",
+        error=DataError,
+    )
     return files
 
 
@@ -235,11 +237,12 @@ def _ratings(files: dict[str, TextFile], name: str) -> pd.DataFrame:
 
 def _items(files: dict[str, TextFile], name: str) -> pd.DataFrame:
     """Films as columns item, title, genres and, where there are links, imdb, tmdb."""
-    if name not in files:
-        raise DataError(
-            f"{next(iter(files.values())).path}: {name} is missing beside the ratings, "
-            "so get the whole edition again"
-        )
+    require(
+        name in files,
+        f"{next(iter(files.values())).path}: {name} is missing beside the ratings, "
+        "so get the whole edition again",
+        error=DataError,
+    )
     items = _table(files, name)
     if name == "u.item":
         # (films, 18); the flag "unknown" is no genre
@@ -251,34 +254,32 @@ def _items(files: dict[str, TextFile], name: str) -> pd.DataFrame:
     return items
 
 
-def _table(files: dict[str, TextFile], name: str) -> pd.DataFrame:
+def _table(files: dict[str, TextFile], file: str) -> pd.DataFrame:
     """A table that is small: text, but for the columns named in WHOLE."""
-    layout = _layout(files, name)
-    _, *columns = FILES[name]
-    layout.require(columns)
-    table = layout.table()[columns]
-    for theirs in columns:
-        dtype = WHOLE.get(OURS.get(theirs, theirs))
-        if dtype is not None:
-            number = pd.to_numeric(table[theirs], errors="coerce")
-            fits = (number % 1 == 0) & (number.abs() <= LARGEST[dtype.lower()])
-            demand(
-                # the nullable ones may be empty
-                fits | ((table[theirs] == "") & (dtype == "Int64")),
-                layout,
-                theirs,
-                "is not a whole number; correct or delete the line",
-            )
-            table[theirs] = number.astype(dtype)
-    table = table.rename(columns=OURS)
+    layout = _layout(files, file)
+    _, *columns = FILES[file]
+    layout.need(columns)
+    table = layout.table()[columns].rename(columns=OURS)
+    theirs = dict(zip(table.columns, columns, strict=True))
+    for name in table.columns.intersection(list(WHOLE)):
+        number = pd.to_numeric(table[name], errors="coerce")
+        fits = (number % 1 == 0) & (number.abs() <= LARGEST[WHOLE[name].lower()])
+        demand(
+            # the nullable ones may be empty
+            fits | ((table[name] == "") & (WHOLE[name] == "Int64")),
+            layout,
+            theirs[name],
+            "is not a whole number; correct or delete the line",
+        )
+        table[name] = number.astype(WHOLE[name])
     # a user may give a film many tags; all else is there once
     if "tag" not in table:
         check_unique(
             table,
             [table.columns[0]],
             layout,
-            dict(zip(table.columns, columns, strict=True)),
-            cure=f"delete one of the two lines of {name}",
+            theirs,
+            cure=f"delete one of the two lines of {file}",
         )
     return table
 

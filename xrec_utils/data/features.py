@@ -137,11 +137,19 @@ def feature_table(
         >>> [round(float(mean), 3) for mean in means]
         [3.5, 3.75, 3.643]
     """
+    check_shares(validation, test)
     ratings = dataset.interactions.sort_values(
         ["time", "user", "item"], kind="stable", ignore_index=True
     )
-    items = _rated_items(dataset, ratings)
-    genres = _genre_flags(items)
+    shares = np.array([1 - validation - test, 1 - test, 1])
+    ends = (len(ratings) * shares).astype(int)
+    # (n rows): the rated item of each, with a year
+    year = dataset.items["year"].astype(float)
+    known = dataset.items.assign(year=year.fillna(year.median()))
+    items = known.set_index("item").loc[ratings["item"]]
+    # (n, 18): 1 where the item has the genre; other names, as "IMAX", are dropped
+    flags = items["genres"].str.get_dummies("|").reindex(columns=GENRES, fill_value=0)
+    genres = flags.to_numpy(dtype=np.float32)
     return FeatureTable(
         raw=pd.DataFrame(
             np.hstack(
@@ -154,25 +162,7 @@ def feature_table(
         ).astype(np.float32),
         liked=(ratings["value"] >= LIKED).to_numpy(dtype=int),
         ratings=ratings,
-        part=_parts(len(ratings), validation, test),
-    )
-
-
-def _rated_items(dataset: Dataset, ratings: pd.DataFrame) -> pd.DataFrame:
-    """The row of the rated item for every rating, with a year for each."""
-    year = dataset.items["year"].astype(float)
-    known = dataset.items.assign(year=year.fillna(year.median()))
-    return known.set_index("item").loc[ratings["item"]]
-
-
-def _genre_flags(items: pd.DataFrame) -> np.ndarray:
-    """(n, 18) float32: 1 where the item has the genre."""
-    return (
-        items["genres"]
-        .str.get_dummies("|")
-        # in the fixed order; other names of genres, as "IMAX", are dropped
-        .reindex(columns=GENRES, fill_value=0)
-        .to_numpy(dtype=np.float32)
+        part=np.repeat(["train", "validation", "test"], np.diff(ends, prepend=0)),
     )
 
 
@@ -266,10 +256,3 @@ def _film_columns(
             MIDDLE + stars / (count + SHRINKAGE),
         ]
     )
-
-
-def _parts(n: int, validation: float, test: float) -> np.ndarray:
-    """(n,) names of the parts of rows in time order."""
-    check_shares(validation, test)
-    ends = [int(n * (1 - validation - test)), int(n * (1 - test)), n]
-    return np.repeat(["train", "validation", "test"], np.diff(ends, prepend=0))

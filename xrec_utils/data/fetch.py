@@ -19,7 +19,7 @@ import pandas as pd
 
 from xrec_utils.data.editions import Tables, read_edition
 from xrec_utils.downloads import Wheel, _bar, _download, _move, _scratch, cache_folder
-from xrec_utils.files import DataError
+from xrec_utils.files import DataError, require
 
 OFFICIAL = "https://files.grouplens.org/datasets/movielens/"
 RECBOLE = Wheel(
@@ -56,11 +56,12 @@ def fetch(name: str) -> Tables:
         DataError: no digest is known for the edition, or no source gave it; the message
             says how to get it by hand.
     """
-    if EDITIONS[name] is None:
-        raise DataError(
-            f"{name} is not fetched for you, for want of a digest to check it by. "
-            f"Download {address(name)} and call load_movielens('path/to/{name}.zip')"
-        )
+    require(
+        EDITIONS[name] is not None,
+        f"{name} is not fetched for you, for want of a digest to check it by. "
+        f"Download {address(name)} and call load_movielens('path/to/{name}.zip')",
+        error=DataError,
+    )
     cache = cache_folder()
     for place in (cache / f"{name}.zip", cache / name):
         # where there is none, or a damaged one, it is fetched
@@ -84,11 +85,12 @@ def read_checked(name: str, place: Path) -> Tables:
     """
     tables = read_edition(place)
     digest = content_sha256(tables.ratings)
-    if digest != EDITIONS[name]:
-        raise DataError(
-            f"{name}: {len(tables.ratings):,} ratings with sha256 {digest}, "
-            f"not the edition's {EDITIONS[name]}"
-        )
+    require(
+        digest == EDITIONS[name],
+        f"{name}: {len(tables.ratings):,} ratings with sha256 {digest}, "
+        f"not the edition's {EDITIONS[name]}",
+        error=DataError,
+    )
     return tables
 
 
@@ -150,10 +152,11 @@ def from_grouplens(name: str, folder: Path) -> Path:
             while block := answer.read(1 << 16):
                 bar.update(file.write(block))
     # a lost connection is no error to urllib when it is read in blocks
-    if size and target.stat().st_size != size:
-        raise OSError(
-            f"{address(name)} ended after {target.stat().st_size:,} of {size:,} bytes",
-        )
+    require(
+        size in (0, target.stat().st_size),
+        f"{address(name)} ended after {target.stat().st_size:,} of {size:,} bytes",
+        error=OSError,
+    )
     return target
 
 

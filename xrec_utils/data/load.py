@@ -20,7 +20,7 @@ from xrec_utils.data.tables import (
     read_columns,
 )
 from xrec_utils.data.textfile import own_file
-from xrec_utils.files import DATA, DataError
+from xrec_utils.files import DATA, DataError, require
 
 BUNDLED = "movielens-small"
 # what programs write for an id that they do not know, in small letters
@@ -83,10 +83,8 @@ def load_movielens(path_or_name: str | os.PathLike[str] = BUNDLED) -> Dataset:
         1 Toy Story 1995 Adventure
     """
     name = str(path_or_name)
-    path = Path(path_or_name)
-    if name == BUNDLED:
-        return _dataset(BUNDLED, read_edition(DATA / BUNDLED))
-    if path.exists():
+    path = DATA / BUNDLED if name == BUNDLED else Path(path_or_name)
+    if name == BUNDLED or path.exists():
         return _dataset(path.name.removesuffix(".zip"), read_edition(path))
     if name in fetch.EDITIONS:
         return _dataset(name, fetch.fetch(name))
@@ -147,8 +145,10 @@ def load_interactions(
         >>> log.interactions["value"].tolist(), log.has_times
         ([4.5, 3.0], False)
     """
-    if duplicates not in ("error", "last", "keep"):
-        raise ValueError(f"duplicates={duplicates!r}: choose 'error', 'last' or 'keep'")
+    require(
+        duplicates in ("error", "last", "keep"),
+        f"duplicates={duplicates!r}: choose 'error', 'last' or 'keep'",
+    )
     named = {
         "user": user,
         "item": item,
@@ -157,11 +157,11 @@ def load_interactions(
         "behaviour": behaviour,
     }
     columns = {ours: theirs for ours, theirs in named.items() if theirs is not None}
-    if not sep or len(set(columns.values())) < len(columns):
-        raise ValueError(
-            f"sep={sep!r}, columns {columns}: name what separates the fields, and a "
-            "column of its own for each argument"
-        )
+    require(
+        bool(sep) and len(set(columns.values())) == len(columns),
+        f"sep={sep!r}, columns {columns}: name what separates the fields, and a "
+        "column of its own for each argument",
+    )
     source = own_file(Path(file))
     layout = Layout(source, sep, encoding=source.encoding())
     events = _typed_events(layout, columns, missing)
@@ -173,8 +173,10 @@ def load_interactions(
         cure="correct or delete them, or, if they say 'not rated', leave value= out: "
         "then each event counts 1",
     )
-    events = _without_duplicates(events, layout, columns, duplicates)
-    return _own_dataset(source.path.name.split(".")[0], events)
+    return _own_dataset(
+        source.path.name.split(".")[0],
+        events=_without_duplicates(events, layout, columns, duplicates),
+    )
 
 
 def k_core(dataset: Dataset, k: int = 5) -> Dataset:
@@ -204,10 +206,11 @@ def k_core(dataset: Dataset, k: int = 5) -> Dataset:
         ('log, 2-core', [10, 20], [1, 2])
     """
     events = core(dataset.interactions, k)
-    if events.empty:
-        raise DataError(
-            f"{dataset.name}: no user and item have {k} events each; choose a smaller k"
-        )
+    require(
+        not events.empty,
+        f"{dataset.name}: no user and item have {k} events each; choose a smaller k",
+        error=DataError,
+    )
     item_is_left = dataset.items["item"].isin(events["item"])
     user_is_left = dataset.users["user"].isin(events["user"])
     return replace(
@@ -239,8 +242,7 @@ def at_least(ids: pd.Series, k: int) -> pd.Series:
 def _dataset(name: str, tables: Tables) -> Dataset:
     """Clean the items and give every rated item and every user a row."""
     events = tables.ratings
-    known = tables.users is not None
-    users = tables.users if known else events[["user"]].drop_duplicates()
+    users = events[["user"]].drop_duplicates() if tables.users is None else tables.users
     return Dataset(
         name,
         interactions=events,
@@ -263,18 +265,17 @@ def _with_all(table: pd.DataFrame, key: str, ids: pd.Series) -> pd.DataFrame:
 def _own_dataset(name: str, events: pd.DataFrame) -> Dataset:
     """Events with items and users of which nothing but the id is known."""
     ids = np.unique(events["item"].to_numpy())
-    items = pd.DataFrame(
-        {
-            "item": ids,
-            "title": pd.Series(ids).astype(str),
-            "year": pd.array([pd.NA] * len(ids), dtype="Int64"),
-            "genres": "",
-        }
-    )
     return Dataset(
         name,
         interactions=events,
-        items=items,
+        items=pd.DataFrame(
+            {
+                "item": ids,
+                "title": pd.Series(ids).astype(str),
+                "year": pd.array([pd.NA] * len(ids), dtype="Int64"),
+                "genres": "",
+            }
+        ),
         users=pd.DataFrame({"user": np.unique(events["user"].to_numpy())}),
     )
 
@@ -317,9 +318,8 @@ def _ids(column: pd.Series) -> pd.Series:
     """Ids as int64 if all are whole numbers as one writes them, else as text."""
     names = pd.Series(column.unique(), dtype=str)
     # 18 digits always fit int64
-    if names.str.fullmatch("0|[1-9][0-9]{0,17}").all():
-        return column.astype(np.int64)
-    return column
+    whole = names.str.fullmatch("0|[1-9][0-9]{0,17}").all()
+    return column.astype(np.int64) if whole else column
 
 
 def _times(column: pd.Series, layout: Layout, name: str) -> pd.Series:

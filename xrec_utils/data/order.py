@@ -44,8 +44,7 @@ def tie_hash(user: pd.Series, item: pd.Series, seed: int) -> np.ndarray:
         >>> bool(hashes[0] == hashes[2]), bool(hashes[0] == hashes[1])
         (True, False)
     """
-    seeds = np.full(len(user), seed, dtype=np.int64)
-    state = _mix(seeds.astype(np.uint64))
+    state = _mix(np.full(len(user), seed, dtype=np.int64).astype(np.uint64))
     for ids in (user, item):
         state = _mix(state ^ _as_numbers(ids))
     return state

@@ -15,7 +15,7 @@ import pandas as pd
 
 from xrec_utils.data.load import Dataset
 from xrec_utils.data.order import in_time_order, tie_hash
-from xrec_utils.files import DataError
+from xrec_utils.files import DataError, require
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,10 @@ class Split:
             "validation": self.validation,
             "test": self.test,
         }
-        if part not in ("validation", "test"):
-            raise ValueError(f"part={part!r}: choose 'validation' or 'test'")
+        require(
+            part in ("validation", "test"),
+            f"part={part!r}: choose 'validation' or 'test'",
+        )
         if self.fold_in:
             # one table, each row with the name of its part
             events = in_place(
@@ -181,8 +183,7 @@ def leave_last_out(dataset: Dataset, tie_seed: int = 0) -> Split:
         >>> split.validation["item"].tolist(), split.test["item"].tolist()
         ([1], [0])
     """
-    _need_times(dataset, "leave_last_out")
-    events = in_time_order(dataset.interactions, tie_seed)
+    events = _ordered(dataset, "leave_last_out", tie_seed)
     by_user = events.groupby("user")["item"]
     too_few = by_user.transform("size") < 3
     from_end = by_user.cumcount(ascending=False)
@@ -230,8 +231,7 @@ def global_time(
         1
     """
     check_shares(validation, test)
-    _need_times(dataset, "global_time")
-    events = in_time_order(dataset.interactions, tie_seed)
+    events = _ordered(dataset, "global_time", tie_seed)
     time = events["time"].to_numpy()
     first_rows = np.floor(
         [
@@ -242,11 +242,11 @@ def global_time(
     cuts = np.sort(time)[first_rows.astype(np.int64)]
     # side="right": the second of a cut belongs to the later part
     part = np.searchsorted(cuts, time, side="right")
-    if len(np.unique(part)) < 3:
-        raise DataError(
-            f"{dataset.name}: too few different times for global_time; "
-            "use random_per_user"
-        )
+    require(
+        len(np.unique(part)) >= 3,
+        f"{dataset.name}: too few different times for global_time; use random_per_user",
+        error=DataError,
+    )
     return _split(
         "global time",
         dataset,
@@ -361,20 +361,26 @@ def _by_user(events: pd.DataFrame, n_users: int) -> list[np.ndarray]:
     return np.split(items, np.cumsum(counts)[:-1])
 
 
-def _need_times(dataset: Dataset, name: str) -> None:
-    """Raise DataError if the events of a data set cannot be put in order."""
-    if not dataset.has_times:
-        raise DataError(
-            f"{dataset.name} has no times, so {name} cannot order it: use "
-            "random_per_user, or load it "
-            "with load_interactions(..., time='your time column')"
-        )
+def _ordered(dataset: Dataset, name: str, tie_seed: int) -> pd.DataFrame:
+    """The events in time order, for the way of splitting of that name.
+
+    Raises:
+        DataError: the data set has no times.
+    """
+    require(
+        dataset.has_times,
+        f"{dataset.name} has no times, so {name} cannot order it: use "
+        "random_per_user, or load it "
+        "with load_interactions(..., time='your time column')",
+        error=DataError,
+    )
+    return in_time_order(dataset.interactions, tie_seed)
 
 
 def check_shares(validation: float, test: float) -> None:
     """Raise ValueError unless each part would get something."""
-    if min(validation, test) <= 0 or validation + test >= 1:
-        raise ValueError(
-            f"validation={validation} and test={test}: both must be above 0 "
-            "and together below 1, to leave rows to train on"
-        )
+    require(
+        min(validation, test) > 0 and validation + test < 1,
+        f"validation={validation} and test={test}: both must be above 0 "
+        "and together below 1, to leave rows to train on",
+    )

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils.data.textfile import TextFile
-from xrec_utils.files import DataError
+from xrec_utils.files import DataError, require
 
 EARLIEST = 631_152_000  # 1990-01-01 00:00:00 UTC: no recommender log is older
 # the types that numbers are read as, and the largest of each
@@ -41,8 +41,7 @@ class _OneCharacter(io.TextIOWrapper):
 
     def read(self, size: int | None = -1) -> str:
         """About `size` characters: up to the end of a line, so no separator is cut."""
-        text = super().read(size) + self.readline()
-        return text.replace(*self.replaced)
+        return (super().read(size) + self.readline()).replace(*self.replaced)
 
 
 @dataclass(frozen=True)
@@ -124,17 +123,21 @@ class Layout:
             rows.append(fields)
         return pd.DataFrame(rows, columns=names, dtype=str)
 
-    def require(self, columns: list[str]) -> None:
+    def need(self, columns: list[str]) -> None:
         """Raise DataError unless the file has each of these columns once."""
-        if next(self._filled_lines(), None) is None:
-            raise DataError(f"{self.file.name}: the file is empty; get it again")
+        require(
+            next(self._filled_lines(), None) is not None,
+            f"{self.file.name}: the file is empty; get it again",
+            error=DataError,
+        )
         present = self.columns()
         wrong = [column for column in columns if present.count(column) != 1]
-        if wrong:
-            raise DataError(
-                f"{self.file.name}, line 1: no column {', '.join(map(repr, wrong))}, "
-                f"or more than one, among {present}; {self._hint(present[0], columns)}"
-            )
+        require(
+            not wrong,
+            f"{self.file.name}, line 1: no column {', '.join(map(repr, wrong))}, "
+            f"or more than one, among {present}; {self._hint(present[0], columns)}",
+            error=DataError,
+        )
 
     def fault(self, column: str, row: int, problem: str) -> DataError:
         """A DataError for a row (0 = first below the header) and column."""
@@ -204,7 +207,7 @@ def read_columns(layout: Layout, dtypes: dict[str, str]) -> pd.DataFrame:
             row has too many fields, the file is empty or damaged, a quotation mark
             swallows rows.
     """
-    layout.require(list(dtypes))
+    layout.need(list(dtypes))
     columns = layout.columns()
     if "str" in dtypes.values() or len(columns) > len(dtypes):
         with layout.file.open() as stream:
@@ -227,8 +230,10 @@ def _parse(layout: Layout, columns: list[str], dtypes: dict[str, str]) -> pd.Dat
             has too many fields.
     """
     # pandas takes the width of the first row for that of the table
-    if len(next(layout.rows(), (0, []))[1]) > len(columns):
-        raise ValueError("the first row is too long")
+    require(
+        len(next(layout.rows(), (0, []))[1]) <= len(columns),
+        "the first row is too long",
+    )
     place = {name: columns.index(name) for name in dtypes}
     with layout.text() as stream:
         # all columns: with `usecols` pandas would pass over a surplus field
@@ -260,8 +265,11 @@ def _as(column: pd.Series, dtype: str) -> pd.Series:
     """A column in its final type; what a short row lacks is the empty text."""
     if dtype not in LARGEST:
         return column.fillna("") if dtype == "str" else column
-    if not column.between(-LARGEST[dtype], LARGEST[dtype]).all():
-        raise OverflowError(f"a number is not finite or too large for {dtype}")
+    require(
+        column.between(-LARGEST[dtype], LARGEST[dtype]).all(),
+        f"a number is not finite or too large for {dtype}",
+        error=OverflowError,
+    )
     return column.astype(dtype)
 
 
@@ -269,22 +277,20 @@ def _first_fault(
     layout: Layout, columns: list[str], dtypes: dict[str, str], fault: Exception
 ) -> DataError:
     """The error of the first row that is too long or has no number where one belongs."""
-    for line, fields in layout.rows():
-        where = f"{layout.file.name}, line {line}"
+    for row, (line, fields) in enumerate(layout.rows()):
         if len(fields) > len(columns):
             return DataError(
-                f"{where}: {len(fields)} fields instead of {len(columns)}; name every "
-                f"column in the first line, and put quotation marks around fields with "
-                f"{layout.sep!r}, so that every line has as many fields as the first"
+                f"{layout.file.name}, line {line}: {len(fields)} fields instead of "
+                f"{len(columns)}; name every column in the first line, and put "
+                f"quotation marks around fields with {layout.sep!r}, so that every "
+                "line has as many fields as the first"
             )
         found = dict(zip(columns, fields, strict=False))
         for name, dtype in dtypes.items():
-            value = found.get(name, "")
-            if dtype in LARGEST and not _is_number(value, dtype):
-                return DataError(
-                    f"{where}, column {name!r}: {value!r} is not a "
-                    f"{'' if 'float' in dtype else 'whole '}number; "
-                    "correct or delete the line"
+            if dtype in LARGEST and not _is_number(found.get(name, ""), dtype):
+                kind = "number" if "float" in dtype else "whole number"
+                return layout.fault(
+                    name, row, f"is not a {kind}; correct or delete the line"
                 )
     return DataError(f"{layout.file.name}: {fault}; get the file again")
 
@@ -318,10 +324,11 @@ def check_events(
     Raises:
         DataError: no row at all, a value outside `limits`, an impossible time.
     """
-    if events.empty:
-        raise DataError(
-            f"{layout.file.name}: not a single row below the header; get the file again"
-        )
+    require(
+        not events.empty,
+        f"{layout.file.name}: not a single row below the header; get the file again",
+        error=DataError,
+    )
     if "value" in columns:
         within = events["value"].between(*limits)
         demand(
@@ -370,17 +377,13 @@ def check_unique(
 ) -> None:
     """Raise DataError if two events agree in all the keys."""
     repeated = events.duplicated(keys)
-    if not repeated.any():
-        return
-    second = int(np.argmax(repeated))
-    pair = events[keys].iloc[second]
-    same = events[keys].eq(pair).all(axis=1)
-    first_line, _ = next(
-        islice(layout.rows(), int(np.argmax(same)), None),
-    )
-    twice = ", ".join(f"{columns[key]} {pair[key]}" for key in keys if key in columns)
-    raise layout.fault(
-        columns[keys[0]],
-        second,
-        f"repeats line {first_line}: {twice} is there twice; {cure}",
-    )
+    if repeated.any():
+        pair = events[keys].loc[repeated].iloc[0]
+        first = int(np.argmax(events[keys].eq(pair).all(axis=1)))
+        line, _ = next(islice(layout.rows(), first, None))
+        twice = [f"{columns[key]} {pair[key]}" for key in keys if key in columns]
+        raise layout.fault(
+            columns[keys[0]],
+            int(np.argmax(repeated)),
+            f"repeats line {line}: {', '.join(twice)} is there twice; {cure}",
+        )

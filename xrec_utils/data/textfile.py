@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from xrec_utils.files import DataError
+from xrec_utils.files import DataError, require
 
 OPENERS = {
     ".bz2": bz2.open,
@@ -89,12 +89,13 @@ class TextFile:
         if last.keys() == {"cp1252"} and mark != codecs.BOM_UTF8:
             return "cp1252"
         odd = [line for kind, line in last.items() if kind != "utf-8-sig"]
-        if odd:
-            raise DataError(
-                f"{self.name}, line {max(odd)}: is not UTF-8, as the rest of "
-                "the file is, or no text at all: save the file as UTF-8, and unpack it "
-                "first if it is an archive or a workbook"
-            )
+        require(
+            not odd,
+            f"{self.name}, line {max(odd, default=0)}: is not UTF-8, as the rest of "
+            "the file is, or no text at all: save the file as UTF-8, and unpack it "
+            "first if it is an archive or a workbook",
+            error=DataError,
+        )
         return "utf-8-sig"
 
 
@@ -135,18 +136,20 @@ def own_file(path: Path) -> TextFile:
     Raises:
         DataError: there is no file, or an archive of none or several.
     """
-    if not path.is_file():
-        raise DataError(
-            f"{path}: a folder; give a file in it, or call load_movielens"
-            if path.is_dir()
-            else f"{path}: no such file (looked in {path.absolute().parent})"
-        )
+    require(
+        path.is_file(),
+        f"{path}: a folder; give a file in it, or call load_movielens"
+        if path.is_dir()
+        else f"{path}: no such file (looked in {path.absolute().parent})",
+        error=DataError,
+    )
     if path.suffix.lower() != ".zip" and not zipfile.is_zipfile(path):
         return TextFile(path)
     names = members(path)
-    if len(names) != 1:
-        raise DataError(
-            f"{path} is a zip archive, or a workbook, of {len(names)} files "
-            f"({', '.join(names[:4])}): unpack it and give the path of the table, as CSV"
-        )
+    require(
+        len(names) == 1,
+        f"{path} is a zip archive, or a workbook, of {len(names)} files "
+        f"({', '.join(names[:4])}): unpack it and give the path of the table, as CSV",
+        error=DataError,
+    )
     return TextFile(path, names[0])

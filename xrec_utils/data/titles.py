@@ -142,7 +142,8 @@ class Catalogue:
             One code and one similarity per title, and the titles without a film.
         """
         dated = [split_year(title) for title in titles]
-        wanted = [_key_of(name) for name, _ in dated]
+        # without what stands in brackets, unless nothing is left
+        wanted = [key(BRACKETS.sub(" ", name)) or key(name) for name, _ in dated]
         # (titles, names): from 0 to 100
         scores = process.cdist(
             wanted,
@@ -186,11 +187,6 @@ class Catalogue:
             np.where(apart == 0, max(PART, threshold), np.inf),
             whole,
         )
-
-
-def _key_of(name: str) -> str:
-    """The key of a title without what stands in brackets, unless nothing is left."""
-    return key(BRACKETS.sub(" ", name)) or key(name)
 
 
 def _names(title: str) -> list[tuple[str, int, bool]]:
