@@ -42,10 +42,21 @@ class Linear(ItemToItem):
 class Mean(Linear, ContentBased):
     """The mean of the weights: `ContentBased` scoring on random weights."""
 
+    pooling = "mean"
+
     def score(
         self, histories: list[np.ndarray], items: np.ndarray | None = None
     ) -> np.ndarray:
         return ContentBased.score(self, histories, items)
+
+
+class SquaredEASE(EASE):
+    """Its weights do not say its score, and it does not declare that they do."""
+
+    def score(
+        self, histories: list[np.ndarray], items: np.ndarray | None = None
+    ) -> np.ndarray:
+        return super().score(histories, items) ** 2
 
 
 def question(
@@ -245,7 +256,11 @@ def test_questions_without_an_answer_are_refused() -> None:
         beam(model, history, item, 40)
     with pytest.raises(ValueError, match="each position of the history once, 0 to 7"):
         greedy(model, history, item, 3, order=np.array([0, 0, 1, 2, 3, 4, 5, 6]))
+    for other in (Tanh(N_ITEMS), SquaredEASE(5.0).fit([history], N_ITEMS)):
+        with pytest.raises(ValueError, match="use greedy or beam"):
+            minimal_linear(other, history, item)
+    # copies count once in the score, and would count twice in the proof
     with pytest.raises(ValueError, match="use greedy or beam"):
-        minimal_linear(Tanh(N_ITEMS), history, item)
+        minimal_linear(model, np.append(history, history[0]), item, 1)
     with pytest.raises(ValueError, match="in the history"):
         greedy(model, history, int(history[0]))

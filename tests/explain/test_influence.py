@@ -151,6 +151,22 @@ def test_the_two_questions_have_their_names_and_titles_theirs(model: EASE) -> No
     assert not np.allclose(learned.values, both.values)
 
 
+class SquaredEASE(EASE):
+    """A score of its own: what the weights say is not what it says."""
+
+    def score(
+        self, histories: list[np.ndarray], items: np.ndarray | None = None
+    ) -> np.ndarray:
+        return super().score(histories, items) ** 2
+
+
+def test_a_score_that_the_formula_does_not_know_is_refused() -> None:
+    histories = some_histories()
+    squared = SquaredEASE(3.0).fit(histories, N_ITEMS)
+    with pytest.raises(ValueError, match="not declared to be that of its weights"):
+        EaseInfluence(squared, histories)
+
+
 def test_what_cannot_be_forgotten_is_named() -> None:
     histories = some_histories()
     model = EASE(3.0)

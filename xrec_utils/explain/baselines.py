@@ -34,8 +34,7 @@ def leave_one_out(game: Game) -> Explanation:
     start = perf_counter()
     everybody = np.ones(game.n_players, dtype=bool)
     # n groups lack one player each: the diagonal is absent
-    lacking = ~np.diag(everybody)
-    scores = game(np.vstack([everybody, lacking]))
+    scores = game(np.vstack([everybody, ~np.diag(everybody)]))
     values = scores[0] - scores[1:]
     return game.explanation(values, "leave-one-out", perf_counter() - start)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from xrec_utils.contract import History, HistoryModel, check_count, item_codes
 from xrec_utils.explain.influence import EaseInfluence, Retrained
+from xrec_utils.files import require
 from xrec_utils.games.game import history_game
 
 # the strongest competitors, which alone are scored when the next film to remove is
@@ -97,29 +98,26 @@ class Question:
             np.append(self.history, item),
         )
         check_count("k", k)
-        if k > len(self.competitors):
-            raise ValueError(
-                f"k={k} must lie between 1 and the number of other candidates, "
-                f"{len(self.competitors)}"
-            )
+        require(
+            k <= len(self.competitors),
+            f"k={k} must lie between 1 and the number of other candidates, "
+            f"{len(self.competitors)}",
+        )
         self.start = perf_counter()
         self.calls = 0
         self.everything = np.ones_like(self.history, dtype=bool)
         self.rank_before = int(self.ranks(self.everything[None])[0])
-        if self.rank_before > k:
-            raise ValueError(
-                f"item {item} has rank {self.rank_before}: "
-                f"only a film of the top {k} can drop out of it"
-            )
+        require(
+            self.rank_before <= k,
+            f"item {item} has rank {self.rank_before}: "
+            f"only a film of the top {k} can drop out of it",
+        )
 
     def _scores(self, kept: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
         """Scores (m, items) of the m histories whose masks are `kept`, counted."""
         self.calls += len(kept)
-        scores = self.model.score(
-            [self.history[mask] for mask in kept],
-            items=items,
-        )
-        return scores.astype(np.float64)
+        histories = [self.history[mask] for mask in kept]
+        return self.model.score(histories, items=items).astype(np.float64)
 
     def leads(self, kept: np.ndarray) -> np.ndarray:
         """How far each competitor scores above the item: (m, competitors).
@@ -177,8 +175,7 @@ class Question:
                 axis=0,
             )
             # a film that was gone already leaves its history as it was
-            shorter = wider.sum(axis=1) == films - removed
-            wider = wider[shorter]
+            wider = wider[wider.sum(axis=1) == films - removed]
             margins = self.margins(wider, level[0])
             best = np.argsort(-margins, kind="stable")
             level = wider[best[:width]]
@@ -252,10 +249,10 @@ def greedy(
     films = len(history)
     if order is None:
         return question.answer(question.search(1, films), "greedy")
-    if sorted(order) != list(range(films)):
-        raise ValueError(
-            f"order must hold each position of the history once, 0 to {films - 1}"
-        )
+    require(
+        sorted(order) == list(range(films)),
+        f"order must hold each position of the history once, 0 to {films - 1}",
+    )
     # (films, films): row r lacks the first r + 1 films of the order
     kept = np.argsort(order) > np.arange(films)[:, None]
     out = question.ranks(kept) > k

@@ -3,22 +3,23 @@
 import numpy as np
 
 from xrec_utils.checks import finite
-from xrec_utils.contract import History, check_count
+from xrec_utils.contract import History, HistoryModel, check_count, fits
 from xrec_utils.explain.counterfactual import Counterfactual, Question
-from xrec_utils.models.classic import ItemToItem
+from xrec_utils.files import require
 
 
 def minimal_linear(
-    model: ItemToItem, history: History, item: int, k: int = 10, nodes: int = 20_000
+    model: HistoryModel, history: History, item: int, k: int = 10, nodes: int = 20_000
 ) -> Counterfactual:
     """A smallest set, with proof, for a model whose scores are sums of weights.
 
     By branch and bound (Land and Doig 1960, doi:10.2307/1910129): see `Cover`.
 
     Args:
-        model: item_knn, ease or hybrid. ContentBased is welcome too: dividing all
-            scores by the length of the history changes no rank.
-        history: (n,) item codes, oldest first.
+        model: declares, as item_knn, ease and hybrid do, that its score is the sum of
+            its `weights`, or as ContentBased that it is their mean: dividing all scores
+            by the length of the history changes no rank.
+        history: (n,) item codes, oldest first, no two alike.
         item: the code of the film recommended, outside the history.
         k: length of the list that it has to leave.
         nodes: most nodes of the search tree.
@@ -28,12 +29,13 @@ def minimal_linear(
         minimal=False.
 
     Raises:
-        ValueError: as `Question`, when the model has no item-to-item weights, or
-            `nodes` is no whole number above 0.
+        ValueError: as `Question`, when the model's score of this history is no sum or
+            mean of its weights, or `nodes` is no whole number above 0.
 
     Example:
         Film 2 scores 3 + 1, film 3 scores 1 + 2: without the first film 3 leads.
 
+        >>> from xrec_utils.models.classic import ItemToItem
         >>> model = ItemToItem()
         >>> model.name, model.n_items = "by hand", 4
         >>> model.weights = np.array([[0, 0, 3, 1], [0, 0, 1, 2], [0] * 4, [0] * 4])
@@ -41,10 +43,11 @@ def minimal_linear(
         >>> reason.films, reason.minimal
         ((0,), True)
     """
-    if not isinstance(model, ItemToItem):
-        raise ValueError(
-            f"model {model.name} is no sum of item-to-item weights: use greedy or beam"
-        )
+    require(
+        fits(model, "pooling", history) and model.pooling in ("sum", "mean"),
+        f"the score that model {model.name} gives this history is not declared to be "
+        "a sum or mean of its weights: use greedy or beam",
+    )
     question = Question(model, history, item, k)
     weights = model.weights[question.history].astype(float)
     # greedy's set is where the search starts from
@@ -95,14 +98,13 @@ class Cover:
     """
 
     def __init__(self, gains: np.ndarray, k: int, best: np.ndarray | None) -> None:
-        gains = finite("gains", gains, ndim=2)
         check_count("k", k)
-        self.gains = gains
+        self.gains = finite("gains", gains, ndim=2)
         self.k = k
         self.best = best
         needed = self._needed(
             np.ones(len(gains), dtype=bool),
-            -gains.sum(axis=0),
+            -self.gains.sum(axis=0),
         )
         # who alone needs as many films as the solution at hand cannot improve it
         n_hopeful = max(
@@ -136,24 +138,23 @@ class Cover:
                 total,
                 self.k - 1,
             )[self.k - 1]
-            if bound >= self.size:
-                # nothing better lies below this node
-                continue
-            if bound == removed.sum():
+            # nothing better lies below a node whose bound is the best size or more
+            better = bound < self.size
+            if better and bound == removed.sum():
                 # k competitors have passed already
                 self.best = removed
-                continue
-            chosen = self._most_helpful(
-                free,
-                lead,
-                hopeful=total < self.size,
-            )
-            still_free = free & ~chosen
-            stack += [
-                (still_free, removed),
-                # on top of the stack: the film is removed first
-                (still_free, removed | chosen),
-            ]
+            elif better:
+                chosen = self._most_helpful(
+                    free,
+                    lead,
+                    hopeful=total < self.size,
+                )
+                still_free = free & ~chosen
+                stack += [
+                    (still_free, removed),
+                    # on top of the stack: the film is removed first
+                    (still_free, removed | chosen),
+                ]
         return not stack
 
     def _needed(self, free: np.ndarray, lead: np.ndarray) -> np.ndarray:

@@ -20,7 +20,14 @@ from time import perf_counter
 import numpy as np
 from scipy import linalg
 
-from xrec_utils.contract import History, item_codes, item_columns, multi_hot
+from xrec_utils.contract import (
+    History,
+    declares,
+    item_codes,
+    item_columns,
+    multi_hot,
+)
+from xrec_utils.files import require
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import history_game, namer
 from xrec_utils.models.classic import EASE
@@ -73,7 +80,8 @@ class EaseInfluence:
             forget from.
 
     Raises:
-        ValueError: the model is not fitted, or was fitted on other histories.
+        ValueError: the model is not fitted, was fitted on other histories, or has a
+            score of its own that the formula does not know.
 
     Example:
         Training again without film 1 of user 0 gives the same scores.
@@ -89,11 +97,16 @@ class EaseInfluence:
     """
 
     def __init__(self, model: EASE, histories: Sequence[History]) -> None:
-        if not hasattr(model, "weights"):
-            raise ValueError(
-                f"model {model.name} has no weights yet: "
-                "call fit(histories, n_items) first"
-            )
+        require(
+            declares(model, "pooling"),
+            f"the score of {model.name} is not declared to be that of its weights: "
+            "only training again tells what it would be",
+        )
+        require(
+            hasattr(model, "weights"),
+            f"model {model.name} has no weights yet: "
+            "call fit(histories, n_items) first",
+        )
         self.model = model
         self.n_items = model.n_items
         self.histories = histories
@@ -103,12 +116,11 @@ class EaseInfluence:
         difference = self.inverse / self.diagonal
         difference += model.weights
         difference[np.diag_indices(self.n_items)] -= 1
-        # negated, so that NaN does not pass
-        if not np.abs(difference, out=difference).max() <= 1e-5:
-            raise ValueError(
-                f"histories are not those that {model.name} was fitted on: "
-                "its weights come out otherwise"
-            )
+        require(
+            np.abs(difference, out=difference).max() <= 1e-5,
+            f"histories are not those that {model.name} was fitted on: "
+            "its weights come out otherwise",
+        )
 
     def retrained_scores(
         self, user: int, forgotten: Sequence[np.ndarray], histories: Sequence[History]
@@ -123,19 +135,16 @@ class EaseInfluence:
         no such user.
         """
         row = self.films_of(user)
-        for films in forgotten:
-            if not np.isin(films, row).all():
-                raise ValueError(
-                    f"user {user} has no training interaction with all of "
-                    f"{list(films)}: none to forget"
-                )
+        strange = np.setdiff1d(np.hstack(forgotten), row)
+        require(
+            strange.size == 0,
+            f"user {user} has no training interaction with {strange.tolist()}: "
+            "none to forget",
+        )
         left, right = self._update(row, forgotten)
         given = multi_hot(histories, self.n_items).astype(np.float64)
         # (m, 2): V h
-        projected = np.matmul(
-            left,
-            given[:, :, None],
-        )[:, :, 0]
+        projected = np.matmul(left, given[:, :, None])[:, :, 0]
         # (m, n_items): P'h = P h - (K⁻¹V)ᵀ V h
         answers = np.array(
             [_sum_of_rows(self.inverse, history) for history in histories],
@@ -174,16 +183,9 @@ class EaseInfluence:
         rest = np.array(
             [whole - _sum_of_rows(self.inverse, films) for films in forgotten],
         )
-        sides = np.stack(
-            [np.broadcast_to(whole, rest.shape), rest],
-            axis=1,
-        )
+        sides = np.stack([np.broadcast_to(whole, rest.shape), rest], axis=1)
         # K, (m, 2, 2)
-        small = np.matmul(
-            sides,
-            ends.transpose(0, 2, 1),
-        )
-        small += np.diag([-1.0, 1.0])
+        small = np.matmul(sides, ends.transpose(0, 2, 1)) + np.diag([-1.0, 1.0])
         return sides, np.linalg.solve(small, sides)
 
     def influence(
@@ -214,13 +216,12 @@ class EaseInfluence:
             row,  # everything
             *row[:, None],  # one film at a time
         ]
-        given = [history]
-        if both:
-            given = [history[~np.isin(history, films)] for films in forgotten]
+        # what the history lacks: one for all, or one for each training
+        absent = forgotten if both else forgotten[:1]
         score, base, *after = self.retrained_scores(
             user,
             forgotten,
-            given,
+            [history[~np.isin(history, films)] for films in absent],
         )[:, item]
         return Explanation(
             players=tuple(map(namer(titles), row)),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils.contract import check_count, item_codes
+from xrec_utils.files import require
 from xrec_utils.keras_start import keras
 
 
@@ -63,11 +64,11 @@ def named_kernel(model: keras.Model, layer: str) -> np.ndarray:
         [[1.0, 1.0]]
     """
     kernels = layer_kernels(model)
-    if layer not in kernels:
-        raise ValueError(
-            f"The model has no kernel named {layer!r}; "
-            f"it has {', '.join(kernels) or 'none'}."
-        )
+    require(
+        layer in kernels,
+        f"The model has no kernel named {layer!r}; "
+        f"it has {', '.join(kernels) or 'none'}.",
+    )
     return kernels[layer]
 
 
@@ -137,11 +138,11 @@ def top_activations(
     """
     check_count("k", k)
     values = activations(model, layer, x)
-    if values.ndim != 2 or len(values) != len(labels):
-        raise ValueError(
-            f"Layer {layer!r} gives {values.shape} for {len(labels)} labels; "
-            "it must be (labels, neurons)."
-        )
+    require(
+        values.ndim == 2 and len(values) == len(labels),
+        f"Layer {layer!r} gives {values.shape} for {len(labels)} labels; "
+        "it must be (labels, neurons).",
+    )
     # (k, neurons): positions of the rows
     best = np.argsort(
         -values,
@@ -233,11 +234,10 @@ def weighted_sum(
         (['0', '1', 'bias'], [3.0, -1.0, 0.0])
     """
     dense = model.get_layer(layer)
-    if not isinstance(dense, keras.layers.Dense):
-        raise ValueError(
-            f"Layer {layer!r} is a {type(dense).__name__}; "
-            "only a Dense layer is one weighted sum."
-        )
+    require(
+        isinstance(dense, keras.layers.Dense),
+        f"Layer {layer!r} is a {type(dense).__name__}, and only a Dense layer adds up.",
+    )
     item_codes("neuron", [neuron], dense.units)
     up_to_layer = keras.Model(model.inputs, dense.input)
     # (inputs,): what the layer reads of the row
@@ -264,11 +264,11 @@ def _first_output(layer: keras.layers.Layer) -> keras.KerasTensor:
 def _rows(model: keras.Model, x: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
     """Give each of the model's inputs its array, in its dtype."""
     parts = list(x) if isinstance(x, (list, tuple)) else [x]
-    if len(parts) != len(model.inputs):
-        raise ValueError(
-            f"The model has {len(model.inputs)} inputs and x has {len(parts)}; "
-            "pass a list with one each."
-        )
+    require(
+        len(parts) == len(model.inputs),
+        f"The model has {len(model.inputs)} inputs and x has {len(parts)}; "
+        "pass a list with one each.",
+    )
     return [
         np.asarray(part, dtype=tensor.dtype)
         for part, tensor in zip(parts, model.inputs, strict=True)

@@ -16,7 +16,7 @@ from scipy.stats import nct, t, ttest_1samp
 
 from xrec_utils.checks import check_within
 from xrec_utils.contract import check_count
-from xrec_utils.files import DATA
+from xrec_utils.files import DATA, require
 from xrec_utils.judge.comparisons import holm
 
 STUDY = DATA / "study" / "answers.csv"
@@ -64,19 +64,16 @@ def orders(kinds: tuple[str, ...] = KINDS) -> list[tuple[str, ...]]:
     as many for an odd number. Raises ValueError for fewer than two different kinds.
     """
     n = len(kinds)
-    if isinstance(kinds, str) or len(set(kinds)) < max(n, 2):
-        raise ValueError(
-            "a within-subject plan compares two or more kinds of different names, "
-            f"got {kinds!r}"
-        )
+    require(
+        not isinstance(kinds, str) and len(set(kinds)) >= max(n, 2),
+        "a within-subject plan compares two or more kinds of different names, "
+        f"got {kinds!r}",
+    )
     # 0, 1, -1, 2, -2, ...: neighbours lie at all distances, each once
-    zigzag = [0]
-    for step in range(1, n):
-        zigzag += [step, -step]
+    places = np.arange(n)
+    zigzag = np.where(places % 2, places + 1, -places) // 2
     # every start shifts the zigzag by one, so each kind comes to each place
-    rows = [
-        tuple(kinds[(start + step) % n] for step in zigzag[:n]) for start in range(n)
-    ]
+    rows = [tuple(kinds[(start + step) % n] for step in zigzag) for start in range(n)]
     if n % 2:
         # an odd number balances who follows whom only with all orders reversed too
         rows += [row[::-1] for row in rows]
@@ -107,11 +104,11 @@ def plan(people: int, kinds: tuple[str, ...] = KINDS, seed: int = 0) -> pd.DataF
     """
     check_count("people", people)
     every = orders(kinds)
-    if people % len(every):
-        raise ValueError(
-            f"people={people} must be a multiple of the {len(every)} orders, "
-            "or the plan is not balanced"
-        )
+    require(
+        people % len(every) == 0,
+        f"people={people} must be a multiple of the {len(every)} orders, "
+        "or the plan is not balanced",
+    )
     dealt = np.random.default_rng(seed).permutation(
         np.arange(people) % len(every),
     )
@@ -159,15 +156,10 @@ def power(effect: float, people: int, alpha: float = 0.05) -> float:
     check_within("alpha", alpha, low=1e-6)
     check_within("effect", effect, low=-100, high=100)
     freedom = people - 1
-    limit = t.ppf(1 - alpha / 2, freedom)
     # as a float: NumPy takes a small type's root in half precision
     shift = effect * np.sqrt(float(people))
-    # the lower side by symmetry: cdf(-limit) turns NaN far out
-    both_sides = nct.sf(
-        limit,
-        freedom,
-        [shift, -shift],
-    )
+    # the lower side by symmetry: the cdf turns NaN far out
+    both_sides = nct.sf(t.ppf(1 - alpha / 2, freedom), freedom, [shift, -shift])
     return float(both_sides.sum())
 
 
@@ -193,10 +185,11 @@ def people_needed(effect: float, wanted: float = 0.8, alpha: float = 0.05) -> in
         34
     """
     check_within("wanted", wanted, high=0.999)
-    if abs(effect) < 0.02:
-        raise ValueError(
-            f"effect={effect}: below 0.02 a study would need thousands of people"
-        )
+    require(
+        # NaN has its own message, from `power`
+        not abs(effect) < 0.02,
+        f"effect={effect}: below 0.02 a study would need thousands of people",
+    )
     people = 2
     while power(effect, people, alpha) < wanted:
         people += 1
@@ -226,13 +219,13 @@ def load_answers(path: Path = STUDY) -> pd.DataFrame:
         ['Shapley values', 'no reason', 'popular films']
     """
     answers = pd.read_csv(path, comment="#")
+    name = Path(path).name
     needed = {"person", "place", "kind", *QUESTIONNAIRE, "expected", "given"}
     missing = sorted(needed - set(answers))
-    if missing:
-        raise ValueError(
-            f"{Path(path).name} lacks {', '.join(missing)}: see data/study/README.md"
-        )
-    name = Path(path).name
+    require(
+        not missing,
+        f"{name} lacks {', '.join(missing)}: see data/study/README.md",
+    )
     check_within(f"{name}: statements", answers[list(QUESTIONNAIRE)], 1, 7)
     check_within(f"{name}: stars", answers[["expected", "given"]], 1, 5)
     return answers
@@ -281,15 +274,13 @@ def aims(answers: pd.DataFrame) -> pd.DataFrame:
             axis="columns",
             skipna=False,
         )
-    by_person = marks[list(AIMS)].groupby(
-        [answers["person"], answers["kind"]],
-    )
-    table = by_person.mean().unstack()
+    of_a_person = [answers["person"], answers["kind"]]
+    table = marks[list(AIMS)].groupby(of_a_person).mean().unstack()
     # who did not meet a kind has no mark there
-    if table.isna().any(axis=None):
-        raise ValueError(
-            "somebody did not meet every kind: leave that person out, and say so"
-        )
+    require(
+        not table.isna().any(axis=None),
+        "somebody did not meet every kind: leave that person out, and say so",
+    )
     return table
 
 
@@ -316,11 +307,11 @@ def compare(marks: pd.DataFrame) -> pd.DataFrame:
     for aim, (one, other) in product(AIMS, combinations(reversed(KINDS), 2)):
         # each person's mark of one kind less that of the other
         difference = marks[aim, one] - marks[aim, other]
-        if difference.std() == 0:
-            raise ValueError(
-                f"{aim}: {one} and {other} differ by the same for everybody; "
-                "look at the raw answers"
-            )
+        require(
+            difference.std() != 0,
+            f"{aim}: {one} and {other} differ by the same for everybody; "
+            "look at the raw answers",
+        )
         test = ttest_1samp(difference, 0)
         rows.append(
             {
@@ -333,5 +324,6 @@ def compare(marks: pd.DataFrame) -> pd.DataFrame:
                 "p": test.pvalue,
             }
         )
-    table = pd.DataFrame(rows)
-    return table.assign(p_holm=holm(table["p"].to_numpy()))
+    return pd.DataFrame(rows).assign(
+        p_holm=holm([row["p"] for row in rows]),
+    )

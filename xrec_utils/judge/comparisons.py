@@ -15,6 +15,7 @@ from scipy.stats import kendalltau, permutation_test
 
 from xrec_utils.checks import aligned, check_within
 from xrec_utils.contract import check_count
+from xrec_utils.files import require
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 from xrec_utils.metrics.intervals import mean_interval
@@ -60,10 +61,10 @@ def agreement(one: Explanation, other: Explanation, k: int = 10) -> Agreement:
         >>> round(found.tau, 3), found.jaccard
         (0.333, 1.0)
     """
-    if one.players != other.players:
-        raise ValueError(
-            "both explanations must be of the same players in the same order"
-        )
+    require(
+        one.players == other.players,
+        "both explanations must be of the same players in the same order",
+    )
     return Agreement(
         tau=kendall(one.values, other.values),
         jaccard=jaccard(one, other, k),
@@ -156,15 +157,14 @@ def stability(explanations: Sequence[Explanation], k: int = 10) -> Agreement:
         >>> stability([one, one, one]) == (1.0, 1.0)
         True
     """
-    if len(explanations) < 2:
-        raise ValueError(
-            "stability needs two or more explanations to compare, "
-            f"got {len(explanations)}"
-        )
-    if len({each.target for each in explanations}) > 1:
-        raise ValueError(
-            f"explanations must be of one target, got {list(explanations)}"
-        )
+    require(
+        len(explanations) >= 2,
+        f"stability needs two or more explanations to compare, got {len(explanations)}",
+    )
+    require(
+        len({each.target for each in explanations}) == 1,
+        f"explanations must be of one target, got {list(explanations)}",
+    )
     pairs = [agreement(one, other, k) for one, other in combinations(explanations, 2)]
     # (pairs, 2) -> (2,): a mean for tau and one for jaccard
     return Agreement(*np.mean(pairs, axis=0).tolist())
@@ -246,11 +246,11 @@ def sensitivity(
         Sensitivity(mean=0.0, largest=0.0)
     """
     history = np.asarray(history)
-    if len(history) < 2:
-        raise ValueError(
-            f"history has {len(history)} films: "
-            "sensitivity needs one to delete and one to watch"
-        )
+    require(
+        len(history) >= 2,
+        f"history has {len(history)} films: "
+        "sensitivity needs one to delete and one to watch",
+    )
     check_count("edits", len(history) if edits is None else edits)
     whole = explain(history).values
     moved = [
@@ -326,11 +326,11 @@ def paired_tests(
         >>> tests[["mean", "p"]].to_numpy().tolist()
         [[1.0, 0.25]]
     """
-    if not table.columns.is_unique or table.shape[1] < 2:
-        raise ValueError(
-            "table must have two or more columns of different names, "
-            f"got {list(table.columns)}"
-        )
+    require(
+        table.columns.is_unique and table.shape[1] >= 2,
+        "table must have two or more columns of different names, "
+        f"got {list(table.columns)}",
+    )
     rows = []
     for one, other in combinations(table.columns, 2):
         # as floats: small whole numbers without a sign would wrap around
@@ -345,20 +345,16 @@ def paired_tests(
             rng=np.random.default_rng(seed),
         )
         rows.append(
-            (
-                one,
-                other,
-                found.mean,
-                found.low,
-                found.high,
-                swapped.pvalue,
-            )
+            {
+                "one": one,
+                "other": other,
+                **vars(found),
+                "p": swapped.pvalue,
+            }
         )
-    tests = pd.DataFrame(
-        rows,
-        columns=["one", "other", "mean", "low", "high", "p"],
+    return pd.DataFrame(rows).assign(
+        p_holm=holm([row["p"] for row in rows]),
     )
-    return tests.assign(p_holm=holm(tests["p"].to_numpy()))
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

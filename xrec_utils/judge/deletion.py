@@ -140,8 +140,9 @@ def advantage_over_random(
         >>> advantage_over_random(game, [1, 2, 0]) > 0
         False
     """
-    chance = chance_area(game, deletion_curve, draws, seed)
-    return chance - area(deletion_curve(game, order))
+    return chance_area(game, deletion_curve, draws, seed) - area(
+        deletion_curve(game, order),
+    )
 
 
 def chance_area(
@@ -173,8 +174,7 @@ def chance_area(
     """
     check_count("draws", draws)
     rng = np.random.default_rng(seed)
-    orders = [rng.permutation(game.n_players) for _ in range(draws)]
-    areas = [area(curve(game, order)) for order in orders]
+    areas = [area(curve(game, rng.permutation(game.n_players))) for _ in range(draws)]
     return float(np.mean(areas))
 
 
@@ -242,15 +242,11 @@ def oracle_order(
     # nobody is chosen yet
     beginnings = [(0.0, np.empty(0, dtype=int))]
     for step in steps:
-        grown = []
-        for start in beginnings:
-            grown += _grow(
-                game,
-                start,
-                size=len(step),
-                deleting=deleting,
-                width=width,
-            )
+        grown = [
+            path
+            for start in beginnings
+            for path in _grow(game, start, len(step), deleting, width)
+        ]
         beginnings = _best_paths(grown, width)
     _, best = beginnings[0]
     return best
@@ -285,8 +281,7 @@ def _grow(
     best = left[by_effect]
     # all but the last are those with the largest effects
     certain = np.append(players, best[: size - 1])
-    lasts = best[size - 1 :][:width]
-    longer = [np.append(certain, last) for last in lasts]
+    longer = [np.append(certain, last) for last in best[size - 1 :][:width]]
     # one player more was scored above; several at once were not
     scores = costs[by_effect][:width] if size == 1 else _costs(game, longer, deleting)
     return list(zip(total + scores, longer, strict=True))

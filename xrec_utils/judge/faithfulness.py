@@ -246,9 +246,8 @@ def infidelity(
 def _random_groups(players: int, samples: int, seed: int) -> Masks:
     """Masks (samples, players) of groups whose size is uniform on 1..players."""
     rng = np.random.default_rng(seed)
-    lots = rng.random((samples, players))
     # argsort twice gives each player its place in a random order: (samples, players)
-    places = lots.argsort(axis=1).argsort(axis=1)
+    places = rng.random((samples, players)).argsort(axis=1).argsort(axis=1)
     sizes = rng.integers(1, players, samples, endpoint=True)
     return places < sizes[:, None]
 
@@ -276,8 +275,7 @@ def completeness(explanation: Explanation, floor: float = 0.0) -> float:
         0.25
     """
     gap = abs(explanation.gap)
-    moved = abs(explanation.score - explanation.base)
-    return gap / max(moved, floor) if gap else 0.0
+    return gap / max(abs(explanation.score - explanation.base), floor) if gap else 0.0
 
 
 def sparsity(explanation: Explanation) -> float:

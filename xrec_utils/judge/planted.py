@@ -20,6 +20,7 @@ import numpy as np
 
 from xrec_utils import zoo
 from xrec_utils.contract import check_count, item_codes
+from xrec_utils.files import require
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks
 from xrec_utils.judge.comparisons import kendall, relative_error
@@ -58,8 +59,7 @@ def shop_game(shop: Shop, owned: Sequence[int], item: int) -> Game:
 
     def value(masks: Masks) -> np.ndarray:
         """What the things of each mask add to the item's utility."""
-        of_all_items = [shop.earlier(owned[mask]) for mask in masks]
-        return np.array(of_all_items)[:, item]
+        return np.array([shop.earlier(owned[mask])[item] for mask in masks])
 
     return Game(
         players=tuple(titles[owned]),
@@ -112,9 +112,10 @@ def planted_cases(
         ['need', 'redundant pair', 'bundle', 'suppressor', 'saturation']
     """
     check_count("n", n)
-    # so many cases of each trap, n in all
-    parts = np.array_split(np.arange(n), len(TRAPS))
-    wanted = dict(zip(TRAPS, map(len, parts), strict=True))
+    # the traps take turns: so many cases of each, n in all
+    wanted = {
+        trap: len(range(place, n, len(TRAPS))) for place, trap in enumerate(TRAPS)
+    }
     drawn = {trap: [] for trap in TRAPS}
     choices = list(_choices(data))
     for place in np.random.default_rng(seed).permutation(len(choices)):
@@ -127,11 +128,11 @@ def planted_cases(
                 PlantedCase(user, owned, item, truth, trap),
             )
     for trap, cases in drawn.items():
-        if len(cases) < wanted[trap]:
-            raise ValueError(
-                f"n={n}: the log has only {len(cases)} choices of the kind "
-                f"{trap!r}; choose a smaller n"
-            )
+        require(
+            len(cases) >= wanted[trap],
+            f"n={n}: the log has only {len(cases)} choices of the kind "
+            f"{trap!r}; choose a smaller n",
+        )
     return list(chain.from_iterable(drawn.values()))
 
 
@@ -223,11 +224,11 @@ def agreement_with_truth(explanation: Explanation, truth: np.ndarray) -> Mark:
     """
     values = explanation.values
     truth = np.asarray(truth, dtype=float)
-    if truth.shape != values.shape or not truth.any():
-        raise ValueError(
-            f"truth {truth.shape} must hold one value for each of {len(values)} "
-            "players, not all zero"
-        )
+    require(
+        truth.shape == values.shape and truth.any(),
+        f"truth {truth.shape} must hold one value for each of {len(values)} "
+        "players, not all zero",
+    )
     sizes = np.abs(values)
     real = truth != 0
     largest = np.argsort(-sizes, kind="stable")[: real.sum()]
@@ -266,5 +267,4 @@ def train_on_shop(name: str, seed: int = 0, **options: Any) -> Any:
         >>> model.score([np.array([0, 1])]).shape == (1, len(load_shop().items))
         True
     """
-    model, *_ = zoo.train(name, load_shop().split(), seed, **options)
-    return model
+    return zoo.train(name, load_shop().split(), seed, **options)[0]
