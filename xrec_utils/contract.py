@@ -345,8 +345,7 @@ def masked(scores: np.ndarray, seen: Ids | None) -> np.ndarray:
     Raises ValueError when `seen` has not one entry per row, or one of no codes.
     """
     scores = np.array(scores, dtype=np.result_type(scores, np.float32))
-    if seen is None:
-        return scores
+    seen = [()] * len(scores) if seen is None else seen
     for row, items in zip(scores, seen, strict=True):
         row[item_codes("seen", items, scores.shape[1])] = -np.inf
     return scores

@@ -122,6 +122,7 @@ def review_attributes(
         [[1.0], [0.0]]
     """
     early = reviews[reviews["time"] < until].groupby("item")["text"].agg(" ".join)
-    texts = early.reindex(items["item"], fill_value="")
-    words = TfidfVectorizer(stop_words="english").fit_transform(texts)
+    words = TfidfVectorizer(stop_words="english").fit_transform(
+        early.reindex(items["item"], fill_value=""),
+    )
     return words.toarray().astype(np.float32)

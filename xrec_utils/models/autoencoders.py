@@ -103,15 +103,12 @@ def dae(n_items: int, units: int = 200, dropout: float = 0.5) -> Autoencoder:
     units whatever else the history holds.
     """
     seen = keras.Input((n_items,), name="seen")
-    # Made before the dropout: layers draw their seeds in the order they are made.
-    to_hidden = layers.Dense(units, activation="tanh", name="hidden")
-    hidden = to_hidden(layers.Dropout(dropout, name="hide")(seen))
-    network = keras.Model(
-        seen,
-        outputs=layers.Dense(n_items, name="logits")(hidden),
-        name="dae",
+    # Python makes the outer layer first, and layers draw their seeds in this order.
+    hidden = layers.Dense(units, activation="tanh", name="hidden")(
+        layers.Dropout(dropout, name="hide")(seen),
     )
-    return Autoencoder("dae", network)
+    logits = layers.Dense(n_items, name="logits")(hidden)
+    return Autoencoder("dae", keras.Model(seen, logits, name="dae"))
 
 
 def vae(
@@ -150,18 +147,15 @@ def vae(
     """
     seen = keras.Input((n_items,), name="seen")
     # Made in this order, because layers draw their seeds in the order they are made.
-    hide = layers.Dropout(dropout, name="hide")
-    state = hide(layers.UnitNormalization(name="length_one")(seen))
+    state = layers.Dropout(dropout, name="hide")(
+        layers.UnitNormalization(name="length_one")(seen),
+    )
     state = layers.Dense(units, activation="tanh", name="hidden")(state)
     mean = layers.Dense(latent, name="mean")(state)
     log_variance = layers.Dense(latent, name="log_variance")(state)
     z = Latent(beta, anneal, name="z")(mean, log_variance)
-    network = keras.Model(
-        seen,
-        outputs=layers.Dense(n_items, name="logits")(z),
-        name="vae",
-    )
-    return Autoencoder("vae", network)
+    logits = layers.Dense(n_items, name="logits")(z)
+    return Autoencoder("vae", keras.Model(seen, logits, name="vae"))
 
 
 class Latent(layers.Layer):
@@ -260,6 +254,7 @@ def fit_autoencoder(
     rate: float = 1e-3,
     batch: int = 64,
     seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     **options: Any,
 ) -> list[dict[str, float]]:
     """Train, in place, to give back whole histories from partly hidden ones.
@@ -277,7 +272,8 @@ def fit_autoencoder(
         rate: learning rate.
         batch: users per step.
         seed: of the order; weights and dropout follow `set_seed`.
-        options: epochs, patience and callbacks of `fit_network`.
+        callbacks: any further ones, for example keras.callbacks.TensorBoard.
+        options: epochs and patience of `fit_network`.
 
     Returns:
         One row per epoch: epoch, loss (nats per user, with the weighted KL term for the
@@ -294,11 +290,10 @@ def fit_autoencoder(
         optimizer=keras.optimizers.Adam(rate, use_ema=True, ema_momentum=0.99),
         loss=multinomial_loss,
     )
-    callbacks = list(options.pop("callbacks", ()))
     # Keras itself puts the averages in place at the end; to score them after each
     # epoch, they are swapped in there too.
     if validation is not None:
-        callbacks.insert(0, keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+        callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True), *callbacks]
     return fit_network(
         model,
         batches=MultiHot(histories, model.n_items, batch, seed),

@@ -91,9 +91,8 @@ def normal(x: np.ndarray, layer: keras.layers.LayerNormalization) -> np.ndarray:
     """
     gamma, beta = layer.get_weights()
     mean = x.mean(axis=-1, keepdims=True)
-    variance = x.var(axis=-1, keepdims=True)
     # a row of equal numbers has variance 0
-    deviation = np.sqrt(variance + layer.epsilon)
+    deviation = np.sqrt(x.var(axis=-1, keepdims=True) + layer.epsilon)
     return gamma * (x - mean) / deviation + beta
 
 

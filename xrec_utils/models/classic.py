@@ -114,20 +114,22 @@ class ContentBased(ItemToItem):
         self, histories: Sequence[History], items: np.ndarray | None = None
     ) -> np.ndarray:
         """Return scores of shape (n histories, n items or len(items)), in [0, 1]."""
-        lengths = [max(len(history), 1) for history in histories]
-        return super().score(histories, items) / np.float32(lengths)[:, None]
+        return mean_of(
+            super().score(histories, items),
+            films=np.array([len(history) for history in histories]),
+        )
 
     def sums(self, history: History, items: np.ndarray) -> Sums:
         """The similarities (n, k) of each film, of which the mean is taken."""
-
-        def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
-            """Mean similarities (m, k) of groups of films."""
-            return sums / np.maximum(films, 1)[:, None].astype(np.float32)
-
         return Sums(
             super().sums(history, items).addends,
-            finish,
+            finish=mean_of,
         )
+
+
+def mean_of(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
+    """Means (m, k) from sums (m, k) over `films` (m,) films; no film gives zeros."""
+    return sums / np.maximum(films, 1)[:, None].astype(np.float32)
 
 
 @dataclass(eq=False)
@@ -306,8 +308,10 @@ class HybridEASE(EASE):
 
     def gram(self, histories: Sequence[History]) -> np.ndarray:
         """XᵀX + weight · TᵀT, float64."""
-        alike = self.features @ self.features.T
-        return super().gram(histories) + self.weight * alike.toarray()
+        return (
+            super().gram(histories)
+            + self.weight * (self.features @ self.features.T).toarray()
+        )
 
 
 @dataclass(eq=False)
@@ -374,9 +378,8 @@ class ImplicitALS:
         histories, width).
         """
         # all pairs weigh w0; what a row has is added to that, so zeros cost nothing
-        everywhere = self.w0 * factors.T @ factors
+        systems = np.tile(self.w0 * factors.T @ factors, (len(histories), 1, 1))
         unit = np.eye(self.width, dtype=np.float32)
-        systems = np.tile(everywhere, (len(histories), 1, 1))
         sums = np.zeros(
             (len(histories), self.width),
             dtype=np.float32,

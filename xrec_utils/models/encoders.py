@@ -50,8 +50,10 @@ class ItemTable(layers.Layer):
         if ids is None:
             return self.embedding + ops.matmul(self.attributes, self.projection)
         attributes = ops.take(self.attributes, ids, axis=0)
-        learned = ops.take(self.embedding, ids, axis=0)
-        return learned + ops.matmul(attributes, self.projection)
+        return ops.take(self.embedding, ids, axis=0) + ops.matmul(
+            attributes,
+            self.projection,
+        )
 
     def call(self, ids: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Look up ids (batch, length) as vectors (batch, length, d).
@@ -112,11 +114,10 @@ class CausalMask(layers.Layer):
         # keeps the softmax of a padded row away from 0/0
         itself = places[:, None] == places[None, :]
         # (batch, looking place, looked-at place)
-        allowed = ops.logical_and(
-            present[:, None, :],
-            earlier[None],
+        return ops.logical_or(
+            ops.logical_and(present[:, None, :], earlier[None]),
+            itself[None],
         )
-        return ops.logical_or(allowed, itself[None])
 
 
 @keras.saving.register_keras_serializable("xrec_utils")
@@ -151,13 +152,13 @@ def attention_encoder(
     """
     vectors, present = encoder_inputs(width)
     mask = CausalMask(name="causal_mask")(present)
-    # Made before the positions: layers draw their seeds in the order they are made.
-    drop = layers.Dropout(dropout, name="dropout_in")
-    state = drop(PositionFromEnd(window + 1)(vectors))
+    # Python makes the outer layer first, and layers draw their seeds in this order.
+    state = layers.Dropout(dropout, name="dropout_in")(
+        PositionFromEnd(window + 1)(vectors),
+    )
     maps = {}
     for n in range(1, blocks + 1):
-        state, weights = _attend(state, mask, heads, dropout, n)
-        maps[f"attention_{n}"] = weights
+        state, maps[f"attention_{n}"] = _attend(state, mask, heads, dropout, n)
         state = _feed_forward(state, 2 * width, dropout, n)
     encoder = keras.Model(
         [vectors, present],
@@ -234,8 +235,9 @@ def _feed_forward(state: tf.Tensor, inner: int, dropout: float, n: int) -> tf.Te
         state.shape[-1],
         name=f"feed_forward_{n}_narrow",
     )(wide)
-    narrow = layers.Dropout(dropout)(narrow)
-    return layers.Add(name=f"after_feed_forward_{n}")([state, narrow])
+    return layers.Add(name=f"after_feed_forward_{n}")(
+        [state, layers.Dropout(dropout)(narrow)],
+    )
 
 
 @keras.saving.register_keras_serializable("xrec_utils")

@@ -22,18 +22,20 @@ def _gru_states(
     the left changes nothing.
     """
     vectors, present = encoder_inputs(width)
-    # zero vectors at padded places
-    held = vectors * ops.cast(present, "float32")[..., None]
-    dropped = layers.Dropout(dropout, name="dropout_in")(held)
+    dropped = layers.Dropout(dropout, name="dropout_in")(
+        # zero vectors at padded places
+        vectors * ops.cast(present, "float32")[..., None],
+    )
     gru = layers.GRU(units, return_sequences=True, use_bias=False, name="gru")
     return [vectors, present], gru(dropped)
 
 
 def _to_items(states: tf.Tensor, width: int, dropout: float) -> tf.Tensor:
     """Project states (batch, length, …) to the items' width."""
-    # Made before the dropout: layers draw their seeds in the order they are made.
-    projection = layers.Dense(width, name="to_items")
-    projected = projection(layers.Dropout(dropout, name="dropout_out")(states))
+    # Python makes the outer layer first, and layers draw their seeds in this order.
+    projected = layers.Dense(width, name="to_items")(
+        layers.Dropout(dropout, name="dropout_out")(states),
+    )
     return layers.LayerNormalization(epsilon=1e-6, name="final_norm")(projected)
 
 
@@ -49,11 +51,14 @@ def gru_recommender(
     A GRU, projected to the items' width. Source: Hidasi et al. 2016, arXiv:1511.06939.
     """
     inputs, states = _gru_states(units, dropout, width)
-    hidden = _to_items(states, width, dropout)
     return HistoryRecommender(
         name="gru",
+        encoder=keras.Model(
+            inputs,
+            outputs=_to_items(states, width, dropout),
+            name="encoder",
+        ),
         table=ItemTable(attributes, width),
-        encoder=keras.Model(inputs, hidden, name="encoder"),
         window=window,
     )
 
@@ -82,11 +87,14 @@ def gru_attention_recommender(
         return_attention_scores=True,
     )
     both = layers.Concatenate(name="state_and_look_back")([states, mixed])
-    hidden = _to_items(both, width, dropout)
     return HistoryRecommender(
         name="gru_attention",
+        encoder=keras.Model(
+            inputs,
+            outputs=_to_items(both, width, dropout),
+            name="encoder",
+        ),
         table=ItemTable(attributes, width),
-        encoder=keras.Model(inputs, hidden, name="encoder"),
         maps=keras.Model(inputs, {"attention_1": weights}, name="maps"),
         window=window,
     )

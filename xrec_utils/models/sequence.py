@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 
 from xrec_utils.contract import History, Sums, check_count, item_codes
+from xrec_utils.files import require
 from xrec_utils.keras_start import keras, layers, ops, tf
 from xrec_utils.models.encoders import (
     ItemTable,
@@ -69,8 +70,11 @@ class HistoryRecommender:
         """The model from ids (batch, length) to logits (batch, length, n_items)."""
         ids = keras.Input((None,), dtype="int32", name="ids")
         hidden = self.encoder(self._inputs(ids))
-        logits = _TiedLogits(self.table, name="logits")(hidden)
-        return keras.Model(ids, logits, name=self.name)
+        return keras.Model(
+            ids,
+            outputs=_TiedLogits(self.table, name="logits")(hidden),
+            name=self.name,
+        )
 
     def _inputs(self, ids: tf.Tensor) -> list[tf.Tensor]:
         """What the encoder is fed with: vectors of ids, and which are no padding."""
@@ -118,8 +122,11 @@ class HistoryRecommender:
 
         The empty history is the start token alone.
         """
-        every = np.arange(self.n_items)
-        items = every if items is None else item_codes("items", items, self.n_items)
+        items = item_codes(
+            "items",
+            np.arange(self.n_items) if items is None else items,
+            self.n_items,
+        )
         # read once, whatever the number of batches
         rows = self.table.rows(items).numpy()
         level = self.table.bias.numpy()[items]
@@ -187,12 +194,12 @@ class HistoryRecommender:
             TypeError: the encoder of this model has no attention.
         """
         self._needs_attention()
-        ids = self.windows([history])
-        maps = self.maps(self._inputs(ids), training=False)
+        maps = self.maps(self._inputs(self.windows([history])), training=False)
         length = 1 + min(len(history), self.window)
         # padding stands on the left and is cut away
-        blocks = [m.numpy()[0, :, -length:, -length:] for m in maps.values()]
-        return np.stack(blocks)
+        return np.stack(
+            [block.numpy()[0, :, -length:, -length:] for block in maps.values()],
+        )
 
     def score_of_attention(
         self, history: History, item: int
@@ -253,11 +260,12 @@ class HistoryRecommender:
         return layer, before, after
 
     def _needs_attention(self) -> None:
-        if self.maps is None:
-            raise TypeError(
-                f"{self.name} mixes its history without attention; "
-                "use the model named 'attention'"
-            )
+        require(
+            self.maps is not None,
+            f"{self.name} mixes its history without attention; "
+            "use the model named 'attention'",
+            error=TypeError,
+        )
 
 
 class AveragingRecommender(HistoryRecommender):
@@ -280,8 +288,10 @@ class AveragingRecommender(HistoryRecommender):
             # the start token is one place more
             mean = ((start + sums) / (1 + films)[:, None]).astype(np.float32)
             # the encoder reads one place, which is the mean already
-            places = np.ones((len(mean), 1), bool)
-            hidden = self.encoder([mean[:, None], places], training=False)
+            hidden = self.encoder(
+                [mean[:, None], np.ones((len(mean), 1), bool)],
+                training=False,
+            )
             return hidden.numpy()[:, 0] @ rows.T + level
 
         return Sums(self.vectors(history), finish)
@@ -324,11 +334,11 @@ def attention_recommender(
         [1.0, 0.0, 0.0]
     """
     check_count("heads", heads)
-    if width % heads:
-        raise ValueError(
-            f"{heads} heads cannot share a width of {width} evenly: "
-            "take a number of heads that divides it"
-        )
+    require(
+        width % heads == 0,
+        f"{heads} heads cannot share a width of {width} evenly: "
+        "take a number of heads that divides it",
+    )
     encoder, maps = attention_encoder(width, blocks, heads, dropout, window)
     return HistoryRecommender(
         name="attention",

@@ -137,9 +137,12 @@ class TargetAttention(HistoryRecommender):
         """The model from ids (batch, length) to logits (batch, length, n_items)."""
         ids = keras.Input((None,), dtype="int32", name="ids")
         vectors = self.dropout(self.table(ids))
-        # start token and padding are no films
-        logits = self.mix(vectors, ids < self.n_items)
-        return keras.Model(ids, logits, name="din")
+        return keras.Model(
+            ids,
+            # start token and padding are no films
+            outputs=self.mix(vectors, ids < self.n_items),
+            name="din",
+        )
 
     def score(
         self, histories: Sequence[History], items: np.ndarray | None = None
@@ -188,10 +191,9 @@ class TargetAttention(HistoryRecommender):
             vectors[:, -self.window :],
             "float32",
         )
-        films = ops.ones(vectors.shape[:2])
         scores = self.mix.scores(
             vectors,
-            films,
+            films=ops.ones(vectors.shape[:2]),
             candidates=self.table(np.array([item], np.int32)),
             sums=TOTAL,
         )

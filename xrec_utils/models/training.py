@@ -106,17 +106,10 @@ class Windows(Batches):
             )
             for piece in pieces
         ]
+        length = self.model.window + 1
         return (
-            self._padded(before, self.model.padding)[order],
-            self._padded(pieces, IGNORED)[order],
-        )
-
-    def _padded(self, rows: list[np.ndarray], filling: int) -> np.ndarray:
-        """Rows of codes as int32 (rows, window + 1), filled up on the left."""
-        return keras.utils.pad_sequences(
-            rows,
-            maxlen=self.model.window + 1,
-            value=filling,
+            keras.utils.pad_sequences(before, length, value=self.model.padding)[order],
+            keras.utils.pad_sequences(pieces, length, value=IGNORED)[order],
         )
 
     def _order(self, count: int) -> np.ndarray:
@@ -126,11 +119,10 @@ class Windows(Batches):
         if self.size is None:
             self.size = count + missing
         shuffled = self.random.permutation(count)
-        filling = self.random.choice(
-            count,
-            max(missing, self.size - count),
-        )
-        return np.concatenate([shuffled, filling])[: self.size]
+        return np.append(
+            shuffled,
+            self.random.choice(count, max(missing, self.size - count)),
+        )[: self.size]
 
     def _cut(self, history: History) -> list[History]:
         longest = self.model.window + 1
@@ -199,8 +191,8 @@ class Negatives(Batches):
         """Draw the negatives and the order: users, items and labels, each (pairs,)."""
         users = np.tile(self.users, 1 + self.negatives)
         items = np.concatenate([self.items, self._strangers()])
-        labels = np.zeros(len(items), np.float32)
-        labels[: len(self.items)] = 1.0
+        # the pairs that are known come first
+        labels = np.float32(np.arange(len(items)) < len(self.items))
         order = self.random.permutation(len(items))
         return users[order], items[order], labels[order]
 
@@ -280,9 +272,9 @@ def fit_network(
         logs["validation_ndcg"] = float(evaluate(model, validation)["ndcg"].mean())
 
     # a callback that swaps weights comes before the measure, which all later ones see
-    callbacks = list(callbacks)
     if validation is not None:
-        callbacks += [
+        callbacks = [
+            *callbacks,
             keras.callbacks.LambdaCallback(on_epoch_end=measure),
             keras.callbacks.EarlyStopping(
                 monitor="validation_ndcg",

@@ -224,11 +224,12 @@ class UserItemRecommender:
         # solved again only when training has changed the tables
         if not np.array_equal(vectors, self.solved_for):
             average = vectors.mean(axis=0)
-            regression = KernelRidge(alpha=FOLD_IN, kernel="cosine")
-            regression.fit(self.known, vectors - average)
-            added = normalize(self.known).T @ regression.dual_coef_
+            regression = KernelRidge(alpha=FOLD_IN, kernel="cosine").fit(
+                self.known,
+                vectors - average,
+            )
+            self.solution = normalize(self.known).T @ regression.dual_coef_, average
             self.solved_for = vectors
-            self.solution = added, average
         return self.solution
 
     def fold_in(self, histories: Sequence[History]) -> np.ndarray:
@@ -274,12 +275,16 @@ class UserItemRecommender:
         vectors: (n, d).
         """
         widths = [table.output.shape[-1] for table in self.tables]
-        parts = np.split(
-            vectors.astype(np.float32),
-            np.cumsum(widths)[:-1],
-            axis=1,
+        return self._pairs(
+            self.from_vectors,
+            users=np.split(
+                vectors.astype(np.float32),
+                np.cumsum(widths)[:-1],
+                axis=1,
+            ),
+            items=items,
+            batch=batch,
         )
-        return self._pairs(self.from_vectors, parts, items, batch)
 
     def score_users(self, users: np.ndarray, batch: int = 65536) -> np.ndarray:
         """Return logits (n users, n_items) for user codes of the training part."""
@@ -298,8 +303,11 @@ class UserItemRecommender:
         batch: int,
     ) -> np.ndarray:
         """Score every user (rows of each array) with every item."""
-        every = np.arange(self.n_items, dtype=np.int32)
-        items = every if items is None else item_codes("items", items, self.n_items)
+        items = item_codes(
+            "items",
+            np.arange(self.n_items) if items is None else items,
+            self.n_items,
+        )
         # users scored at once, so that a batch has about `batch` pairs
         rows = max(1, batch // max(1, len(items)))
         pieces = [np.zeros((0, 1), dtype=np.float32)]
