@@ -121,10 +121,7 @@ class ContentBased(ItemToItem):
 
     def sums(self, history: History, items: np.ndarray) -> Sums:
         """The similarities (n, k) of each film, of which the mean is taken."""
-        return Sums(
-            super().sums(history, items).addends,
-            finish=mean_of,
-        )
+        return Sums(super().sums(history, items).addends, finish=mean_of)
 
 
 def mean_of(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
@@ -367,10 +364,7 @@ class ImplicitALS:
             )
         )
         for _ in range(self.sweeps):
-            self.factors = self.solve(
-                owners,
-                self.solve(histories, self.factors),
-            )
+            self.factors = self.solve(owners, self.solve(histories, self.factors))
         return self
 
     def solve(self, histories: Sequence[History], factors: np.ndarray) -> np.ndarray:
