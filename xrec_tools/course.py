@@ -9,30 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xrec_tools import markdown
-from xrec_tools.bench.report import (
-    comparison,
-    explainers,
-    language,
-    results,
-    service,
-    speed,
-)
-from xrec_utils.files import ROOT, replace_text
+from xrec_utils.files import ROOT, replace_text, require
 
-
-def _marks(name: str) -> tuple[str, str]:
-    """The comments in README before and after a table."""
-    begin = f"<!-- {name}: begin (python -m xrec_tools.course) -->"
-    return begin, f"<!-- {name}: end -->"
-
-
-MAP = _marks("map")
-RESULTS = _marks("results")
-COMPARISON = _marks("comparison")
-EXPLAINERS = _marks("explainers")
-SPEED = _marks("speed")
-LANGUAGE = _marks("language")
-SERVICE = _marks("service")
 FOOT = "**Previous:**"
 
 
@@ -236,12 +214,9 @@ def lesson_of(file: str) -> Lesson:
 def foot(lesson: Lesson) -> str:
     """The last cell of a notebook: the way back, the map, the way on."""
     place = LESSONS.index(lesson)
-    before = "none, this is the first"
-    if place > 0:
-        before = LESSONS[place - 1].link
-    after = "none yet, this is the last"
-    if place + 1 < len(LESSONS):
-        after = LESSONS[place + 1].link
+    before = LESSONS[place - 1].link if place > 0 else "none, this is the first"
+    later = LESSONS[place + 1 :]
+    after = later[0].link if later else "none yet, this is the last"
     home = "[README](../README.md#the-notebooks)"
     return f"{FOOT} {before} · **Map:** {home} · **Next:** {after}"
 
@@ -261,29 +236,33 @@ def with_tables(readme: str) -> str:
     Raises:
         ValueError: the marks are missing.
     """
+    # loads pandas: only when tables are made
+    from xrec_tools.bench import report
+
     tables = {
-        MAP: table,
-        RESULTS: results,
-        COMPARISON: comparison,
-        EXPLAINERS: explainers,
-        SPEED: speed,
-        LANGUAGE: language,
-        SERVICE: service,
+        "map": table,
+        "results": report.results,
+        "comparison": report.comparison,
+        "explainers": report.explainers,
+        "speed": report.speed,
+        "language": report.language,
+        "service": report.service,
     }
-    for marks, make in tables.items():
-        readme = _between(readme, marks, make())
+    for name, make in tables.items():
+        readme = _between(readme, name, make())
     return readme
 
 
-def _between(readme: str, marks: tuple[str, str], text: str) -> str:
-    """README's text with what stands between two marks replaced."""
-    begin, end = marks
+def _between(readme: str, name: str, text: str) -> str:
+    """README's text with what stands between the two marks of a table replaced."""
+    begin = f"<!-- {name}: begin (python -m xrec_tools.course) -->"
+    end = f"<!-- {name}: end -->"
     head, found, rest = readme.partition(begin)
     _, closed, tail = rest.partition(end)
-    if not found or not closed:
-        raise ValueError(
-            f"README.md has lost the marks of a table: put {begin} and {end} back"
-        )
+    require(
+        bool(found and closed),
+        f"README.md has lost the marks of a table: put {begin} and {end} back",
+    )
     return f"{head}{begin}\n{text}\n{end}{tail}"
 
 

@@ -125,20 +125,21 @@ def test_rewriting_replaces_the_tables_and_keeps_the_rest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     readme = tmp_path / "README.md"
-    all_marks = (
-        course.MAP,
-        course.RESULTS,
-        course.COMPARISON,
-        course.EXPLAINERS,
-        course.SPEED,
-        course.LANGUAGE,
-        course.SERVICE,
+    names = (
+        "map",
+        "results",
+        "comparison",
+        "explainers",
+        "speed",
+        "language",
+        "service",
     )
 
     def page(*tables: str) -> str:
         marked = (
-            f"{begin}\n{text}\n{end}"
-            for (begin, end), text in zip(all_marks, tables, strict=True)
+            f"<!-- {name}: begin (python -m xrec_tools.course) -->\n{text}\n"
+            f"<!-- {name}: end -->"
+            for name, text in zip(names, tables, strict=True)
         )
         return "\n".join(["a", *marked, "z", ""])
 

@@ -113,8 +113,7 @@ def _kernel(asked: Asked, seed: int) -> Explanation:
         lambda x: game(x > 0.5),
         np.zeros((1, n)),
     )
-    return _of_game(
-        game,
+    return game.explanation(
         np.ravel(explainer.shap_values(np.ones((1, n)), silent=True)),
         "shap.KernelExplainer",
     )
@@ -135,12 +134,7 @@ def _permutation(asked: Asked, seed: int) -> Explanation:
         max_evals=max(1, asked.samples // per_order) * per_order,
         silent=True,
     )
-    return _of_game(game, said.values[0], "shap.PermutationExplainer")
-
-
-def _of_game(game: Game, values: np.ndarray, method: str) -> Explanation:
-    """What a method said of a game, with the scores of nothing and of everything."""
-    return game.explanation(values, method)
+    return game.explanation(said.values[0], "shap.PermutationExplainer")
 
 
 def _of_model(method: Callable[..., Explanation]) -> Explainer:

@@ -11,7 +11,6 @@ What was expected of it was written down before the first test user was asked:
 """
 
 import gzip
-import io
 import json
 import sys
 from collections.abc import Callable
@@ -52,11 +51,8 @@ def note(key: str, name: str, value: object) -> None:
 def keep(name: str, table: pd.DataFrame) -> None:
     """Write a table into data/language, packed."""
     content = table.to_csv(index=False, float_format="%.4f").encode()
-    packed = io.BytesIO()
     # without a time stamp, so that equal tables are equal files
-    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as file:
-        file.write(content)
-    replace_bytes(lang.FOLDER / name, packed.getvalue())
+    replace_bytes(lang.FOLDER / name, gzip.compress(content, mtime=0))
 
 
 def kept(name: str) -> pd.DataFrame:
@@ -122,13 +118,10 @@ def deletions(n: int) -> list[dict[str, object]]:
         histories.append(history[:line] + history[line + 1 :])
     prompts = [chat(message(lines)) for lines in histories]
     found = lang.model().likelihood(prompts, [films] * len(prompts))
-    rows = []
-    for place, scores in enumerate(found):
-        row = {"case": n, "without": place - 1}
-        for candidate, score in enumerate(scores):
-            row[f"c{candidate}"] = score
-        rows.append(row)
-    return rows
+    table = pd.DataFrame(np.array(found)).add_prefix("c")
+    table.insert(0, "without", range(-1, len(history)))
+    table.insert(0, "case", n)
+    return table.to_dict("records")
 
 
 def games(n: int) -> list[dict[str, object]]:
@@ -184,12 +177,20 @@ def closely(n: int) -> list[dict[str, object]]:
     rows += _word_rows("word, other seed", other_weights)
     spoken = zip(reading.lines, tokens, credit, strict=True)
     for place, (line, text, value) in enumerate(spoken):
-        row = {"what": "token", "place": place, "line": line, "text": text}
-        rows.append({**row, "value": value})
+        rows.append(
+            {
+                "what": "token",
+                "place": place,
+                "line": line,
+                "text": text,
+                "value": value,
+            }
+        )
     for block, row in enumerate(attention):
         for line, value in enumerate(reading.by_line(row, len(case.history))):
-            place = {"what": "attention", "place": block, "line": line}
-            rows.append({**place, "value": value})
+            rows.append(
+                {"what": "attention", "place": block, "line": line, "value": value}
+            )
     finer, _ = prompt_game.line_gradients(case, 64)
     for line, value in enumerate(finer.values):
         rows.append({"what": "line, 64 steps", "line": line, "value": value})
@@ -236,10 +237,10 @@ def encoder() -> None:
 
     model = SentenceEncoder()
     compared = lang.titles_compared()
-    scores = []
-    for titles in compared:
-        # rounded as float64: a float32 would be stored with all its digits
-        scores.append(model.score(*titles).astype(float).round(4).tolist())
+    # rounded as float64: a float32 would be stored with all its digits
+    scores = [
+        model.score(*titles).astype(float).round(4).tolist() for titles in compared
+    ]
     replace_text(
         lang.FOLDER / "encoder.json",
         json.dumps(

@@ -26,6 +26,7 @@ import pandas as pd
 from xrec_tools.bench.explainers import (
     BLACK_BOX,
     EXPLAINERS,
+    LOOKS_AT,
     ORDERS_ONLY,
     SEEDED,
     Asked,
@@ -92,19 +93,10 @@ def questions(model: Any, split: Any, users: int) -> list[Asked]:
     histories = [history for history in tested if 20 <= len(history) <= 50][:users]
     # (users,): each user's own first recommendation
     items = top_k(model.score(histories), k=1, seen=histories)[:, 0]
-    asked = []
-    for history, item in zip(histories, items, strict=True):
-        asked.append(
-            Asked(
-                model,
-                history,
-                int(item),
-                counts,
-                columns,
-                background,
-            )
-        )
-    return asked
+    return [
+        Asked(model, history, int(item), counts, columns, background)
+        for history, item in zip(histories, items, strict=True)
+    ]
 
 
 def marks_of(
@@ -246,9 +238,7 @@ def shop_rows(name: str) -> pd.DataFrame:
     columns = unit_columns(purchases, shop.n_items)
     rows = []
     for user, case in enumerate(planted_cases(shop, data, CASES)):
-        own = None
-        if model is None:
-            own = shop_game(shop, case.owned, case.item)
+        own = shop_game(shop, case.owned, case.item) if model is None else None
         asked = Asked(
             model,
             case.owned,
@@ -278,16 +268,9 @@ def _true_to_shop(found: Explanation, case: Any) -> dict[str, float]:
 
 def _on_shop(model: Any | None) -> list[str]:
     """The explainers that apply to a model of the shop's log, or to the shop itself."""
-    names = list(BLACK_BOX)
-    if model is None:
-        return names
-    for name in EXPLAINERS:
-        # the shop's questions come without a background to expect over
-        if name in BLACK_BOX or name == "expected gradients":
-            continue
-        if can(name, model):
-            names.append(name)
-    return names
+    names = [name for name in (*BLACK_BOX, *LOOKS_AT) if can(name, model)]
+    # the shop's questions come without a background to expect over
+    return [name for name in names if name != "expected gradients"]
 
 
 def roar_rows() -> pd.DataFrame:
@@ -359,10 +342,7 @@ def main(arguments: list[str] | None = None, store: Store | None = None) -> None
     """Make the parts that are not stored yet, each stored when whole; then tables."""
     asked = sys.argv[1:] if arguments is None else arguments
     store = store or Store()
-    path = store.folder / ROWS
-    rows = pd.DataFrame(columns=["part"])
-    if path.exists():
-        rows = pd.read_csv(path)
+    rows = store.read(ROWS, ["part"])
     missing = [name for name in asked or PARTS if name not in set(rows["part"])]
     if asked == ["tables"]:
         missing = []

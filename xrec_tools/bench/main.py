@@ -246,7 +246,7 @@ def main(
     failed = 0
     if asked.what in ("all", "tune"):
         failed += tune_missing(
-            store, _keys_to_tune(asked), lambda task: place(tune, task)
+            store, _keys(asked, (0,), to_tune=True), lambda task: place(tune, task)
         )
     if asked.what in ("all", "run"):
         failed += run_missing(
@@ -266,22 +266,19 @@ def main(
     return failed
 
 
-def _keys(asked: argparse.Namespace, seeds: Iterable[int]) -> list[Key]:
-    """The keys of the runs that the command line names, plan by plan."""
-    keys = []
-    for plan in plans(asked.dataset, asked.protocol):
-        keys += plan.keys(asked.models, seeds)
-    return keys
+def _keys(
+    asked: argparse.Namespace, seeds: Iterable[int], to_tune: bool = False
+) -> list[Key]:
+    """The keys of the runs that the command line names, plan by plan.
 
-
-def _keys_to_tune(asked: argparse.Namespace) -> list[Key]:
-    """One key per model to tune, of the plans with a tuning of their own."""
+    to_tune: only of the plans with a tuning of their own.
+    """
     # a plan named in full is tuned even if its settings are otherwise those of home
     named = asked.dataset and asked.protocol
     keys = []
     for plan in plans(asked.dataset, asked.protocol):
-        if plan.tuned or named:
-            keys += plan.keys(asked.models)
+        if plan.tuned or named or not to_tune:
+            keys += plan.keys(asked.models, seeds)
     return keys
 
 

@@ -42,12 +42,13 @@ class Plan:
         """
         wanted = [name for name in self.models if not models or name in models]
         wanted = [name for name in wanted if installed(name)]
-        keys = []
+        allowed = [seed for seed in seeds if seed < self.seeds]
         # seed by seed: a bench that is interrupted has measured every model once
-        for seed in seeds:
-            if seed < self.seeds:
-                keys += [(self.dataset, self.protocol, name, seed) for name in wanted]
-        return keys
+        return [
+            (self.dataset, self.protocol, name, seed)
+            for seed in allowed
+            for name in wanted
+        ]
 
 
 # din is in the zoo for its closed form; it waits for a tuning of its own

@@ -1,30 +1,28 @@
 """The tables that stand in README, made from the stored results."""
 
-import csv
+import pandas as pd
 
+from xrec_tools.bench.explanations import leaderboard, planted
 from xrec_tools.markdown import table
 from xrec_utils.files import DATA
 
 
 def results() -> str:
     """README's table of the benchmark, as markdown: NDCG@10 of each model."""
-    wanted = ("movielens-small", "leave-last-out", "ease")
-    lead = {}
-    for row in _ndcg("paired"):
-        if (row["dataset"], row["protocol"], row["minus"]) == wanted:
-            lead[row["model"]] = row
+    paired = _ndcg("paired", "movielens-small", "leave-last-out")
+    lead = paired[paired["minus"] == "ease"].set_index("model")
+    rows = []
+    for _, row in _ndcg("quality", "movielens-small", "leave-last-out").iterrows():
+        name = row["model"]
+        # EASE is not ahead of itself
+        ahead = _interval(lead.loc[name]) if name in lead.index else ""
+        rows.append([name, _interval(row), ahead, _seconds(row)])
     header = [
         "Model",
         "NDCG@10 [95% interval]",
         "Minus EASE, paired by user",
         "Fit, seconds",
     ]
-    rows = []
-    for row in _ranked("movielens-small", "leave-last-out"):
-        name = row["model"]
-        # EASE is not ahead of itself
-        ahead = _interval(lead[name]) if name in lead else ""
-        rows.append([name, _interval(row), ahead, _seconds(row)])
     return table(header, rows, "lllr")
 
 
@@ -34,19 +32,17 @@ def comparison() -> str:
     It holds ours and theirs.
     """
     rows = []
-    for row in _ranked("ml-100k", "recommenders"):
-        cells = [row["model"], _interval(row), _seconds(row)]
-        rows.append((float(row["mean"]), cells))
-    for row in _rows("published"):
-        if row["protocol"] == "recommenders":
-            ndcg = float(row["ndcg@10"])
-            rows.append((ndcg, [f"{row['model']} (published)", f"{ndcg:.3f}", ""]))
+    for _, row in _ndcg("quality", "ml-100k", "recommenders").iterrows():
+        rows.append((row["mean"], [row["model"], _interval(row), _seconds(row)]))
+    for _, row in _rows("published").query("protocol == 'recommenders'").iterrows():
+        ndcg = row["ndcg@10"]
+        rows.append((ndcg, [f"{row['model']} (published)", f"{ndcg:.3f}", ""]))
     best_first = [cells for _, cells in sorted(rows, reverse=True)]
     return table(["Model", "NDCG@10 [95% interval]", "Fit, seconds"], best_first, "llr")
 
 
 # columns of README's leaderboard
-MARKS = ("deletion", "films until gone", "Shapley error", "stability")
+MARKS = ["deletion", "films until gone", "Shapley error", "stability"]
 
 
 def explainers() -> str:
@@ -54,6 +50,16 @@ def explainers() -> str:
 
     The last column is the share of the shop's own reasons that was found.
     """
+    stored = _rows("leaderboard")
+    zoo = leaderboard(stored).sort_values("deletion", ascending=False, kind="stable")
+    # some explainers were not tried on the zoo
+    tried = zoo[MARKS].dropna(subset="deletion")
+    marks = tried.join(planted(stored)["shop: itself"])
+    rows = []
+    for name, *means in marks.itertuples():
+        rows.append(
+            [name, *("–" if pd.isna(mean) else f"{mean:.2f}" for mean in means)]
+        )
     header = [
         "Explainer",
         "Deletion, share of possible",
@@ -62,73 +68,32 @@ def explainers() -> str:
         "Top ten kept under another seed",
         "Shop's true reasons found",
     ]
-    board = []
-    for name, marks in _marks_by_explainer().items():
-        # some explainers were only tried in the shop
-        if "deletion" in marks:
-            board.append(
-                (
-                    name,
-                    [
-                        _mean(marks.get(measure))
-                        for measure in (*MARKS, "shop: itself planted found")
-                    ],
-                )
-            )
-    rows = []
-    for name, means in sorted(board, key=lambda line: -line[1][0]):
-        rows.append([name, *("–" if mean is None else f"{mean:.2f}" for mean in means)])
     return table(header, rows, "lrrrrr")
-
-
-def _marks_by_explainer() -> dict[str, dict[str, list[float]]]:
-    """Explainer -> measure -> its mean on each model; the shop's measures are apart."""
-    marks: dict[str, dict[str, list[float]]] = {}
-    for row in _rows("leaderboard"):
-        measure = row["measure"]
-        if row["model"].startswith("shop"):
-            measure = f"{row['model']} {measure}"
-        marks.setdefault(row["explainer"], {}).setdefault(measure, []).append(
-            float(row["mean"])
-        )
-    return marks
-
-
-def _mean(values: list[float] | None) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def speed() -> str:
     """README's table of cost at 100 films on dae: each method's best setting."""
+    # the Fourier series is the truth of the others
+    curves = _rows("shapley").query(
+        "model == 'dae' and players == 100 and method != 'Fourier series'"
+    )
+    best_first = curves.sort_values("error", kind="stable")
     rows = []
-    for row in _rows("shapley"):
-        # the Fourier series is the truth of the others
-        if row["method"] == "Fourier series":
-            continue
-        if (row["model"], row["players"]) == ("dae", "100"):
-            rows.append(row)
-    rows.sort(key=lambda row: float(row["error"]))
-    shown = {}
-    for row in rows:
-        name = f"{row['library']}, {row['method']}"
-        # rows come best first: a method's later ones are worse
-        if name in shown:
-            continue
-        asked = f"{int(row['calls']):,}" if int(row["calls"]) else "–"
-        seconds = float(row["seconds"])
-        error = float(row["error"])
-        shown[name] = [name, asked, f"{seconds:.3g}", f"{error:.1e}"]
-    header = ["Library, method", "Scores asked", "Seconds", "Error"]
-    return table(header, shown.values(), "lrrr")
+    for row in best_first.drop_duplicates(["library", "method"]).itertuples():
+        name = f"{row.library}, {row.method}"
+        asked = f"{row.calls:,}" if row.calls else "–"
+        rows.append([name, asked, f"{row.seconds:.3g}", f"{row.error:.1e}"])
+    return table(["Library, method", "Scores asked", "Seconds", "Error"], rows, "lrrr")
 
 
 def language() -> str:
     """README's table of the language model: who ranks twenty films best, best first."""
-    rows = [row for row in _rows("language") if row["figure"] == "NDCG@10"]
-    rows.sort(key=lambda row: -float(row["value"]))
+    found = (
+        _rows("language").query("figure == 'NDCG@10'").rename(columns={"value": "mean"})
+    )
     return table(
         ["Ranks 20 films for 200 people", "NDCG@10 [95% interval]"],
-        [[row["of"], _interval({**row, "mean": row["value"]})] for row in rows],
+        [[row["of"], _interval(row)] for _, row in _best_first(found).iterrows()],
     )
 
 
@@ -137,9 +102,7 @@ def service() -> str:
 
     The answer holds all their reasons.
     """
-    found = {}
-    for row in _rows("service"):
-        found[row["model"], row["measure"]] = float(row["value"])
+    found = _rows("service").set_index(["model", "measure"])["value"].to_dict()
     header = [
         "Clients, model",
         "Median, ms",
@@ -163,31 +126,28 @@ def service() -> str:
     return table(header, rows, "lrrrr")
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def _rows(name: str) -> pd.DataFrame:
     """The rows of a file of data/bench."""
-    with (DATA / "bench" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return pd.read_csv(DATA / "bench" / f"{name}.csv")
 
 
-def _ndcg(name: str) -> list[dict[str, str]]:
-    return [row for row in _rows(name) if row["metric"] == "ndcg@10"]
+def _ndcg(name: str, dataset: str, protocol: str) -> pd.DataFrame:
+    """The rows of NDCG@10 on a data set under a protocol, best first."""
+    return _best_first(
+        _rows(name)
+        .query("metric == 'ndcg@10'")
+        .query("dataset == @dataset and protocol == @protocol")
+    )
 
 
-def _ranked(dataset: str, protocol: str) -> list[dict[str, str]]:
-    """The measured models of a data set and protocol, best first."""
-    rows = [row for row in _ndcg("quality") if row["dataset"] == dataset]
-    rows = [row for row in rows if row["protocol"] == protocol]
-    return sorted(rows, key=lambda row: -float(row["mean"]))
+def _best_first(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values("mean", ascending=False, kind="stable")
 
 
-def _interval(row: dict[str, str]) -> str:
-    mean = float(row["mean"])
-    low = float(row["low"])
-    high = float(row["high"])
-    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+def _interval(row: pd.Series) -> str:
+    return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
-def _seconds(row: dict[str, str]) -> str:
-    if not row["fit_seconds"]:
-        return "not measured"
-    return f"{float(row['fit_seconds']):.1f}"
+def _seconds(row: pd.Series) -> str:
+    seconds = row["fit_seconds"]
+    return "not measured" if pd.isna(seconds) else f"{seconds:.1f}"

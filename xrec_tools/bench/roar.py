@@ -55,8 +55,9 @@ def roar(
         ]
     columns = {"full": _validation_ndcg(model, split, histories)}
     for name, orders in removals.items():
+        # without that share of the films, the first of the order
         reduced = [
-            _without_first(history, films, share)
+            np.delete(history, films[: round(share * len(films))])
             for history, films in zip(histories, orders, strict=True)
         ]
         again = fit(reduced, split.n_items)
@@ -75,11 +76,6 @@ def _named(
     if not len(history):
         return history
     return order(explain(model, history, item))
-
-
-def _without_first(history: np.ndarray, order: np.ndarray, share: float) -> np.ndarray:
-    """The history without that share of its films, the first of the order."""
-    return np.delete(history, order[: round(share * len(order))])
 
 
 def _validation_ndcg(

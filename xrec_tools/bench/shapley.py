@@ -20,9 +20,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import numpy as np
@@ -55,18 +55,15 @@ def timed(
     run: Callable[[], np.ndarray], value: Counted
 ) -> tuple[np.ndarray, float, int]:
     """The result, the median seconds of a warm run, and the groups one run scored."""
-    value.calls = 0
-    started = time.perf_counter()
-    result = run()
-    seconds = [time.perf_counter() - started]
-    calls = value.calls
-    while sum(seconds) < LEAST_SECONDS and len(seconds) < 9:
+    seconds: list[float] = []
+    while not seconds or (sum(seconds) < LEAST_SECONDS and len(seconds) < 9):
+        value.calls = 0
         started = time.perf_counter()
-        run()
+        result = run()
         seconds.append(time.perf_counter() - started)
     # the first run may fill caches: it counts only where it is the only one
     warm = seconds[1:] or seconds
-    return np.asarray(result, dtype=float), float(np.median(warm)), calls
+    return np.asarray(result, dtype=float), float(np.median(warm)), value.calls
 
 
 def curve(games: Sequence[Played], ways: Sequence[Way] = WAYS) -> pd.DataFrame:
@@ -89,9 +86,7 @@ def curve(games: Sequence[Played], ways: Sequence[Way] = WAYS) -> pd.DataFrame:
 
 def _point(games: Sequence[Played], way: Way, budget: Any) -> dict[str, Any]:
     """One method under one budget on all games, as a row of the curves."""
-    errors = []
-    seconds = []
-    calls = []
+    measured = []
     for played in games:
         # bound at once: `partial` does not see the next round's game
         values, spent, asked = timed(
@@ -102,19 +97,19 @@ def _point(games: Sequence[Played], way: Way, budget: Any) -> dict[str, Any]:
             ),
             played.value,
         )
-        errors.append(relative_error(values, played.truth))
-        seconds.append(spent)
-        calls.append(asked)
+        error = relative_error(values, played.truth)
+        measured.append((asked, spent, error, played.truth_error))
+    calls, seconds, error, truth_error = np.mean(measured, axis=0)
     return {
         "model": games[0].name,
         "players": games[0].n,
         "method": way.method,
         "library": way.library,
         "budget": budget,
-        "calls": int(np.mean(calls)),
-        "seconds": np.mean(seconds),
-        "error": np.mean(errors),
-        "truth_error": np.mean([played.truth_error for played in games]),
+        "calls": int(calls),
+        "seconds": seconds,
+        "error": error,
+        "truth_error": truth_error,
         "users": len(games),
     }
 
@@ -145,8 +140,8 @@ def all_pairs(pairs: int = 200, threads: int = 2) -> pd.DataFrame:
     quadrature(model, histories[0])  # warm
     started = time.perf_counter()
     # one matrix product per thread, not one for all
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        said = np.array(list(pool.map(sums, histories)))
+    with threadpool_limits(1), ThreadPool(threads) as pool:
+        said = np.array(pool.map(sums, histories))
     seconds = time.perf_counter() - started
     gaps = _gaps(model, histories, said)
     errors = _errors_on(model, histories, pairs, threads)
@@ -182,11 +177,9 @@ def _errors_on(
     """Errors of the quadrature on random users, each with one item not watched."""
     random = np.random.default_rng(0)
     asked = []
-    items = []
     for user in random.choice(len(histories), pairs, replace=False):
         unseen = np.setdiff1d(np.arange(model.n_items), histories[user])
-        asked.append(histories[user])
-        items.append(int(random.choice(unseen)))
+        asked.append((histories[user], int(random.choice(unseen))))
 
     def error(history: np.ndarray, item: int) -> float:
         return relative_error(
@@ -194,8 +187,8 @@ def _errors_on(
             explain(model, history, item, method="fourier").values,
         )
 
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(error, asked, items))
+    with threadpool_limits(1), ThreadPool(threads) as pool:
+        return pool.starmap(error, asked)
 
 
 # -- who can be explained at all -------------------------------------------------------
@@ -354,10 +347,7 @@ def _folded_in(
 
 def curves(store: Store) -> pd.DataFrame:
     """The curves of all games: those of shapley.csv, and what it lacks made anew."""
-    path = store.folder / "shapley.csv"
-    table = pd.DataFrame(columns=["model", "players"])
-    if path.exists():
-        table = pd.read_csv(path)
+    table = store.read("shapley.csv", ["model", "players"])
     for name, sizes in SIZES.items():
         for n in sizes:
             if ((table["model"] == name) & (table["players"] == n)).any():

@@ -4,6 +4,7 @@ Each file is written whole.
 """
 
 import gzip
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,10 +80,8 @@ class Run:
         row["settings"] = str(self.task.settings)
         # the epochs trained, not those that the task asked for
         row["epochs"] = self.epochs
-        row |= self.cost
-        for name, value in self.metrics.items():
-            row[name] = round(value, 5)
-        return row
+        metrics = {name: round(value, 5) for name, value in self.metrics.items()}
+        return row | self.cost | metrics
 
 
 @dataclass(frozen=True)
@@ -91,12 +90,15 @@ class Store:
 
     folder: Path = DATA / "bench"
 
-    def read(self, name: str) -> pd.DataFrame:
-        """A file as a table; without rows if it is not there yet."""
+    def read(self, name: str, columns: Sequence[str] = ()) -> pd.DataFrame:
+        """A file as a table; without rows if it is not there yet.
+
+        columns: what it has then, for a file that COLUMNS does not list.
+        """
         path = self.folder / name
         if path.exists():
             return pd.read_csv(path)
-        return pd.DataFrame(columns=COLUMNS[name])
+        return pd.DataFrame(columns=columns or COLUMNS[name])
 
     def write(self, name: str, table: pd.DataFrame) -> None:
         """Write a table whole."""

@@ -82,7 +82,15 @@ class Played:
     def network(self) -> keras.Model:
         """The dae for the films of the history and the item alone."""
         # built once: a warm run does not pay for it
-        return cut_down(self)
+        net = one_hidden(self.model)
+        # n inputs, tanh units, one output
+        seen = keras.Input((self.n,))
+        hidden = keras.layers.Dense(len(net.bias), activation="tanh")
+        output = keras.layers.Dense(1)
+        network = keras.Model(seen, output(hidden(seen)))
+        hidden.set_weights([net.rows[self.history], net.bias])
+        output.set_weights([net.readout[:, [self.item]], net.constant[[self.item]]])
+        return network
 
 
 @dataclass(frozen=True)
@@ -236,18 +244,6 @@ def _shap_network(kind: str) -> Callable[[Played, Any], np.ndarray]:
         return np.ravel(explainer.shap_values(row, nsamples=budget, rseed=0))
 
     return run
-
-
-def cut_down(played: Played) -> keras.Model:
-    """The dae for one history and one item: n inputs, tanh units, one output."""
-    net = one_hidden(played.model)
-    seen = keras.Input((played.n,))
-    hidden = keras.layers.Dense(len(net.bias), activation="tanh")
-    output = keras.layers.Dense(1)
-    network = keras.Model(seen, output(hidden(seen)))
-    hidden.set_weights([net.rows[played.history], net.bias])
-    output.set_weights([net.readout[:, [played.item]], net.constant[[played.item]]])
-    return network
 
 
 def _shapiq(kind: str) -> Callable[[Played, Any], np.ndarray]:
