@@ -185,6 +185,26 @@ def test_masks_of_one_call_are_asked_for_once_more_only():
     assert asked == [1, 2, 1, 1, 1, 1]
 
 
+def test_base_and_score_are_asked_for_together_and_not_by_who_hands_them_on():
+    asked = []
+
+    def value(masks):
+        asked.append(masks.sum(axis=1).tolist())
+        return masks.sum(axis=1)
+
+    said = Game(tuple("abc"), "t", value).explanation(np.ones(3), "hand")
+    assert (said.base, said.score, asked) == (0, 3, [[0, 3]])
+    said = Game(tuple("abc"), "t", value).explanation(np.ones(3), "hand", ends=(1, 4))
+    assert (said.base, said.score, asked) == (1, 4, [[0, 3]])
+
+
+@pytest.mark.parametrize("explainer", [brute_force, permutation_sampling])
+def test_values_add_up_to_the_scores_they_were_made_of(explainer):
+    """Scores that are rounded by the groups they are asked with."""
+    game = Game(tuple("abc"), "t", lambda m: m.sum(axis=1) + 1e-4 * len(m))
+    assert explainer(game).gap == pytest.approx(0, abs=1e-12)
+
+
 # ---------------------------------------------------------------- history
 
 

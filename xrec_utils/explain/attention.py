@@ -32,11 +32,15 @@ def attention_weights(model: AttentionModel, history: np.ndarray) -> np.ndarray:
     token and films, or if the shape is another.
     """
     weights = np.asarray(model.attention(history))
-    if weights.ndim != 4 or weights.shape[2] != weights.shape[3]:
-        raise ValueError(
-            f"The model's attention has shape {weights.shape}; "
-            "it must be (layers, heads, L, L)."
-        )
+    refuse_first(
+        [
+            (
+                weights.ndim != 4 or weights.shape[2] != weights.shape[3],
+                f"The model's attention has shape {weights.shape}; "
+                "it must be (layers, heads, L, L).",
+            )
+        ]
+    )
     looks = weights.any(axis=(0, 1, 3))
     read = weights[:, :, looks][..., looks]
     sums = read.sum(axis=-1)

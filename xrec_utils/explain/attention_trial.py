@@ -16,6 +16,7 @@ from scipy.spatial.distance import jensenshannon
 from xrec_utils.checks import finite
 from xrec_utils.contract import check_count
 from xrec_utils.explain.attention import last_row
+from xrec_utils.files import require
 from xrec_utils.games.game import history_game
 from xrec_utils.models.sequence import HistoryRecommender
 
@@ -96,16 +97,12 @@ class AttentionTrial:
         weights = finite("weights", weights, ndim=None).astype(np.float32)
         if weights.ndim == 2:
             # the same row for every head
-            weights = np.repeat(
-                weights[:, None],
-                len(self.row),
-                axis=1,
-            )
-        if weights.shape[1:] != self.row.shape:
-            raise ValueError(
-                f"weights must be (n, {self.row.shape[1]}) or (n, {self.row.shape}), "
-                f"got {weights.shape}"
-            )
+            weights = np.repeat(weights[:, None], len(self.row), axis=1)
+        require(
+            weights.shape[1:] == self.row.shape,
+            f"weights must be (n, {self.row.shape[1]}) or (n, {self.row.shape}), "
+            f"got {weights.shape}",
+        )
         return self._score(weights).numpy()
 
     def with_shares(self, shares: np.ndarray) -> np.ndarray:
@@ -138,9 +135,8 @@ class AttentionTrial:
             [1 + rng.permutation(len(self.shares)) for _ in range(draws)],
         )
         weights = np.repeat(self.row[None], draws, axis=0)
-        # (heads, draws, films)
-        shuffled = self.row[:, orders]
-        weights[:, :, 1:] = shuffled.swapaxes(0, 1)
+        # from (heads, draws, films)
+        weights[:, :, 1:] = self.row[:, orders].swapaxes(0, 1)
         scores = self.scores(weights)
         others = np.delete(
             self.model.score([self.history])[0],
@@ -168,11 +164,9 @@ class AttentionTrial:
         Nothing is drawn at random. Without any such example the model's own shares come
         back. Raises ValueError unless eps is positive.
         """
-        # negated, so that NaN does not pass
-        if not eps > 0:
-            raise ValueError(
-                f"eps={eps} must be positive: it bounds the change of the score"
-            )
+        require(
+            eps > 0, f"eps={eps} must be positive: it bounds the change of the score"
+        )
         corners = np.eye(len(self.shares))
         shares = np.concatenate(
             [
@@ -183,11 +177,10 @@ class AttentionTrial:
             ]
         )
         changes = self.with_shares(shares) - self.score
-        # scipy gives the distance, which is the root of the divergence
-        distance = jensenshannon(shares, self.shares[None], axis=1)
         divergence = np.where(
             np.abs(changes) <= eps,
-            distance**2,
+            # scipy gives the distance, which is the root of the divergence
+            jensenshannon(shares, self.shares[None], axis=1) ** 2,
             -1.0,  # not allowed
         )
         best = divergence.argmax()
@@ -204,8 +197,7 @@ class AttentionTrial:
 
         For all pairs that lie on two sides of it.
         """
-        changes = self.with_shares(corners) - self.score
-        over = changes > bound
+        over = self.with_shares(corners) - self.score > bound
         # (films, films): the first above the bound, the second below it
         above, below = np.nonzero(
             over[:, None] & ~over,
@@ -216,9 +208,8 @@ class AttentionTrial:
             return upper
         for _ in range(_HALVINGS):
             middle = (upper + lower) / 2
-            changes = self.with_shares(middle) - self.score
-            over = changes[:, None] > bound
-            upper = np.where(over, middle, upper)
-            lower = np.where(over, lower, middle)
+            over = self.with_shares(middle) - self.score > bound
+            upper = np.where(over[:, None], middle, upper)
+            lower = np.where(over[:, None], lower, middle)
         # the end on the allowed side: nearer to no change than the bound is
         return upper if bound < 0 else lower

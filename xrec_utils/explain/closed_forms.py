@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import roots_sh_legendre  # Gauss-Legendre on [0, 1]
 
 from xrec_utils.checks import aligned, finite
+from xrec_utils.files import require
 
 # numbers held at once in the two-dimensional integral: they stay in the processor's
 # cache
@@ -65,11 +66,11 @@ def bilinear(weights: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """
     weights = finite("weights", weights)
     vectors = finite("vectors", vectors, ndim=2)
-    if len(vectors) != len(weights):
-        raise ValueError(
-            f"vectors must hold one row for each of {len(weights)} weights, "
-            f"got {vectors.shape}"
-        )
+    require(
+        len(vectors) == len(weights),
+        f"vectors must hold one row for each of {len(weights)} weights, "
+        f"got {vectors.shape}",
+    )
     others = vectors.sum(axis=0) - vectors
     return weights + (vectors * others).sum(axis=1) / 2
 
@@ -175,17 +176,15 @@ def _integral(
     probability q (Owen 1972). In q a polynomial of degree n - 1: Gauss-Legendre, exact
     from n/2 nodes. In log t: trapezoids `step` wide.
     """
-    nodes = min(nodes, (len(e) + 1) // 2)
-    q, q_weight = roots_sh_legendre(nodes)
+    q, q_weight = roots_sh_legendre(min(nodes, (len(e) + 1) // 2))
     # cut off where t itself, or exp(-t e), is as good as zero
     log_t = np.arange(
         -32 - np.log(e0 + e.sum()),
         np.log(40 / (e0 or e.min())),
         step,
     )
-    cells = log_t.size * q.size * e.size
     values = np.zeros(len(e))
-    for part in np.array_split(log_t, 1 + cells // CELLS):
+    for part in np.array_split(log_t, 1 + log_t.size * q.size * e.size // CELLS):
         t = np.exp(part)[:, None]
         values += _integral_part(
             e,
@@ -228,19 +227,12 @@ def _checked_pool(
     weights: np.ndarray, answers: np.ndarray, start: Start
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
     """Weights and answers of the players, then of the start (0 without one)."""
-    e, a = aligned(
-        weights=finite("weights", weights),
-        answers=answers,
-    )
+    e, a = aligned(weights=finite("weights", weights), answers=answers)
     e0, a0 = start or (0.0, 0.0)
     # without a start both are 0
-    if (
-        e.min() <= 0
-        or not np.isfinite([e0, a0]).all()
-        or (start is not None and e0 <= 0)
-    ):
-        raise ValueError(
-            "every weight must be above 0: pass exp(logits - largest logit), "
-            "in float64; start is finite"
-        )
+    require(
+        e.min() > 0 and np.isfinite([e0, a0]).all() and (start is None or e0 > 0),
+        "every weight must be above 0: pass exp(logits - largest logit), "
+        "in float64; start is finite",
+    )
     return e, a, float(e0), float(a0)

@@ -207,9 +207,7 @@ def unseen_as_zero(values: np.ndarray, length: int) -> np.ndarray:
 
     These are the ones that a model with a window never reads.
     """
-    return np.concatenate(
-        [np.zeros(length - len(values)), values],
-    )
+    return np.concatenate([np.zeros(length - len(values)), values])
 
 
 def _along_line(
@@ -237,17 +235,11 @@ def _along_line(
     )
     scores, slopes = reading.gradients(points)
     # the slopes at the ends stay out: at zeros some models have none
-    slope = np.tensordot(
-        weights,
-        slopes[:-2],
-        axes=1,
-    )
-    credit = end * slope
-    values = reading.by_film(credit[None])[0]
+    credit = end * np.tensordot(weights, slopes[:-2], axes=1)
     return Explanation(
         players=game.players,
         target=game.target,
-        values=unseen_as_zero(values, game.n_players),
+        values=unseen_as_zero(reading.by_film(credit[None])[0], game.n_players),
         base=float(scores[-2]),
         score=float(scores[-1]),
         method=method,

@@ -107,8 +107,9 @@ def _pairs(game: Game, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]
             pairing_trick=True,
             random_state=RUNS * seed + run,
         )
-        found = approximator.approximate(samples // RUNS, game)
-        runs[run] = found.get_n_order_values(2)
+        runs[run] = approximator.approximate(samples // RUNS, game).get_n_order_values(
+            2
+        )
     error = stdtrit(RUNS - 1, 0.975) / 2 * runs.std(axis=0, ddof=1) / np.sqrt(RUNS)
     # what no group shows: see `shapley.stated_errors`
     unseen = 1.5 * np.abs(runs).max() / samples

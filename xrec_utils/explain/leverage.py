@@ -74,35 +74,26 @@ def leverage_regression(
         samples = 2 * n + 2048
     check_count("samples", samples, min(4 * n, 2**n - 2))
     check_count("seed", seed, 0)
-    base = game.empty()
-    score = game.full()
+    base, score = game.ends()
     drawn = draw_pairs(n, samples // 2, np.random.default_rng(seed))
     # (2, m): the groups drawn, then their complements
     scores = game(np.vstack([drawn.groups, ~drawn.groups])).reshape(2, -1)
-    x, y = _pair_differences(drawn, scores, base, score)
-    values, left_out, solver = _fit(x, y, drawn)
+    # a pair less what its size explains; every row of x sums to 0: only how players
+    # differ is left to find
+    share = drawn.size / n
+    halves = (scores[0] - scores[1] + score - base) / 2
+    x = drawn.groups - share[:, None]
+    values, left_out, solver = _fit(x, halves - share * (score - base), drawn)
     # what the fit misses of the whole is shared out evenly
     values += (score - base - values.sum()) / n
     squared = _stated_squares(left_out, 2 * np.abs(values).max())
-    error = np.sqrt(drawn.missing * squared @ solver**2)
-    method = f"Shapley by regression on {scores.size} groups"
-    seconds = perf_counter() - start
-    return Explanation(
-        game.players, game.target, values, base, score, method, seconds, error
+    return game.explanation(
+        values,
+        f"Shapley by regression on {scores.size} groups",
+        perf_counter() - start,
+        error=np.sqrt(drawn.missing * squared @ solver**2),
+        ends=(base, score),
     )
-
-
-def _pair_differences(
-    drawn: Drawn, scores: np.ndarray, base: float, score: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The regression's x (m, n) and y (m,): a pair less what its size explains.
-
-    Every row of x sums to 0: only how players differ is left to find.
-    """
-    share = drawn.size / drawn.groups.shape[1]
-    group, complement = scores
-    halves = (group - complement + score - base) / 2
-    return drawn.groups - share[:, None], halves - share * (score - base)
 
 
 def draw_pairs(n: int, pairs: int, rng: np.random.Generator) -> Drawn:
@@ -112,18 +103,13 @@ def draw_pairs(n: int, pairs: int, rng: np.random.Generator) -> Drawn:
     """
     sizes = np.arange(1, n // 2 + 1)
     # in the middle, a group's complement has its size: half as many pairs
-    alike = np.where(
-        2 * sizes == n,
-        0.5,
-        1.0,
-    )
+    alike = np.where(2 * sizes == n, 0.5, 1.0)
     # in the middle, both groups of a pair are among those of its size
     most = [comb(n, size) // (2 if 2 * size == n else 1) for size in sizes.tolist()]
     quota = _quotas(most, alike, pairs)
     # one random start for all sizes: whole numbers that keep the total
     reached = np.append(0, quota.cumsum())
-    steps = np.floor(reached + rng.random())
-    count = np.diff(steps).astype(int).tolist()
+    count = np.diff(np.floor(reached + rng.random())).astype(int).tolist()
     groups = [
         _groups(n, size, drawn, total, rng)
         for size, drawn, total in zip(sizes.tolist(), count, most, strict=True)
@@ -173,19 +159,15 @@ def _groups(
     groups = np.empty((0, n), dtype=bool)
     while len(groups) < count:
         # twice what is missing, for some are drawn twice
-        draws = 2 * (count - len(groups))
+        lots = rng.random((2 * (count - len(groups)), n))
         # whoever has one of the `size` lowest numbers is in
-        more = rng.random((draws, n)).argsort(axis=1) < size
+        more = lots.argsort(axis=1) < size
         if 2 * size == n:
             # of two complements, keep the one with player 0
             more ^= ~more[:, :1]
         groups = np.concatenate([groups, more])
         # eight players a byte: rows are compared faster
-        _, first = np.unique(
-            np.packbits(groups, axis=1),
-            axis=0,
-            return_index=True,
-        )
+        _, first = np.unique(np.packbits(groups, axis=1), axis=0, return_index=True)
         groups = groups[np.sort(first)]
     return groups[:count]
 

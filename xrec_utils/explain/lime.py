@@ -114,7 +114,29 @@ def lime_tabular(
     started = time.perf_counter()
     row = np.asarray(row, dtype=np.float64)
     background = np.asarray(background, dtype=np.float64)
-    _check(row, background, names, samples)
+    refuse_first(
+        [
+            not_whole("samples", samples, least=2),
+            (
+                not background.shape[1:] == row.shape == (len(names),)
+                or not len(background),
+                f"row has shape {row.shape}, background {background.shape} and there "
+                f"are {len(names)} names; they must be (d,), (m, d) and d.",
+            ),
+        ]
+    )
+    # (d,): by column
+    finite = np.isfinite([row, *background]).all(axis=0)
+    refuse_first(
+        [
+            (
+                not finite.all(),
+                f"{'background' if np.isfinite(row).all() else 'row'} holds NaN or "
+                f"infinity in column {names[finite.argmin()]!r}; fill it, or leave "
+                "the column or the rows out.",
+            )
+        ]
+    )
     explainer = LimeTabularExplainer(
         background,
         feature_names=list(names),
@@ -128,8 +150,7 @@ def lime_tabular(
         row, partial(_two_columns, predict), num_features=len(row), num_samples=samples
     )
     # the library answers class by class; 1 is yes
-    coefficients = _in_order(fit.local_exp[1])
-    effects = coefficients * (row - explainer.scaler.mean_)
+    effects = _in_order(fit.local_exp[1]) * (row - explainer.scaler.mean_)
     return Explanation(
         players=tuple(names),
         target=target,
@@ -190,40 +211,12 @@ def lime_history(
     rng = np.random.RandomState(seed)
     masks = _masks_around_all(game.n_players, samples, rng)
     answers = game(masks)
-    base, values, r2 = _line(
-        masks,
-        answers,
-        kernel_width,
-        rng,
-    )
-    return Explanation(
-        players=game.players,
-        target=game.target,
-        values=values,
-        base=base,
-        score=float(answers[0]),
-        method=f"LIME ({samples} samples, local R2 {r2:.2f})",
-        seconds=time.perf_counter() - started,
-    )
-
-
-def _line(
-    masks: np.ndarray,
-    answers: np.ndarray,
-    kernel_width: float,
-    rng: np.random.RandomState,
-) -> tuple[float, np.ndarray, float]:
-    """The library's weighted ridge regression of answers (samples,) on masks.
-
-    Returns its intercept, its coefficients (n,) and its weighted R2.
-    """
 
     def nearness(distance: np.ndarray) -> np.ndarray:
         """The library's weights (samples,) of distances."""
-        return np.sqrt(
-            np.exp(-(distance**2) / kernel_width**2),
-        )
+        return np.sqrt(np.exp(-(distance**2) / kernel_width**2))
 
+    # the library's weighted ridge regression of answers (samples,) on masks
     surrogate = LimeBase(nearness, random_state=rng)
     base, pairs, r2, _ = surrogate.explain_instance_with_data(
         masks.astype(float),
@@ -235,7 +228,12 @@ def _line(
         num_features=masks.shape[1],
         feature_selection="none",
     )
-    return float(base), _in_order(pairs), r2
+    return game.explanation(
+        _in_order(pairs),
+        f"LIME ({samples} samples, local R2 {r2:.2f})",
+        time.perf_counter() - started,
+        ends=(float(base), float(answers[0])),
+    )
 
 
 def _masks_around_all(n: int, samples: int, rng: np.random.RandomState) -> np.ndarray:
@@ -250,9 +248,7 @@ def _masks_around_all(n: int, samples: int, rng: np.random.RandomState) -> np.nd
 
 def _in_order(pairs: Sequence[tuple[int, float]]) -> np.ndarray:
     """The library's (column, coefficient) pairs as coefficients in column order."""
-    return np.array(
-        [coefficient for _, coefficient in sorted(pairs)],
-    )
+    return np.array([coefficient for _, coefficient in sorted(pairs)])
 
 
 def _two_columns(predict: Predict, rows: np.ndarray) -> np.ndarray:
@@ -279,35 +275,3 @@ def _two_columns(predict: Predict, rows: np.ndarray) -> np.ndarray:
         ]
     )
     return np.column_stack([1 - yes, yes]).clip(0, 1)
-
-
-def _check(
-    row: np.ndarray, background: np.ndarray, names: Sequence[str], samples: int
-) -> None:
-    """Raise ValueError unless row (d,), background (m, d) and d names fit together.
-
-    And no number is missing, of which the samples are drawn.
-    """
-    refuse_first(
-        [
-            not_whole("samples", samples, least=2),
-            (
-                not background.shape[1:] == row.shape == (len(names),)
-                or not len(background),
-                f"row has shape {row.shape}, background {background.shape} and there "
-                f"are {len(names)} names; they must be (d,), (m, d) and d.",
-            ),
-        ]
-    )
-    # (d,): by column
-    finite = np.isfinite([row, *background]).all(axis=0)
-    refuse_first(
-        [
-            (
-                not finite.all(),
-                f"{'background' if np.isfinite(row).all() else 'row'} holds NaN or "
-                f"infinity in column {names[finite.argmin()]!r}; fill it, or leave "
-                "the column or the rows out.",
-            )
-        ]
-    )

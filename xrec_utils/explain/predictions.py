@@ -4,9 +4,10 @@ An explanation is made of the answers afterwards.
 """
 
 from collections.abc import Callable, Iterable
-from numbers import Integral
 
 import numpy as np
+
+from xrec_utils.files import require
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -16,14 +17,14 @@ def refuse_first(
 ) -> None:
     """Raise `error` with the first message whose check, (wrong, message), is true."""
     for wrong, message in checks:
-        if wrong:
-            raise error(message)
+        require(not wrong, message, error)
 
 
 def not_whole(name: str, number: object, least: int) -> tuple[bool, str]:
     """The check for `refuse_first` that an argument, if given, is whole and not less."""
     return (
-        number is not None and (not isinstance(number, Integral) or number < least),
+        number is not None
+        and (not isinstance(number, int | np.integer) or number < least),
         f"{name}={number!r} must be a whole number, {least} or more.",
     )
 
@@ -35,11 +36,11 @@ def finite_answers(predict: Predict, rows: np.ndarray) -> np.ndarray:
     the message shows the first row that got another.
     """
     answers = np.asarray(predict(rows), dtype=np.float64)
-    if answers.shape[:1] != (len(rows),):
-        raise ValueError(
-            f"predict returned shape {answers.shape} for {len(rows)} rows; "
-            "it must be (n,) or (n, k) for n rows."
-        )
+    require(
+        answers.shape[:1] == (len(rows),),
+        f"predict returned shape {answers.shape} for {len(rows)} rows; "
+        "it must be (n,) or (n, k) for n rows.",
+    )
     wrong = np.argwhere(~np.isfinite(answers))
     if len(wrong):
         raise ValueError(

@@ -61,31 +61,17 @@ def _both_ways(sums: Sums, orders: np.ndarray) -> np.ndarray:
     orders (m, n) -> (m, n, k), second axis by player.
     """
     n, width = sums.addends.shape
-    both = np.concatenate(
-        [orders, orders[:, ::-1]],
-    )
+    both = np.concatenate([orders, orders[:, ::-1]])
     # (m, n + 1, d): the sum after each arrival, zeros before the first
-    running = np.zeros(
-        (len(both), n + 1, width),
-    )
-    np.cumsum(
-        sums.addends[both],
-        axis=1,
-        out=running[:, 1:],
+    running = np.cumsum(
+        np.insert(sums.addends[both], 0, 0, axis=1), axis=1, dtype=np.float64
     )
     # (m (n + 1), k): the network reads all sums as one batch
     scores = sums.finish(
         running.reshape(-1, width),
         np.tile(np.arange(n + 1), len(both)),
     ).astype(np.float64)
-    steps = np.diff(
-        scores.reshape(len(both), n + 1, -1),
-        axis=1,
-    )
+    steps = np.diff(scores.reshape(len(both), n + 1, -1), axis=1)
     # from the order of arrival back to the order of the players
-    gains = np.take_along_axis(
-        steps,
-        both.argsort(axis=1)[:, :, None],
-        axis=1,
-    )
+    gains = np.take_along_axis(steps, both.argsort(axis=1)[:, :, None], axis=1)
     return gains.reshape(2, *orders.shape, -1).mean(axis=0)

@@ -195,9 +195,12 @@ def _layer_with(model: keras.Model, operation: str, shape: tuple[int, ...]) -> s
     # of the rows themselves: not every model can be traced without their number
     rows = keras.tree.pack_sequence_as(model.input, [tf.TensorSpec(shape)])
     traced = tf.function(model).get_concrete_function(rows, training=False)
-    steps = traced.graph.get_operations()
     # the last part is the operation's own name, the one before it the innermost layer
-    scopes = [step.name.split("/")[-2::-1] for step in steps if step.type == operation]
+    scopes = [
+        step.name.split("/")[-2::-1]
+        for step in traced.graph.get_operations()
+        if step.type == operation
+    ]
     for part in chain.from_iterable(scopes):
         for name in (part, part.rpartition("_")[0]):
             if name in known:

@@ -169,16 +169,8 @@ def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
     # (explanations, players)
     values = np.array([explanation.values for explanation in explanations])
     return pd.DataFrame(
-        {
-            "player": players,
-            "importance": np.abs(values).mean(axis=0),
-        }
-    ).sort_values(
-        "importance",
-        ascending=False,
-        kind="stable",
-        ignore_index=True,
-    )
+        {"player": players, "importance": np.abs(values).mean(axis=0)}
+    ).sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
 
 # -- the four methods: all take the same six arguments
@@ -238,14 +230,10 @@ def _permutation(model, predict, rows, background, output, budget) -> Found:
 
 def _kernel(model, predict, rows, background, output, budget) -> Found:
     explainer = shap.KernelExplainer(predict, background)
-    values = explainer.shap_values(
-        rows,
-        nsamples=budget or "auto",
-        # it would keep ten columns and call the rest zero; here all get their value
-        l1_reg=False,
-        silent=True,
-    )
-    return values, None
+    # without l1_reg=False it would keep ten columns and call the rest zero
+    return explainer.shap_values(
+        rows, nsamples=budget or "auto", l1_reg=False, silent=True
+    ), None
 
 
 METHODS: dict[str, Callable[..., Found]] = {
@@ -280,11 +268,12 @@ def _predictions(model, output: int, rows: np.ndarray) -> np.ndarray:
     none that is called for.
     """
     # in batches, which bounds the memory
-    parts = [
-        finite_answers(partial(_answers, model), rows[at : at + BATCH])
-        for at in range(0, len(rows), BATCH)
-    ]
-    answers = np.concatenate(parts)
+    answers = np.concatenate(
+        [
+            finite_answers(partial(_answers, model), rows[at : at + BATCH])
+            for at in range(0, len(rows), BATCH)
+        ]
+    )
     # (n,) -> (n, 1)
     columns = answers.reshape(len(rows), *answers.shape[1:] or (1,))
     k = columns.shape[1]

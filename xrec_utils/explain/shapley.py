@@ -10,13 +10,13 @@ cases of 100 (`python -m xrec_tools.bench.calibrate` measures it): see `stated_e
 from collections.abc import Callable
 from functools import partial
 from math import comb
-from numbers import Integral
 from time import perf_counter
 
 import numpy as np
 from scipy.special import stdtrit
 
 from xrec_utils.contract import check_count
+from xrec_utils.files import require
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 
@@ -67,14 +67,8 @@ def brute_force(game: Game) -> Explanation:
         # the same groups with player i have their numbers at `without | 1 << i`
         without = groups[~masks[:, i]]
         values[i] = weight[size[without]] @ (v[without | 1 << i] - v[without])
-    return Explanation(
-        game.players,
-        game.target,
-        values,
-        v[0],
-        v[-1],
-        "exact Shapley",
-        perf_counter() - start,
+    return game.explanation(
+        values, "exact Shapley", perf_counter() - start, ends=(v[0], v[-1])
     )
 
 
@@ -111,8 +105,7 @@ def permutation_sampling(
     """
     start = perf_counter()
     n = game.n_players
-    base = game.empty()
-    score = game.full()
+    base, score = game.ends()
     values, error = means_over_pairs(
         partial(both_ways, game, base=base, score=score),
         n,
@@ -121,15 +114,12 @@ def permutation_sampling(
         # as many orders at a time as MASK_BYTES of masks allow
         at_once=max(1, MASK_BYTES // (2 * n * n)),
     )
-    return Explanation(
-        game.players,
-        game.target,
+    return game.explanation(
         values,
-        base,
-        score,
         f"Shapley by {permutations} permutations",
         perf_counter() - start,
         error,
+        ends=(base, score),
     )
 
 
@@ -165,23 +155,21 @@ def means_over_pairs(
         >>> means.tolist(), errors.tolist()
         ([0.5, 0.5], [0.0, 0.0])
     """
-    if not isinstance(permutations, Integral) or permutations < 4 or permutations % 2:
-        raise ValueError(
-            f"permutations={permutations} must be even and at least 4: "
-            "orders come in pairs"
-        )
+    require(
+        isinstance(permutations, int | np.integer)
+        and permutations >= 4
+        and permutations % 2 == 0,
+        f"permutations={permutations} must be even and at least 4: orders come in pairs",
+    )
     check_count("seed", seed, 0)
     rng = np.random.default_rng(seed)
     # (pairs, n): the first of each pair, whose other order is its reverse
     pairs = permutations // 2
-    orders = np.array(
-        [rng.permutation(n) for _ in range(pairs)],
-    )
-    parts = [
-        contributions(orders[at : at + at_once]) for at in range(0, pairs, at_once)
-    ]
+    orders = np.array([rng.permutation(n) for _ in range(pairs)])
     # the two orders of a pair depend on each other: the pairs are the sample
-    gains = np.concatenate(parts)
+    gains = np.concatenate(
+        [contributions(orders[at : at + at_once]) for at in range(0, pairs, at_once)]
+    )
     return gains.mean(axis=0), stated_errors(gains)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils.checks import check_within, finite
+from xrec_utils.files import require
 
 
 def numbered(players: Sequence[str]) -> tuple[str, ...]:
@@ -20,10 +21,10 @@ def numbered(players: Sequence[str]) -> tuple[str, ...]:
     >>> numbered(["Heat", "Up", "Heat"])
     ('Heat', 'Up', 'Heat #2')
     """
-    if isinstance(players, str):
-        raise ValueError(
-            f"players={players!r} is one text: give a list of names, one per player"
-        )
+    require(
+        not isinstance(players, str),
+        f"players={players!r} is one text: give a list of names, one per player",
+    )
     copies: dict[str, count] = defaultdict(partial(count, 1))
     names = [(str(player), next(copies[str(player)])) for player in players]
     return tuple(name if number == 1 else f"{name} #{number}" for name, number in names)
@@ -78,11 +79,10 @@ class Explanation:
     def _checked(self, name: str) -> np.ndarray:
         """A read-only copy of one field, a finite number for each player."""
         numbers = np.array(getattr(self, name), dtype=np.float64)
-        if numbers.shape != (len(self.players),) or not np.isfinite(numbers).all():
-            raise ValueError(
-                f"{name} must hold one finite number "
-                f"for each of {len(self.players)} players"
-            )
+        require(
+            numbers.shape == (len(self.players),) and np.isfinite(numbers).all(),
+            f"{name} must hold one finite number for each of {len(self.players)} players",
+        )
         numbers.flags.writeable = False
         return numbers
 
@@ -106,22 +106,21 @@ class Explanation:
 
         Columns player, value, error (NaN if not estimated), by |value|.
         """
-        order = np.argsort(-np.abs(self.values), kind="stable")[:k]
-        unknown = np.full(len(self.players), np.nan)
-        error = unknown if self.error is None else self.error
-        players = np.array(self.players, dtype=object)
-        return pd.DataFrame(
-            {
-                "player": players[order],
-                "value": self.values[order],
-                "error": error[order],
-            }
-        )
+        columns = {
+            "player": np.array(self.players, dtype=object),
+            "value": self.values,
+            "error": np.nan if self.error is None else self.error,
+        }
+        # stable: players that count alike keep their order
+        return pd.DataFrame(columns).sort_values(
+            "value", key=abs, ascending=False, kind="stable", ignore_index=True
+        )[:k]
 
     def sentence(self, k: int = 3) -> str:
         """Say the k strongest reasons in words."""
-        rows = self.table(k).itertuples()
-        reasons = ", ".join(f"{row.player} ({row.value:+.3g})" for row in rows)
+        reasons = ", ".join(
+            f"{row.player} ({row.value:+.3g})" for row in self.table(k).itertuples()
+        )
         target = self.target[:1].upper() + self.target[1:]
         return (
             f"{target}: {self.score:.3g}, from a base of {self.base:.3g}. "

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from xrec_utils.contract import EmbeddingModel
+from xrec_utils.files import require
 from xrec_utils.games.game import Game, Masks, history_game
 from xrec_utils.keras_start import tf
 
@@ -55,19 +56,20 @@ def imputed_game(
         (3.0, 6.0)
     """
     packed = history_game(model, history, item, titles=titles)
-    if not hasattr(model, "score_vectors"):
-        raise TypeError(
-            f"{model.name} shows no vectors to replace; "
-            "use a model with `vectors` and `score_vectors`"
-        )
+    require(
+        hasattr(model, "score_vectors"),
+        f"{model.name} shows no vectors to replace; "
+        "use a model with `vectors` and `score_vectors`",
+        TypeError,
+    )
     vectors = model.vectors(np.asarray(history))
     if fill is None:
         fill = model.vectors(np.arange(model.n_items)).mean(axis=0)
     absent = np.asarray(fill, np.float32)
-    if absent.shape != vectors.shape[1:] or not np.isfinite(absent).all():
-        raise ValueError(
-            f"fill must hold {vectors.shape[1]} finite numbers, got {absent}"
-        )
+    require(
+        absent.shape == vectors.shape[1:] and np.isfinite(absent).all(),
+        f"fill must hold {vectors.shape[1]} finite numbers, got {absent}",
+    )
 
     def value(masks: Masks) -> np.ndarray:
         """Scores (n,) of groups (n, films)."""
@@ -120,7 +122,23 @@ def feature_game(
     """
     row = np.asarray(row)
     background = np.asarray(background)
-    _check_columns(row, background, names)
+    require(
+        background.ndim == 2
+        and len(background) > 0
+        and background[0].shape == row.shape,
+        "row (d,) and background (b, d) do not fit: "
+        f"{row.shape} and {background.shape}",
+    )
+    require(
+        len(names) == len(row),
+        f"names has {len(names)} entries for {len(row)} columns",
+    )
+    missing = pd.isna(np.vstack([row, background])).any(axis=0)
+    require(
+        not missing.any(),
+        "row or background lacks numbers (NaN) in "
+        f"{list(compress(names, missing))}: fill them in as in training",
+    )
     n_rows, n_columns = background.shape
 
     def value(masks: Masks) -> np.ndarray:
@@ -128,31 +146,12 @@ def feature_game(
         # (groups, background rows, columns), then all rows below each other
         mixed = np.where(masks[:, None, :], row, background)
         scores = np.asarray(predict(mixed.reshape(-1, n_columns)))
-        if scores.shape != (len(masks) * n_rows,):
-            raise ValueError(
-                f"predict must turn (n, {n_columns}) into (n,), "
-                f"got {scores.shape}: pick one output column"
-            )
+        require(
+            scores.shape == (len(masks) * n_rows,),
+            f"predict must turn (n, {n_columns}) into (n,), "
+            f"got {scores.shape}: pick one output column",
+        )
         # (groups, background rows)
         return scores.reshape(-1, n_rows).mean(axis=1, dtype=np.float64)
 
     return Game(names, target, value, max(1, rows // n_rows))
-
-
-def _check_columns(
-    row: np.ndarray, background: np.ndarray, names: Sequence[str]
-) -> None:
-    """Raise ValueError unless row, background rows and names have the same length."""
-    if background.ndim != 2 or not len(background) or background[0].shape != row.shape:
-        raise ValueError(
-            "row (d,) and background (b, d) do not fit: "
-            f"{row.shape} and {background.shape}"
-        )
-    if len(names) != len(row):
-        raise ValueError(f"names has {len(names)} entries for {len(row)} columns")
-    missing = pd.isna(np.vstack([row, background])).any(axis=0)
-    if missing.any():
-        raise ValueError(
-            "row or background lacks numbers (NaN) in "
-            f"{list(compress(names, missing))}: fill them in as in training"
-        )

@@ -14,6 +14,7 @@ from xrec_utils.contract import (
     fits,
     item_codes,
 )
+from xrec_utils.files import require
 from xrec_utils.games.explanation import Explanation, numbered
 
 Masks = np.ndarray  # (n, players) booleans, True = present
@@ -56,11 +57,11 @@ class Game:
     def __post_init__(self) -> None:
         # a frozen dataclass is set through object, once, here
         object.__setattr__(self, "players", numbered(self.players))
-        if not self.players:
-            raise ValueError(
-                "the history is empty, or the list of names: "
-                "a game needs at least one player"
-            )
+        require(
+            len(self.players) > 0,
+            "the history is empty, or the list of names: "
+            "a game needs at least one player",
+        )
         check_count("batch", self.batch)
 
     @property
@@ -75,19 +76,21 @@ class Game:
         type, and when the model's answer is not n finite numbers, or a random one.
         """
         masks = np.asarray(masks)
-        if masks.ndim != 2 or masks.shape[1] != self.n_players or masks.dtype != bool:
-            raise ValueError(
-                f"masks must be bool (n, {self.n_players}), "
-                f"got {masks.dtype} {masks.shape}"
-            )
+        require(
+            masks.shape[1:] == (self.n_players,) and masks.dtype == bool,
+            f"masks must be bool (n, {self.n_players}), got {masks.dtype} {masks.shape}",
+        )
         if len(masks) == 0:
             return np.empty(0)
         # all players once more, where there is a score to compare with
         again = np.ones((int(len(self._full) == 1), self.n_players), dtype=bool)
         distinct, back = _distinct(np.concatenate([masks, again]))
-        starts = range(0, len(distinct), self.batch)
-        parts = [self._score(distinct[i : i + self.batch]) for i in starts]
-        scores = np.concatenate(parts)
+        scores = np.concatenate(
+            [
+                self._score(distinct[at : at + self.batch])
+                for at in range(0, len(distinct), self.batch)
+            ]
+        )
         self._refuse_chance(distinct, scores)
         return scores[back[: len(masks)]]
 
@@ -108,18 +111,18 @@ class Game:
     def _score(self, masks: Masks) -> np.ndarray:
         """Ask `value` and check its answer."""
         scores = np.asarray(self.value(masks), dtype=np.float64)
-        if scores.shape != (len(masks),):
-            raise ValueError(
-                f"the game of {self.target!r} must give {len(masks)} finite scores, "
-                f"got shape {scores.shape}"
-            )
-        wrong = np.flatnonzero(~np.isfinite(scores))
-        if len(wrong):
-            group = list(compress(self.players, masks[wrong[0]]))
-            raise ValueError(
-                f"the game of {self.target!r} gave {len(wrong)} scores that are NaN or "
-                f"infinite, the first for the group {group or 'of nobody'}"
-            )
+        require(
+            scores.shape == (len(masks),),
+            f"the game of {self.target!r} must give {len(masks)} finite scores, "
+            f"got shape {scores.shape}",
+        )
+        wrong = ~np.isfinite(scores)
+        group = list(compress(self.players, masks[wrong.argmax()]))
+        require(
+            not wrong.any(),
+            f"the game of {self.target!r} gave {wrong.sum()} scores that are NaN or "
+            f"infinite, the first for the group {group or 'of nobody'}",
+        )
         return scores
 
     def full(self) -> float:
@@ -130,27 +133,26 @@ class Game:
         """Score with no player present: the base that an explanation starts from."""
         return float(self(np.zeros((1, self.n_players), dtype=bool))[0])
 
+    def ends(self) -> list[float]:
+        """Score with no player and with every player, asked for together."""
+        return self(np.repeat([[False], [True]], self.n_players, axis=1)).tolist()
+
     def explanation(
         self,
         values: np.ndarray,
         method: str,
         seconds: float = 0.0,
         error: np.ndarray | None = None,
+        ends: Sequence[float] | None = None,
     ) -> Explanation:
         """The answer of an explainer: a value (players,) for each of the players.
 
-        method: the explainer in words. seconds: the time it took. error: (players,)
-        standard errors. Raises ValueError as `Explanation` does.
+        method, seconds, error: as in `Explanation`, whose ValueErrors it raises. ends:
+        base and score, where known: asked again, float32 scores differ a little.
         """
+        base, score = self.ends() if ends is None else ends
         return Explanation(
-            self.players,
-            self.target,
-            values,
-            base=self.empty(),
-            score=self.full(),
-            method=method,
-            seconds=seconds,
-            error=error,
+            self.players, self.target, values, base, score, method, seconds, error
         )
 
     def __repr__(self) -> str:
@@ -324,11 +326,11 @@ def _checked_case(
     history = item_codes("history", history, model.n_items)
     # in a list: of codes, one is expected
     [item] = item_codes("[item]", [item], model.n_items)
-    if item in history:
-        raise ValueError(
-            f"item {item} is in the history: "
-            "only a film the user has not seen can be a recommendation"
-        )
+    require(
+        item not in history,
+        f"item {item} is in the history: "
+        "only a film the user has not seen can be a recommendation",
+    )
     return history, int(item)
 
 
@@ -370,15 +372,14 @@ def scores_of_groups(
     else:
         # small whole numbers would overflow
         present = masks.astype(np.result_type(sums.addends, np.float32))
-        totals = present @ sums.addends
-        answer = sums.finish(totals, masks.sum(axis=1))
+        answer = sums.finish(present @ sums.addends, masks.sum(axis=1))
     scores = np.asarray(answer, dtype=np.float64)
     expected = (len(masks), len(items))
-    if scores.shape != expected:
-        raise ValueError(
-            f"{model.name}.score must give one row per history and one column per "
-            f"entry of items, {expected}, got {scores.shape}"
-        )
+    require(
+        scores.shape == expected,
+        f"{model.name}.score must give one row per history and one column per "
+        f"entry of items, {expected}, got {scores.shape}",
+    )
     if not np.isfinite(scores).all():
         films = history[masks[np.isfinite(scores).all(axis=1).argmin()]].tolist()
         raise ValueError(
