@@ -52,8 +52,8 @@ def two_answers(
 
     Example:
         >>> from xrec_utils.games.explanation import Explanation
-        >>> now = Explanation("ab", "X", np.array([1.0, -2.0]), 0, -1, "removed")
-        >>> learned = Explanation("ab", "X", np.array([1.5, 0.5]), 0, 2, "retrained")
+        >>> now = Explanation(("a", "b"), "X", np.array([1.0, -2.0]), 0, -1, "removed")
+        >>> learned = Explanation(("a", "b"), "X", np.array([1.5, 0.5]), 0, 2, "retrained")
         >>> two_answers({"removed": now, "retrained": learned}, "They differ.")
         ... # doctest: +NORMALIZE_WHITESPACE
         They differ. Two dots per film, removed and retrained: b −2 and 0.5; a 1 and

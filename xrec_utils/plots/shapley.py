@@ -117,7 +117,7 @@ def estimates(
         >>> from xrec_utils.games.explanation import Explanation
         >>> values = np.array([1.0, 2.0])
         >>> error = np.array([0.1, 0.1])
-        >>> each = Explanation("ab", "X", values, 0, 3, "sampled", error=error)
+        >>> each = Explanation(("a", "b"), "X", values, 0, 3, "sampled", error=error)
         >>> estimates(np.array([1.1, 2.5]), {"sampled": each})
         ... # doctest: +NORMALIZE_WHITESPACE
         Dot chart of Shapley values with 2 standard errors beside the true values; they
