@@ -83,13 +83,14 @@ def _rule(
     rows = np.asarray(rows, np.float32)
     bias = np.asarray(bias, np.float32)
     values = np.zeros_like(rows)
+    inner = _gauss_hermite(points)
     outer = _sizes if by_length else _chances
     for weight, law, before, after in outer(rows, nodes):
         mean, sd, *shape = law
         # the middle of a unit's input without the film, and with it
         without = bias + before * mean
         joined = bias + after * (mean + rows)
-        for z, share in _corrected_normal(*shape, points, kurtosis):
+        for z, share in _corrected_normal(*shape, inner, kurtosis):
             gain = activation(joined + after * z * sd)
             gain -= activation(without + before * z * sd)
             # in place: a product of three would make two more arrays of this size
@@ -301,27 +302,35 @@ def _drawn(
     return k * mean, variance, skew, tail
 
 
+def _gauss_hermite(points: int) -> np.ndarray:
+    """Points z, their weights, and the weights of Edgeworth's terms, a row per point.
+
+    The terms are Hermite's polynomials of degree 3, 4 and 6 with their factors:
+    (points, 5) float32.
+    """
+    z, weights = np.polynomial.hermite_e.hermegauss(points)
+    weights /= weights.sum()
+    columns = [
+        z,
+        weights,
+        weights * (z**3 - 3 * z) / 6,
+        weights * (z**4 - 6 * z**2 + 3) / 24,
+        weights * (z**6 - 15 * z**4 + 45 * z**2 - 15) / 72,
+    ]
+    return np.float32(columns).T
+
+
 def _corrected_normal(
-    skewness: np.ndarray, excess: np.ndarray, points: int, kurtosis: bool
+    skewness: np.ndarray, excess: np.ndarray, inner: np.ndarray, kurtosis: bool
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """Gauss-Hermite points z, each with its weights (n, h).
+    """The points z of `_gauss_hermite`, each with its weights (n, h).
 
     Weighed by Edgeworth's series up to the fourth cumulant; without `kurtosis`, up to
     the third.
     """
-    places, weights = np.polynomial.hermite_e.hermegauss(points)
     square = skewness * skewness
-    for z, weight in zip(places, weights / weights.sum(), strict=True):
-        # Hermite's polynomials of degree 3, 4 and 6, with the factors of the series
-        hermite = weight * np.array(
-            [
-                (z**3 - 3 * z) / 6,
-                (z**4 - 6 * z**2 + 3) / 24,
-                (z**6 - 15 * z**4 + 45 * z**2 - 15) / 72,
-            ]
-        )
-        third, fourth, sixth = np.float32(hermite)
-        share = np.float32(weight) + third * skewness
+    for z, weight, third, fourth, sixth in inner:
+        share = weight + third * skewness
         if kurtosis:
             share += fourth * excess + sixth * square
-        yield np.float32(z), share
+        yield z, share

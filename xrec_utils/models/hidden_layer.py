@@ -99,8 +99,11 @@ def one_hidden(model: Any) -> OneHidden:
 
 
 def _weights(layer: layers.Layer) -> list[np.ndarray]:
-    """Kernel (inputs, outputs) and bias (outputs,); zeros where there is no bias."""
-    kernel, *bias = layer.get_weights()
+    """Kernel (inputs, outputs) and bias (outputs,); zeros where there is no bias.
+
+    They are views, not to be written to: a copy would take longer than the values.
+    """
+    kernel, *bias = [np.asarray(part.value.read_value()) for part in layer.weights]
     return [kernel, *(bias or [np.zeros(kernel.shape[1], np.float32)])]
 
 
