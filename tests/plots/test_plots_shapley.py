@@ -78,7 +78,7 @@ def test_estimates_count_what_their_intervals_hold(
     said = "3 of 3 by near and 1 of 3 by far"
     assert (
         " ".join(figure.get_suptitle().split())
-        == f"Two standard errors hold the truth for {said}"
+        == f"Twice the stated error holds the truth for {said}"
         and said in alt
     )
     axes = figure.axes[0]

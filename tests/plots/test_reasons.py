@@ -333,7 +333,7 @@ def test_bars_are_the_whole_explanation():
 def test_reasons_without_errors_draw_no_lines():
     plain = Explanation(FILMS[:1], "P(like)", np.array([0.3]), 0.0, 0.3, "exact")
     found = Drawn(reasons.history_reasons, plain)
-    assert "standard errors" not in found.figure.get_supxlabel()
+    assert "stated errors" not in found.figure.get_supxlabel()
     assert found.title == "Alien (1979) is the strongest reason for P(like)"
 
 

@@ -163,7 +163,7 @@ def steps(model: Any, case: Case) -> tuple[Step, ...]:
         titles=case.titles,
     )
     # exact values have no error, and their table no column for it
-    errors = {} if shapley.error is None else {"standard error": shapley.error}
+    errors = {} if shapley.error is None else {"error": shapley.error}
     return (
         Step(
             "Shapley values",

@@ -43,7 +43,7 @@ def history_reasons(
     """Draw the k strongest reasons of one explanation as horizontal bars.
 
     What the other players add up to is one grey bar, so that the bars together are the
-    whole explanation. Estimated effects have a line of 2 standard errors to both sides.
+    whole explanation. Estimated effects have a line of 2 stated errors to both sides.
 
     Args:
         explanation: the effects of p players on one score.
@@ -68,7 +68,7 @@ def history_reasons(
     )
     note = explanation.method
     if explanation.error is not None:
-        note += "; lines: ± 2 standard errors"
+        note += "; lines: ± 2 stated errors"
     with canvas(
         title=title or _strongest_reason(explanation, order[0]),
         alt=_reasons_in_words(explanation, effects.iloc[order[:k]]),

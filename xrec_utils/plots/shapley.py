@@ -105,7 +105,7 @@ def estimates(
     found: Mapping[str, Explanation],
     title: str | None = None,
 ) -> None:
-    """Draw estimated values with 2 of their standard errors beside the true ones.
+    """Draw estimated values with 2 of their stated errors beside the true ones.
 
     Args:
         truth: (n,) the true value of each player, drawn as a black line.
@@ -120,7 +120,7 @@ def estimates(
         >>> each = Explanation(("a", "b"), "X", values, 0, 3, "sampled", error=error)
         >>> estimates(np.array([1.1, 2.5]), {"sampled": each})
         ... # doctest: +NORMALIZE_WHITESPACE
-        Dot chart of Shapley values with 2 standard errors beside the true values; they
+        Dot chart of Shapley values with 2 stated errors beside the true values; they
         hold 1 of 2 by sampled.
     """
     spoken = []
@@ -130,11 +130,11 @@ def estimates(
         spoken.append(f"{inside} of {len(truth)} by {name}")
     counts = listed(spoken)
     with canvas(
-        title=title or f"Two standard errors hold the truth for {counts}",
-        alt="Dot chart of Shapley values with 2 standard errors beside the true values; "
+        title=title or f"Twice the stated error holds the truth for {counts}",
+        alt="Dot chart of Shapley values with 2 stated errors beside the true values; "
         f"they hold {counts}.",
         height=1.9 + 0.34 * len(truth),
-        xlabel="effect on the score, ± 2 standard errors",
+        xlabel="effect on the score, ± 2 stated errors",
         ylabel="reason",
     ) as axes:
         _draw_truth(axes, truth)
@@ -146,7 +146,7 @@ def estimates(
 
 
 def _draw_estimates(axes: Axes, found: Mapping[str, Explanation]) -> None:
-    """Draw the estimates of each player side by side, with 2 standard errors."""
+    """Draw the estimates of each player side by side, with 2 stated errors."""
     for place, (name, each) in enumerate(found.items()):
         # around the middle of the player's row
         offset = 0.36 * ((place + 0.5) / len(found) - 0.5)

@@ -267,7 +267,7 @@ def spoken(found: Explanation) -> str:
     """The strongest reasons in words: up to two for the film and one against it, each
     larger than twice its error.
     """
-    # 2 standard errors: what chance alone rarely reaches
+    # twice the error: what chance alone rarely reaches
     sure = np.abs(found.values) > (0 if found.error is None else 2 * found.error)
     order = [n for n in found.top().tolist() if sure[n]]
     said = {n: f"{found.players[n]} ({found.values[n]:+.2g})" for n in order}
