@@ -401,3 +401,15 @@ def test_of_two_as_near_to_the_top_none_is_chosen(tmp_path: Path, other: str) ->
         other,
         "leave one of each",
     )
+
+
+@pytest.mark.parametrize("row", ["ann ,7", "\ufeffann,7", "user,item", "ann\u00a0,7"])
+def test_ids_that_only_look_like_others_are_refused(tmp_path: Path, row: str) -> None:
+    path = own(tmp_path, f"user,item\nann,7\n{row}\n")
+    says(message(load_interactions, path), "line 3", "blanks around it")
+
+
+def test_a_comma_too_many_in_a_table_of_films_is_refused(tmp_path: Path) -> None:
+    films = "movieId,title,genres\n1,Toy Story (1995),Comedy, Drama\n"
+    place = folder_of(tmp_path / "ml", csv_layout() | {"movies.csv": films})
+    says(message(load_movielens, place), "movies.csv, line 2", "quotation marks")

@@ -303,6 +303,18 @@ def _typed_events(
             columns[key],
             "is no id; fill it in or delete the line (if it is one, pass missing=())",
         )
+        # a header in the middle comes from files that were joined
+        odd = [
+            word
+            for word in table[key].unique()
+            if word != word.strip().strip("\ufeff\u200b") or word == columns[key]
+        ]
+        demand(
+            ~table[key].isin(odd),
+            layout,
+            columns[key],
+            "has blanks around it, or repeats the header; correct or delete the line",
+        )
     return table.assign(
         user=_ids(table["user"]),
         item=_ids(table["item"]),

@@ -100,10 +100,11 @@ class Layout:
     def table(self) -> pd.DataFrame:
         """Every field as text, for tables that are small.
 
-        A separator too many is taken as part of the title or tag.
+        A separator too many is taken as part of the title or tag, where no quotation
+        marks can hold it.
 
         Raises:
-            DataError: a row has fewer fields than there are columns.
+            DataError: a row has fewer fields than there are columns, or more.
         """
         names = self.columns()
         text = next(
@@ -113,10 +114,11 @@ class Layout:
         rows = []
         for line, fields in self.rows():
             surplus = len(fields) - len(names)
-            if surplus < 0:
+            if surplus < 0 or (surplus and self.names is None):
                 raise DataError(
                     f"{self.file.name}, line {line}: {len(fields)} fields instead of "
-                    f"{len(names)} ({', '.join(names)}); get the file again"
+                    f"{len(names)} ({', '.join(names)}); get the file again, or put "
+                    f"quotation marks around fields with {self.sep!r}"
                 )
             after = text + surplus + 1
             fields[text:after] = [self.sep.join(fields[text:after])]

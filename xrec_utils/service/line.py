@@ -3,7 +3,7 @@ dropped.
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any
 
@@ -62,12 +62,13 @@ class Line:
         future.add_done_callback(self._taken.discard)
         try:
             return future.result(self.deadline)
-        except TimeoutError as late:
+        except (TimeoutError, CancelledError) as late:
             # what is at work goes on; what still waits is never begun
             future.cancel()
             raise Refusal(
                 "too_late",
-                f"no answer within {self.deadline:g} seconds: ask again later, for "
+                f"no answer within {self.deadline:g} seconds, or before the service "
+                "stopped: ask again later, for "
                 "fewer films, or for a model with a closed form, such as ease",
                 status=503,
             ) from late
