@@ -247,13 +247,19 @@ def test_names_do_not_matter(drawn, order):
             lambda: bilinear([1.0], np.ones((2, 3))),
             r"one row for each of 1 weights, got \(2, 3\)",
         ),
-        (lambda: bilinear([1.0], [[np.nan]]), "vectors must be a 2-D array of finite numbers"),
+        (
+            lambda: bilinear([1.0], [[np.nan]]),
+            "vectors must be a 2-D array of finite numbers",
+        ),
         (
             lambda: softmax_pool([1.0, 2.0], [1.0]),
             "weights and answers must have one shape",
         ),
         (lambda: mean_pool([1.0], empty=np.nan), r"empty must be .* 1 NaN or infinite"),
-        (lambda: softmax_pool([1.0], [1.0], empty=np.inf), r"empty must be .* 1 NaN or infinite"),
+        (
+            lambda: softmax_pool([1.0], [1.0], empty=np.inf),
+            r"empty must be .* 1 NaN or infinite",
+        ),
         (
             lambda: softmax_pool([1.0, 0.0], [1.0, 2.0]),
             r"must be above 0: pass exp\(logits - largest logit\)",

@@ -137,7 +137,7 @@ def test_ids_are_named_and_both_ways_out_work(dtype):
     # the words of the message
     layer = model.get_layer("table")
     behind = keras.Model(layer.output, model.output)
-    vectors = keras.Model(model.input, layer.output)(IDS).numpy()
+    vectors = keras.Model(model.inputs, layer.output)(IDS).numpy()
     for method in ("deep", "gradient"):
         with pytest.raises(
             ExplainerError,
@@ -196,7 +196,7 @@ def test_two_outputs_are_named_and_one_of_them_works(method):
     model = keras.Model(row, [layers.Dense(1)(row), layers.Dense(2)(row)])
     with pytest.raises(ExplainerError, match="2 outputs"):
         shap_values(model, ROWS, BACKGROUND, method)
-    one = keras.Model(model.input, model.outputs[0])
+    one = keras.Model(model.inputs, model.outputs[0])
     assert shap_values(one, ROWS, BACKGROUND, method)[0].score == pytest.approx(
         float(model(ROWS)[0][0, 0])
     )
@@ -233,7 +233,7 @@ def test_an_output_for_each_position_is_named_and_the_last_one_works():
     for method in ("deep", "gradient"):
         with pytest.raises(ValueError, match="an output for each of 4 positions"):
             shap_values(model, HISTORIES[:1], HISTORIES, method)
-        last = keras.Model(model.input, model.outputs[0][:, -1])
+        last = keras.Model(model.inputs, model.outputs[0][:, -1])
         (found,) = shap_values(last, HISTORIES[:1], HISTORIES, method)
         assert (found.values[:3] == 0).all() and found.values[3] != 0
 
@@ -456,3 +456,12 @@ def test_global_importance_is_the_sorted_mean():
         global_importance(
             [explanation([1.0, 2.0]), explanation([1.0, 2.0], ("a", "c"))]
         )
+
+
+@pytest.mark.parametrize("method", ["deep", "gradient", "permutation"])
+def test_a_sequential_model_never_called_is_explained(method: str) -> None:
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1)]
+    rows = np.random.default_rng(0).normal(size=(9, 3)).astype("float32")
+    found = shap_values(keras.Sequential(layers), rows[:1], rows[1:], method)
+    assert abs(found[0].gap) < 0.1 * abs(found[0].score - found[0].base) + 1e-4

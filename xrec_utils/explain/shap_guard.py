@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -21,7 +22,7 @@ tf.get_logger().addFilter(lambda record: "grad_graph" not in record.getMessage()
 _BEHIND = (
     "; or explain what follows the embedding, vectors in: with layer = "
     "model.get_layer(...), the model is keras.Model(layer.output, model.output), and "
-    "its rows are keras.Model(model.input, layer.output)(ids).numpy(). That is the "
+    "its rows are keras.Model(model.inputs, layer.output)(ids).numpy(). That is the "
     "same model if nothing else reads the ids and the layer has no mask_zero."
 )
 
@@ -122,7 +123,7 @@ def check_readable(model: object, method: str, rows: np.ndarray) -> None:
             (
                 len(outputs) > 1,
                 f"The model has {len(outputs)} outputs. Explain one of them, for "
-                "instance the first: keras.Model(model.input, model.outputs[0])",
+                "instance the first: keras.Model(model.inputs, model.outputs[0])",
             ),
             (
                 follows and not inputs,
@@ -193,7 +194,7 @@ def _layer_with(model: keras.Model, operation: str, shape: tuple[int, ...]) -> s
     """
     known = {layer.name for layer in _layers(model)}
     # of the rows themselves: not every model can be traced without their number
-    rows = keras.tree.pack_sequence_as(model.input, [tf.TensorSpec(shape)])
+    rows = as_input(model, tf.TensorSpec(shape))
     traced = tf.function(model).get_concrete_function(rows, training=False)
     # the last part is the operation's own name, the one before it the innermost layer
     scopes = [
@@ -214,3 +215,13 @@ def _layers(model: object) -> Iterator[keras.layers.Layer]:
         yield layer
         if isinstance(layer, keras.Model):
             yield from _layers(layer)
+
+
+def as_input(model: keras.Model, rows: Any) -> Any:
+    """Rows as the model wants its one input: bare, in a list or under a name.
+
+    A sequential model, and one without layers that Keras knows, wants them bare.
+    """
+    if isinstance(model, keras.Sequential) or not getattr(model, "inputs", None):
+        return rows
+    return keras.tree.pack_sequence_as(model.input, [rows])

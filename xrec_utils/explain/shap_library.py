@@ -27,7 +27,7 @@ from xrec_utils.explain.predictions import (
     not_whole,
     refuse_first,
 )
-from xrec_utils.explain.shap_guard import check_readable, guarded, numpy_seed
+from xrec_utils.explain.shap_guard import as_input, check_readable, guarded, numpy_seed
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.keras_start import keras
 
@@ -283,7 +283,7 @@ def _predictions(model, output: int, rows: np.ndarray) -> np.ndarray:
                 columns.ndim > 2,
                 f"The model has an output for each of {k} positions, shape "
                 f"{answers.shape}. Explain one of them, for instance the last: "
-                "keras.Model(model.input, model.outputs[0][:, -1]) in place of a "
+                "keras.Model(model.inputs, model.outputs[0][:, -1]) in place of a "
                 "Keras model, lambda rows: predict(rows)[:, -1] of a function.",
             ),
             (
@@ -302,9 +302,7 @@ def _answers(model, rows: np.ndarray) -> np.ndarray:
         return np.asarray(model(rows))
     ends = getattr(model, "inputs", None)
     given = rows.astype(ends[0].dtype if ends else "float32")
-    # a model may want its one input in a list or under a name
-    given = keras.tree.pack_sequence_as(model.input, [given]) if ends else given
-    return np.asarray(model(given, training=False))
+    return np.asarray(model(as_input(model, given), training=False))
 
 
 def _checked_names(
