@@ -555,3 +555,14 @@ def test_base_and_score_are_finite(base, score):
         ValueError, match=r"base and score must be a 1-D array of finite"
     ):
         Explanation(("a",), "t", [1.0], base, score, "hand")
+
+
+def test_a_random_game_far_from_zero_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    game = Game(
+        tuple("abcdef"),
+        "t",
+        lambda masks: 1000 + masks.sum(axis=1) + 2 * rng.normal(size=len(masks)),
+    )
+    with pytest.raises(ValueError, match="it is random"):
+        brute_force(game)

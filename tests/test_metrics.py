@@ -236,7 +236,12 @@ def test_evaluate_says_what_is_wrong():
 @pytest.mark.parametrize(
     ("scores", "targets", "seen", "message"),
     [
-        ([[1.0, np.nan]], [[0]], None, r"NaN or infinite at \[row, item\] \[\[0, 1\]\]"),
+        (
+            [[1.0, np.nan]],
+            [[0]],
+            None,
+            r"NaN or infinite at \[row, item\] \[\[0, 1\]\]",
+        ),
         ([[1.0, np.inf]], [[0]], None, "finite number"),
         ([1.0, 2.0], [[0]], None, r"shape \(users, items\)"),
         ([[1.0, 2.0]], [[0], [1]], None, "scores has 1 rows"),

@@ -26,7 +26,7 @@ from xrec_utils.explain.running_sums import marginal_means
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import history_game
-from xrec_utils.models.autoencoders import Autoencoder
+from xrec_utils.models.autoencoders import Autoencoder, Latent
 from xrec_utils.models.classic import ItemToItem
 from xrec_utils.models.hidden_layer import ACTIVATIONS, one_hidden
 
@@ -250,3 +250,55 @@ def test_in_debug_few_players_are_held_against_all_groups(monkeypatch) -> None:
     monkeypatch.setenv("XREC_DEBUG", "1")
     with pytest.raises(ValueError, match="from that of all groups"):
         explain(ease, np.array([5, 9, 30]), 40, method="closed form")
+
+
+class Contradiction(ItemToItem):
+    """A model whose sums say another thing than its score."""
+
+    def score(self, histories, items=None):
+        return 1 + super().score(histories, items)
+
+    def sums(self, history, items):
+        return super().sums(history, items)
+
+
+def test_declared_sums_that_are_not_the_score_are_refused() -> None:
+    model = Contradiction()
+    model.name = "contradiction"
+    model.n_items = 4
+    model.weights = np.eye(4)[::-1].copy()
+    with pytest.raises(ValueError, match="where the sums it declares give"):
+        explain(model, np.array([0, 1]), 3)
+
+
+class Tripled(keras.Model):
+    """A functional model that does something else when called."""
+
+    def call(self, inputs, training=None, mask=None):
+        return 3 * super().call(inputs, training=training, mask=mask)
+
+
+def test_a_call_of_its_own_is_no_chain_of_layers() -> None:
+    seen = keras.Input((15,))
+    hidden = keras.layers.Dense(4, activation="tanh")(seen)
+    model = Autoencoder("tripled", Tripled(seen, keras.layers.Dense(15)(hidden)))
+    found = explain(model, np.arange(8), 14)
+    assert found.score == pytest.approx(float(model.score([np.arange(8)])[0, 14]))
+
+
+def test_only_the_input_itself_is_brought_to_length_one() -> None:
+    seen = keras.Input((15,))
+    units = keras.layers.Dense(4, activation="tanh")(seen)
+    aside = keras.layers.Dense(3)(keras.layers.UnitNormalization()(units))
+    z = Latent(0.2, 300)(keras.layers.Dense(3)(units), aside)
+    model = Autoencoder("aside", keras.Model(seen, keras.layers.Dense(15)(z)))
+    assert not one_hidden(model).by_length
+    explain(model, np.arange(13), 14)
+
+
+def test_long_histories_get_more_points() -> None:
+    rows = np.random.default_rng(0).normal(1, 0.3, (900, 1))
+    bias = np.array([-420.0])
+    exact = fourier_shapley(rows, bias, chances=400)
+    found = fourier_shapley(rows, bias)
+    assert np.linalg.norm(found - exact) <= 1e-8 * np.linalg.norm(exact)

@@ -24,9 +24,9 @@ from time import perf_counter
 
 import numpy as np
 
-from xrec_utils.contract import History, HistoryModel, fits
+from xrec_utils.contract import History, HistoryModel, check_count, fits
 from xrec_utils.explain import closed_forms
-from xrec_utils.explain.faults import FEW, fault_of
+from xrec_utils.explain.faults import FEW, check_declared, fault_of
 from xrec_utils.explain.fourier import fourier_cost, fourier_shapley
 from xrec_utils.explain.hidden_units import hidden_shapley, with_errors
 from xrec_utils.explain.leverage import leverage_regression
@@ -191,7 +191,10 @@ class Case:
             raise ValueError(
                 f"method={method!r} is unknown; choose auto, {', '.join(METHODS)}"
             )
+        check_count("permutations", self.permutations, 4)
+        check_count("seed", self.seed, 0)
         start = perf_counter()
+        check_declared(self.model, self.history, self.items, self.games)
         for name in METHODS if method == "auto" else [method]:
             explanations = METHODS[name](self)
             fault = fault_of(name, self.games, explanations)

@@ -6,9 +6,11 @@ the values do not add up to what the model says.
 
 import os
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 import numpy as np
 
+from xrec_utils.contract import History, HistoryModel, fits
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
@@ -16,6 +18,28 @@ from xrec_utils.games.game import Game
 FEW = 12  # players up to which all groups are scored
 ROUGH = 0.02  # of the values: a quadrature with larger errors gives way to samples
 ROUNDING = 1e-4  # of scores in float32, as a share of their size
+# models that were asked already, by their id
+ASKED: WeakValueDictionary[int, HistoryModel] = WeakValueDictionary()
+
+
+def check_declared(
+    model: HistoryModel | None, history: History, items: np.ndarray, games: list[Game]
+) -> None:
+    """Raise ValueError if the sums that a model declares are not how it scores.
+
+    Games ask for the sums where there are any, so the score itself is asked here, once
+    for each model.
+    """
+    if ASKED.get(id(model)) is model or not fits(model, "sums", history):
+        return
+    own = model.score([history[:0], history], items=items).T
+    declared = np.array([game.ends() for game in games])
+    if not np.allclose(own, declared, rtol=1e-3, atol=1e-3 * np.abs(own).max()):
+        raise ValueError(
+            f"{model.name} scores {own[0]} where the sums it declares give "
+            f"{declared[0]}: leave `sums` and `pooling` out of the model"
+        )
+    ASKED[id(model)] = model
 
 
 def fault_of(

@@ -9,7 +9,7 @@ from scipy.special import roots_sh_legendre  # Gauss-Legendre on [0, 1]
 
 
 def fourier_shapley(
-    rows: np.ndarray, bias: np.ndarray, chances: int = 64
+    rows: np.ndarray, bias: np.ndarray, chances: int | None = None
 ) -> np.ndarray:
     """Shapley values of every hidden unit to about nine digits, in seconds.
 
@@ -22,7 +22,8 @@ def fourier_shapley(
     Args:
         rows: (n, h) what each film adds to each unit.
         bias: (h,) of the units.
-        chances: Gauss-Legendre points for Owen's integral over q.
+        chances: Gauss-Legendre points for Owen's integral over q; more for longer
+            histories if None.
 
     Returns:
         (n, h) float64; a column adds up to its unit's move from nobody to everybody.
@@ -42,8 +43,7 @@ def fourier_shapley(
     omega = k * np.pi / reach
     damping = np.sinh(omega * np.pi / 2)
     share = 2 * np.pi / reach / damping
-    # exact for a polynomial of degree n - 1
-    points = min(chances, len(rows) // 2 + 1)
+    points = _points(len(rows), chances)
     values = np.empty_like(rows)
     for unit, b in enumerate(bias):
         # (frequencies, n): e^{iωw} of each player
@@ -60,10 +60,16 @@ def fourier_shapley(
     return values
 
 
-def fourier_cost(rows: np.ndarray, bias: np.ndarray, chances: int = 64) -> float:
+def fourier_cost(rows: np.ndarray, bias: np.ndarray) -> float:
     """Products that `fourier_shapley` takes for the same arguments."""
-    points = min(chances, len(rows) // 2 + 1)
-    return _terms(_reach(rows, bias)) * rows.size * points
+    return _terms(_reach(rows, bias)) * rows.size * _points(len(rows), None)
+
+
+def _points(n: int, chances: int | None) -> int:
+    """Points over q for n films: the integrand bends within about 1/√n."""
+    wanted = max(64, int(8 * n**0.5)) if chances is None else chances
+    # so many are exact for a polynomial of degree n - 1
+    return min(wanted, n // 2 + 1)
 
 
 def _reach(rows: np.ndarray, bias: np.ndarray) -> float:

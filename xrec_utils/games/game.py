@@ -96,16 +96,16 @@ class Game:
 
     def _refuse_chance(self, distinct: Masks, scores: np.ndarray) -> None:
         """Raise ValueError if all players together get a second, other score."""
-        # in the order of their bits all players come last
+        # all players come last, in the order of bits
         if len(self._full) < 2 and distinct[-1].all():
             self._full.append(float(scores[-1]))
-        largest = np.abs([*self._full, scores.min(), scores.max()]).max()
+        seen = np.array([*self._full, scores.min(), scores.max()])
         # less is rounding: a film near another in rank may change places
-        if self._full and np.ptp(self._full) > 0.01 * largest:
+        most = 0.01 * np.ptp(seen) + 1e-4 * np.abs(seen).max()
+        if self._full and np.ptp(self._full) > most:
             raise ValueError(
-                f"the game of {self.target!r} gave all players two scores, "
-                f"{self._full[0]:.6g} and {self._full[1]:.6g}: it is random. Call a "
-                "network with training=False, which turns dropout off"
+                f"the game of {self.target!r} gave all players two scores, {self._full}: "
+                "it is random. Call a network with training=False, without dropout"
             )
 
     def _score(self, masks: Masks) -> np.ndarray:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from keras.src.models.functional import Functional
 from scipy.special import expit
 
 from xrec_utils.keras_start import keras, layers
@@ -80,7 +81,8 @@ def one_hidden(model: Any) -> OneHidden:
             f"{model.name} is not one layer of hidden units between a history and its "
             "scores: use explain(..., method='auto'), which takes any model"
         )
-    hidden, *linear = chain
+    by_length = to_length_one(chain[0])
+    hidden, *linear = chain[by_length:]
     rows, bias = _weights(hidden)
     (readout, constant), *later = map(_weights, linear)
     for kernel, shift in later:
@@ -92,9 +94,7 @@ def one_hidden(model: Any) -> OneHidden:
         readout,
         constant,
         ACTIVATIONS[hidden.activation],
-        by_length=any(
-            type(layer) is layers.UnitNormalization for layer in model.model.layers
-        ),
+        by_length,
     )
 
 
@@ -117,19 +117,24 @@ def chain_of_dense(
         passing: further types of layers that, in use, hand on their first input.
 
     Returns:
-        Dense layers from the input to the logits; none for a network of another shape.
-        Before them at most the input is brought to length one.
+        Dense layers from the input to the logits, at most with one before them that
+        brings the input to length one; none for a network of another shape.
     """
+    if type(network).call not in (keras.Sequential.call, Functional.call):
+        return []
     chain = [
         layer
         for layer in _from_input_to_output(network)
         if type(layer) not in (layers.Dropout, *passing)
     ]
-    if chain and type(chain[0]) is layers.UnitNormalization:
-        chain.pop(0)
-    of_units = len(chain) > 1 and is_dense(chain[0])
-    known = of_units and chain[0].activation in ACTIVATIONS
-    return chain if known and all(map(is_linear, chain[1:])) else []
+    dense = chain[1:] if chain and to_length_one(chain[0]) else chain
+    known = len(dense) > 1 and is_dense(dense[0]) and dense[0].activation in ACTIVATIONS
+    return chain if known and all(map(is_linear, dense[1:])) else []
+
+
+def to_length_one(layer: layers.Layer) -> bool:
+    """Whether a layer divides each row (n, items) by its length."""
+    return type(layer) is layers.UnitNormalization and layer.axis in (-1, 1)
 
 
 def _from_input_to_output(network: keras.Model) -> list[layers.Layer]:
