@@ -297,24 +297,15 @@ def _typed_events(
             for word in table[key].unique()
             if {word, word.strip().lower()} & {"", *missing}
         ]
-        demand(
-            ~table[key].isin(words),
-            layout,
-            columns[key],
-            "is no id; fill it in or delete the line (if it is one, pass missing=())",
-        )
-        # a header in the middle comes from files that were joined
-        odd = [
+        problem = "is no id; fill it in or delete the line (if it is one, missing=())"
+        demand(~table[key].isin(words), layout, columns[key], problem)
+        odd = [  # files that were joined have a header in the middle
             word
             for word in table[key].unique()
             if word != word.strip().strip("\ufeff\u200b") or word == columns[key]
         ]
-        demand(
-            ~table[key].isin(odd),
-            layout,
-            columns[key],
-            "has blanks around it, or repeats the header; correct or delete the line",
-        )
+        problem = "has blanks around it, or repeats the header; correct or delete it"
+        demand(~table[key].isin(odd), layout, columns[key], problem)
     return table.assign(
         user=_ids(table["user"]),
         item=_ids(table["item"]),
