@@ -207,9 +207,12 @@ def test_the_result_depends_on_the_seed_and_on_nothing_else():
     assert not np.array_equal(
         found.values, leverage_regression(game, 100, seed=2).values
     )
-    assert found.seconds > 0 and (found.base, found.score) == (
-        game.empty(),
-        game.full(),
+    assert found.seconds > 0
+    # a group scored alone is rounded otherwise than one of a hundred
+    assert np.allclose(
+        [found.base, found.score],
+        [game.empty(), game.full()],
+        rtol=1e-12,
     )
 
 

@@ -292,20 +292,20 @@ def _typed_events(
     table = read_columns(layout, dtypes)
     table.columns = list(columns)
     for key in table.columns.intersection(["user", "item", "behaviour"]):
-        words = [
-            word
-            for word in table[key].unique()
-            if {word, word.strip().lower()} & {"", *missing}
+        names = table[key].unique()
+        gaps = [name for name in names if {name, name.strip().lower()} & {"", *missing}]
+        # files that were joined have a header in the middle
+        odd = [
+            name
+            for name in names
+            if name != name.strip().strip("\ufeff\u200b") or name == columns[key]
         ]
-        problem = "is no id; fill it in or delete the line (if it is one, missing=())"
-        demand(~table[key].isin(words), layout, columns[key], problem)
-        odd = [  # files that were joined have a header in the middle
-            word
-            for word in table[key].unique()
-            if word != word.strip().strip("\ufeff\u200b") or word == columns[key]
-        ]
-        problem = "has blanks around it, or repeats the header; correct or delete it"
-        demand(~table[key].isin(odd), layout, columns[key], problem)
+        problems = {
+            "is no id; fill it in or delete the line (if it is one, missing=())": gaps,
+            "has blanks around it, or repeats the header; correct or delete it": odd,
+        }
+        for problem, wrong in problems.items():
+            demand(~table[key].isin(wrong), layout, columns[key], problem)
     return table.assign(
         user=_ids(table["user"]),
         item=_ids(table["item"]),

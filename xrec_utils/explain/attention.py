@@ -15,7 +15,7 @@ import numpy as np
 
 from xrec_utils.contract import AttentionModel
 from xrec_utils.explain.gradients import unseen_as_zero
-from xrec_utils.explain.predictions import refuse_first
+from xrec_utils.files import require
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import history_game, namer
 from xrec_utils.keras_start import tf
@@ -32,38 +32,30 @@ def attention_weights(model: AttentionModel, history: np.ndarray) -> np.ndarray:
     token and films, or if the shape is another.
     """
     weights = np.asarray(model.attention(history))
-    refuse_first(
-        [
-            (
-                weights.ndim != 4 or weights.shape[2] != weights.shape[3],
-                f"The model's attention has shape {weights.shape}; "
-                "it must be (layers, heads, L, L).",
-            )
-        ]
+    require(
+        weights.ndim == 4 and weights.shape[2] == weights.shape[3],
+        f"The model's attention has shape {weights.shape}; "
+        "it must be (layers, heads, L, L).",
     )
     looks = weights.any(axis=(0, 1, 3))
     read = weights[:, :, looks][..., looks]
     sums = read.sum(axis=-1)
-    refuse_first(
-        [
-            (
-                not np.allclose(sums, 1, atol=1e-4),
-                "The rows of the model's attention do not add up to one, but to "
-                f"{sums.min(initial=1):.3g} to {sums.max(initial=1):.3g}; read the "
-                "weights after the softmax, where padding is masked.",
-            ),
-            (
-                # a window may leave films out, but then there is no padding
-                read.shape[2] > 1 + len(history)
-                or (read.shape[2] < 1 + len(history) and not looks.all()),
-                f"The model's attention is one of {read.shape[2]} places, padding of "
-                f"zeros not counted; a history of {len(history)} films has one more, "
-                "the start token. Cut other padding off, with keep its "
-                "places: weights[:, :, keep][..., keep]. A model without a start token "
-                "shows one that nobody looks at: weights = np.pad(weights, [(0, 0), "
-                "(0, 0), (1, 0), (1, 0)]); weights[:, :, 0, 0] = 1",
-            ),
-        ]
+    require(
+        np.allclose(sums, 1, atol=1e-4),
+        "The rows of the model's attention do not add up to one, but to "
+        f"{sums.min(initial=1):.3g} to {sums.max(initial=1):.3g}; read the "
+        "weights after the softmax, where padding is masked.",
+    )
+    # a window may leave films out, but then there is no padding
+    require(
+        read.shape[2] <= 1 + len(history)
+        and (read.shape[2] >= 1 + len(history) or looks.all()),
+        f"The model's attention is one of {read.shape[2]} places, padding of "
+        f"zeros not counted; a history of {len(history)} films has one more, "
+        "the start token. Cut other padding off, with keep its "
+        "places: weights[:, :, keep][..., keep]. A model without a start token "
+        "shows one that nobody looks at: weights = np.pad(weights, [(0, 0), "
+        "(0, 0), (1, 0), (1, 0)]); weights[:, :, 0, 0] = 1",
     )
     return read
 
@@ -258,14 +250,10 @@ def _shares(
     Raises ValueError for an empty history.
     """
     # not checked by a game: attention alone needs no model that scores
-    refuse_first(
-        [
-            (
-                not len(history),
-                "The history is empty: there is no film whose part in the score "
-                "could be explained.",
-            )
-        ]
+    require(
+        len(history),
+        "The history is empty: there is no film whose part in the score "
+        "could be explained.",
     )
     name = namer(titles)
     # float32 shares would miss a sum of one by more

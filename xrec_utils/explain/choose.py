@@ -32,6 +32,7 @@ from xrec_utils.explain.hidden_units import hidden_shapley, with_errors
 from xrec_utils.explain.leverage import leverage_regression
 from xrec_utils.explain.running_sums import marginal_means
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
+from xrec_utils.files import require
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks, history_game, scores_of_groups, sums_of
 from xrec_utils.models.autoencoders import Autoencoder
@@ -92,10 +93,10 @@ def explain(
     if isinstance(model, Game):
         case = Case([model], permutations=permutations, seed=seed)
         return case.solve(method)[0]
-    if history is None or item is None:
-        raise ValueError(
-            "explain needs a model with a history and an item, or a Game alone"
-        )
+    require(
+        history is not None and item is not None,
+        "explain needs a model with a history and an item, or a Game alone",
+    )
     return explain_many(
         model,
         history,
@@ -152,8 +153,7 @@ def explain_many(
         >>> [explanation.values.tolist() for explanation in both]
         [[0.5, 2.0], [1.0, 0.0]]
     """
-    if not len(items):
-        raise ValueError("items is empty: name one film to explain, or more")
+    require(len(items), "items is empty: name one film to explain, or more")
     games = shared_games(model, history, items, titles=titles)
     case = Case(
         games,
@@ -187,10 +187,10 @@ class Case:
         Raises:
             ValueError: the method is unknown, or cannot explain this model.
         """
-        if method != "auto" and method not in METHODS:
-            raise ValueError(
-                f"method={method!r} is unknown; choose auto, {', '.join(METHODS)}"
-            )
+        require(
+            method in ("auto", *METHODS),
+            f"method={method!r} is unknown; choose auto, {', '.join(METHODS)}",
+        )
         check_count("permutations", self.permutations, 4)
         check_count("seed", self.seed, 0)
         start = perf_counter()

@@ -71,14 +71,12 @@ def _fault(method: str, game: Game, explanation: Explanation) -> str:
     """Why the values of one explanation are not given, "" if they are."""
     values = explanation.values
     error = np.zeros(1) if explanation.error is None else explanation.error
-    ends = abs(explanation.base) + abs(explanation.score)
-    rounding = ROUNDING * (ends + np.abs(values).sum())
+    rounding = ROUNDING * np.abs([explanation.base, explanation.score, *values]).sum()
     # these comparisons are written so that NaN is a fault
     if not abs(explanation.gap) <= rounding + 2 * error.sum():
         return f"its values miss {explanation.gap:.3g} of score - base"
     # something to divide by, where everything is zero
-    length = max(np.linalg.norm(values) + rounding, 1e-12)
-    share = np.linalg.norm(error) / length
+    share = np.linalg.norm(error) / max(np.linalg.norm(values) + rounding, 1e-12)
     if method == "quadrature" and not share <= ROUGH:
         return f"its error would be {share:.0%} of the values"
     if os.environ.get("XREC_DEBUG") == "1" and game.n_players <= FEW:

@@ -41,8 +41,7 @@ def fourier_shapley(
     # odd k; the terms beyond are below e⁻²²
     k = np.arange(1, 2 * _terms(reach), 2)
     omega = k * np.pi / reach
-    damping = np.sinh(omega * np.pi / 2)
-    share = 2 * np.pi / reach / damping
+    share = 2 * np.pi / reach / np.sinh(omega * np.pi / 2)
     points = _points(len(rows), chances)
     values = np.empty_like(rows)
     for unit, b in enumerate(bias):
@@ -74,8 +73,7 @@ def _points(n: int, chances: int | None) -> int:
 
 def _reach(rows: np.ndarray, bias: np.ndarray) -> float:
     """Half a period of the series: 10 beyond the largest sum of any group."""
-    widest = np.abs(bias) + np.abs(rows).sum(axis=0)
-    return 10 + float(widest.max())
+    return 10 + float((np.abs(bias) + np.abs(rows).sum(axis=0)).max())
 
 
 def _terms(reach: float) -> float:

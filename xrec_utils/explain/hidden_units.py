@@ -62,9 +62,14 @@ def hidden_shapley(
         >>> values.shape, bool(np.abs(values - np.tanh(1.0) / 2).max() < 1e-3)
         ((2, 1), True)
     """
-    n = len(rows)
-    nodes = nodes or default_nodes(n)
-    return _rule(rows, bias, by_length, activation, nodes, inner_nodes(n))
+    return _rule(
+        rows,
+        bias,
+        by_length,
+        activation,
+        nodes or default_nodes(len(rows)),
+        inner_nodes(len(rows)),
+    )
 
 
 def _rule(

@@ -17,12 +17,12 @@ import numpy as np
 from lime.lime_base import LimeBase
 from lime.lime_tabular import LimeTabularExplainer
 
+from xrec_utils.contract import check_count
 from xrec_utils.explain.predictions import (
     Predict,
     finite_answers,
-    not_whole,
-    refuse_first,
 )
+from xrec_utils.files import require
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 
@@ -114,28 +114,19 @@ def lime_tabular(
     started = time.perf_counter()
     row = np.asarray(row, dtype=np.float64)
     background = np.asarray(background, dtype=np.float64)
-    refuse_first(
-        [
-            not_whole("samples", samples, least=2),
-            (
-                not background.shape[1:] == row.shape == (len(names),)
-                or not len(background),
-                f"row has shape {row.shape}, background {background.shape} and there "
-                f"are {len(names)} names; they must be (d,), (m, d) and d.",
-            ),
-        ]
+    check_count("samples", samples, 2)
+    require(
+        background.shape[1:] == row.shape == (len(names),) and len(background),
+        f"row has shape {row.shape}, background {background.shape} and there "
+        f"are {len(names)} names; they must be (d,), (m, d) and d.",
     )
     # (d,): by column
     finite = np.isfinite([row, *background]).all(axis=0)
-    refuse_first(
-        [
-            (
-                not finite.all(),
-                f"{'background' if np.isfinite(row).all() else 'row'} holds NaN or "
-                f"infinity in column {names[finite.argmin()]!r}; fill it, or leave "
-                "the column or the rows out.",
-            )
-        ]
+    require(
+        finite.all(),
+        f"{'background' if np.isfinite(row).all() else 'row'} holds NaN or "
+        f"infinity in column {names[finite.argmin()]!r}; fill it, or leave "
+        "the column or the rows out.",
     )
     explainer = LimeTabularExplainer(
         background,
@@ -197,14 +188,10 @@ def lime_history(
         >>> lime_history(game, kernel_width=1000).values.round(1).tolist()
         [1.0, 3.0]
     """
-    refuse_first(
-        [
-            not_whole("samples", samples, least=2),
-            (
-                not kernel_width > 0,
-                f"kernel_width={kernel_width} must be above 0: no group would count.",
-            ),
-        ]
+    check_count("samples", samples, 2)
+    require(
+        kernel_width > 0,
+        f"kernel_width={kernel_width} must be above 0: no group would count.",
     )
     started = time.perf_counter()
     # the library draws groups and solves with one generator
@@ -257,21 +244,17 @@ def _two_columns(predict: Predict, rows: np.ndarray) -> np.ndarray:
     Raises ValueError unless `predict` gives P(yes) of shape (n,).
     """
     yes = finite_answers(predict, rows)
-    refuse_first(
-        [
-            (
-                yes.ndim != 1,
-                f"predict returned shape {yes.shape} for {len(rows)} rows; "
-                f"LIME needs ({len(rows)},): pick one column.",
-            ),
-            (
-                yes.min() < -ROUNDING or yes.max() > 1 + ROUNDING,
-                f"predict returned {yes.min():.8g} to {yes.max():.8g}; LIME needs "
-                "probabilities in 0..1. Scale stars from 1 to 5 by (stars - 1) / 4, "
-                "put logits through a sigmoid, 1 / (1 + np.exp(-logits)), or explain "
-                "them as they are: shap_values(predict, row[None], background, "
-                "'permutation').",
-            ),
-        ]
+    require(
+        yes.ndim == 1,
+        f"predict returned shape {yes.shape} for {len(rows)} rows; "
+        f"LIME needs ({len(rows)},): pick one column.",
+    )
+    require(
+        yes.min() >= -ROUNDING and yes.max() <= 1 + ROUNDING,
+        f"predict returned {yes.min():.8g} to {yes.max():.8g}; LIME needs "
+        "probabilities in 0..1. Scale stars from 1 to 5 by (stars - 1) / 4, "
+        "put logits through a sigmoid, 1 / (1 + np.exp(-logits)), or explain "
+        "them as they are: shap_values(predict, row[None], background, "
+        "'permutation').",
     )
     return np.column_stack([1 - yes, yes]).clip(0, 1)

@@ -1,32 +1,12 @@
-"""What a function is asked about rows, and what it answers, checked.
+"""What a function answers about rows, checked before an explanation is made of it."""
 
-An explanation is made of the answers afterwards.
-"""
-
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 
 from xrec_utils.files import require
 
 Predict = Callable[[np.ndarray], np.ndarray]
-
-
-def refuse_first(
-    checks: Iterable[tuple[bool, str]], error: type[Exception] = ValueError
-) -> None:
-    """Raise `error` with the first message whose check, (wrong, message), is true."""
-    for wrong, message in checks:
-        require(not wrong, message, error)
-
-
-def not_whole(name: str, number: object, least: int) -> tuple[bool, str]:
-    """The check for `refuse_first` that an argument, if given, is whole and not less."""
-    return (
-        number is not None
-        and (not isinstance(number, int | np.integer) or number < least),
-        f"{name}={number!r} must be a whole number, {least} or more.",
-    )
 
 
 def finite_answers(predict: Predict, rows: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from xrec_utils.explain.predictions import refuse_first
+from xrec_utils.files import require
 from xrec_utils.keras_start import keras, tf
 
 # it traces a model anew for each explanation, which no reader can change
@@ -111,41 +111,41 @@ def check_readable(model: object, method: str, rows: np.ndarray) -> None:
     names = ", ".join(repr(each.name) for each in inputs)
     types = ", ".join(str(each.dtype) for each in inputs)
     follows = method in ("deep", "gradient")
-    refuse_first(
-        [
-            (
-                len(inputs) > 1,
-                f"The model has {len(inputs)} inputs, {names}. Wrap it into a function "
-                "of one array that holds the columns of all, k of the first: "
-                "shap_values(lambda rows: model([rows[:, :k], rows[:, k:]]), rows, "
-                "background, 'permutation'), with a dictionary for named inputs.",
-            ),
-            (
-                len(outputs) > 1,
-                f"The model has {len(outputs)} outputs. Explain one of them, for "
-                "instance the first: keras.Model(model.inputs, model.outputs[0])",
-            ),
-            (
-                follows and not inputs,
-                f"method {method!r} needs a functional or sequential Keras model with "
-                f"a keras.Input, not {type(model).__name__}. "
-                "Use method='permutation', which only needs predictions.",
-            ),
-            (
-                follows and (bool(embeds) or not types.startswith("float")),
-                f"Input {names} holds {types} ids, which have no gradient"
-                f"{'; they are embedded by ' * bool(embeds)}{', '.join(embeds)}. "
-                f"Use method='permutation', which takes ids as they are{_BEHIND}",
-            ),
-            (
-                rows.ndim > 2 and not follows,
-                f"method {method!r} takes rows (n, d), not {rows.shape}. Use "
-                "method='gradient' for a Keras model, or make each number a column: "
-                f"shap_values(lambda flat: model(flat.reshape(-1, *{rows.shape[1:]})), "
-                "rows.reshape(len(rows), -1), background.reshape(len(background), -1), "
-                f"{method!r})",
-            ),
-        ],
+    require(
+        len(inputs) <= 1,
+        f"The model has {len(inputs)} inputs, {names}. Wrap it into a function "
+        "of one array that holds the columns of all, k of the first: "
+        "shap_values(lambda rows: model([rows[:, :k], rows[:, k:]]), rows, "
+        "background, 'permutation'), with a dictionary for named inputs.",
+        ExplainerError,
+    )
+    require(
+        len(outputs) <= 1,
+        f"The model has {len(outputs)} outputs. Explain one of them, for "
+        "instance the first: keras.Model(model.inputs, model.outputs[0])",
+        ExplainerError,
+    )
+    require(
+        not follows or inputs,
+        f"method {method!r} needs a functional or sequential Keras model with "
+        f"a keras.Input, not {type(model).__name__}. "
+        "Use method='permutation', which only needs predictions.",
+        ExplainerError,
+    )
+    require(
+        not follows or (not embeds and types.startswith("float")),
+        f"Input {names} holds {types} ids, which have no gradient"
+        f"{'; they are embedded by ' * bool(embeds)}{', '.join(embeds)}. "
+        f"Use method='permutation', which takes ids as they are{_BEHIND}",
+        ExplainerError,
+    )
+    require(
+        rows.ndim <= 2 or follows,
+        f"method {method!r} takes rows (n, d), not {rows.shape}. Use "
+        "method='gradient' for a Keras model, or make each number a column: "
+        f"shap_values(lambda flat: model(flat.reshape(-1, *{rows.shape[1:]})), "
+        "rows.reshape(len(rows), -1), background.reshape(len(background), -1), "
+        f"{method!r})",
         ExplainerError,
     )
 

@@ -21,13 +21,13 @@ import numpy as np
 import pandas as pd
 import shap
 
+from xrec_utils.contract import check_count
 from xrec_utils.explain.predictions import (
     Predict,
     finite_answers,
-    not_whole,
-    refuse_first,
 )
 from xrec_utils.explain.shap_guard import as_input, check_readable, guarded, numpy_seed
+from xrec_utils.files import require
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.keras_start import keras
 
@@ -107,15 +107,11 @@ def shap_values(
         values, errors = METHODS[method](
             model_or_predict, predict, rows, background, output, budget
         )
-    refuse_first(
-        [
-            (
-                not np.allclose(scores, predict(rows), atol=1e-6),
-                "The model gives the same row another prediction each time. Switch off "
-                "what is random in it, dropout for instance: model(rows, "
-                "training=False).",
-            )
-        ]
+    require(
+        np.allclose(scores, predict(rows), atol=1e-6),
+        "The model gives the same row another prediction each time. Switch off "
+        "what is random in it, dropout for instance: model(rows, "
+        "training=False).",
     )
     # the credit of a position is the sum over the numbers that stand for it
     values = _over_positions(values, rows)
@@ -158,13 +154,10 @@ def global_importance(explanations: Sequence[Explanation]) -> pd.DataFrame:
         [['year', 3.0], ['age', 0.2]]
     """
     players = explanations[0].players
-    refuse_first(
-        (
-            explanation.players != players,
-            "The explanations have different players; "
-            "a global mean needs the same columns in each.",
-        )
-        for explanation in explanations
+    require(
+        all(explanation.players == players for explanation in explanations),
+        "The explanations have different players; "
+        "a global mean needs the same columns in each.",
     )
     # (explanations, players)
     values = np.array([explanation.values for explanation in explanations])
@@ -277,21 +270,17 @@ def _predictions(model, output: int, rows: np.ndarray) -> np.ndarray:
     # (n,) -> (n, 1)
     columns = answers.reshape(len(rows), *answers.shape[1:] or (1,))
     k = columns.shape[1]
-    refuse_first(
-        [
-            (
-                columns.ndim > 2,
-                f"The model has an output for each of {k} positions, shape "
-                f"{answers.shape}. Explain one of them, for instance the last: "
-                "keras.Model(model.inputs, model.outputs[0][:, -1]) in place of a "
-                "Keras model, lambda rows: predict(rows)[:, -1] of a function.",
-            ),
-            (
-                output not in range(-k, k),
-                f"output is {output}, but the model's outputs are 0 to {k - 1}, "
-                "or from the last backwards -1, -2, ...",
-            ),
-        ]
+    require(
+        columns.ndim <= 2,
+        f"The model has an output for each of {k} positions, shape "
+        f"{answers.shape}. Explain one of them, for instance the last: "
+        "keras.Model(model.inputs, model.outputs[0][:, -1]) in place of a "
+        "Keras model, lambda rows: predict(rows)[:, -1] of a function.",
+    )
+    require(
+        output in range(-k, k),
+        f"output is {output}, but the model's outputs are 0 to {k - 1}, "
+        "or from the last backwards -1, -2, ...",
     )
     return columns[:, output]
 
@@ -315,32 +304,27 @@ def _checked_names(
     """One name per column, or ValueError if one of the arguments does not fit."""
     columns = rows.shape[1] if rows.ndim > 1 else 0
     names = [f"x{i}" for i in range(columns)] if names is None else names
-    refuse_first(
-        [
-            (
-                rows.shape[1:] != background.shape[1:]
-                or not rows.size * columns
-                or not len(background),
-                f"rows has shape {rows.shape} and background {background.shape}; "
-                "they must be (n, d) and (m, d), neither empty. "
-                "One row alone is row[None].",
-            ),
-            (
-                len(names) != columns,
-                f"There are {len(names)} names for {columns} columns.",
-            ),
-            not_whole("budget", budget, least=1),
-            (
-                method not in METHODS,
-                f"method {method!r} is unknown; "
-                f"choose one of {', '.join(sorted(METHODS))}.",
-            ),
-            (
-                method == "kernel" and len(background) > 100,
-                f"background has {len(background)} rows; kernel SHAP asks the model "
-                "for every coalition times every background row. Take at most 100, "
-                "for instance background[:100].",
-            ),
-        ]
+    require(
+        rows.shape[1:] == background.shape[1:]
+        and rows.size * columns
+        and len(background),
+        f"rows has shape {rows.shape} and background {background.shape}; "
+        "they must be (n, d) and (m, d), neither empty. "
+        "One row alone is row[None].",
+    )
+    require(
+        len(names) == columns,
+        f"There are {len(names)} names for {columns} columns.",
+    )
+    check_count("budget", 1 if budget is None else budget)
+    require(
+        method in METHODS,
+        f"method {method!r} is unknown; choose one of {', '.join(sorted(METHODS))}.",
+    )
+    require(
+        method != "kernel" or len(background) <= 100,
+        f"background has {len(background)} rows; kernel SHAP asks the model "
+        "for every coalition times every background row. Take at most 100, "
+        "for instance background[:100].",
     )
     return tuple(names)

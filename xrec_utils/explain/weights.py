@@ -284,9 +284,9 @@ def _one_row(
         row[None] if row.ndim < len(tensor.shape) else row
         for row, tensor in zip(_rows(model, x), model.inputs, strict=True)
     ]
-    if any(len(row) != 1 for row in rows):
-        raise ValueError(
-            f"x has {max(map(len, rows))} rows; "
-            "a decision path follows one. Pass x[:1]."
-        )
+    require(
+        all(len(row) == 1 for row in rows),
+        f"x has {max(map(len, rows), default=0)} rows; "
+        "a decision path follows one. Pass x[:1].",
+    )
     return rows

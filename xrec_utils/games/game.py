@@ -102,11 +102,11 @@ class Game:
         seen = np.array([*self._full, scores.min(), scores.max()])
         # less is rounding: a film near another in rank may change places
         most = 0.01 * np.ptp(seen) + 1e-4 * np.abs(seen).max()
-        if self._full and np.ptp(self._full) > most:
-            raise ValueError(
-                f"the game of {self.target!r} gave all players two scores, {self._full}: "
-                "it is random. Call a network with training=False, without dropout"
-            )
+        require(
+            not self._full or np.ptp(self._full) <= most,
+            f"the game of {self.target!r} gave all players two scores, {self._full}: "
+            "it is random. Call a network with training=False, without dropout",
+        )
 
     def _score(self, masks: Masks) -> np.ndarray:
         """Ask `value` and check its answer."""

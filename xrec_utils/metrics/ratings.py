@@ -8,7 +8,7 @@ from xrec_utils.checks import aligned, check_within
 
 
 def pair(truth: np.ndarray, predicted: np.ndarray) -> list[np.ndarray]:
-    """Both as flat arrays in double precision; ValueError as in `contract.aligned`."""
+    """Both as flat arrays in double precision; ValueError as in `checks.aligned`."""
     return [values.ravel() for values in aligned(truth=truth, predicted=predicted)]
 
 
