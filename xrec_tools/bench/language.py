@@ -95,17 +95,20 @@ def explained(
 ) -> None:
     """Make a table of rows for each of so many cases.
 
-    A table that stands for the same cases already is left alone.
+    Cases that the table stands for already are left alone, if they are still the same.
     """
-    told = fingerprint(reasons.cases_told())
-    if _noted("cases", name) == told:
+    table = kept(name)
+    done = table["case"].nunique() if len(table) else 0
+    if _noted("cases", name) != fingerprint(reasons.cases_told(done)):
+        done, table = 0, table[:0]
+    if done == cases:
         return
-    rows = []
-    for n in range(cases):
-        rows += part(n)
+    rows = table.to_dict("records")
+    for n in range(done, cases):
+        rows += [{"case": n} | row for row in part(n)]
         print(f"{name}: case {n}", flush=True)
     keep(name, pd.DataFrame(rows))
-    note("cases", name, told)
+    note("cases", name, fingerprint(reasons.cases_told(cases)))
 
 
 def deletions(n: int) -> list[dict[str, object]]:
@@ -120,14 +123,13 @@ def deletions(n: int) -> list[dict[str, object]]:
     found = lang.model().likelihood(prompts, [films] * len(prompts))
     table = pd.DataFrame(np.array(found)).add_prefix("c")
     table.insert(0, "without", range(-1, len(history)))
-    table.insert(0, "case", n)
     return table.to_dict("records")
 
 
 def games(n: int) -> list[dict[str, object]]:
     """The preference for every group of lines."""
     return [
-        {"case": n, "group": group, "score": score}
+        {"group": group, "score": score}
         for group, score in enumerate(reasons.case(n).game()(reasons.groups()))
     ]
 
@@ -148,7 +150,6 @@ def lines(n: int) -> list[dict[str, object]]:
         for line, value in enumerate(said.values):
             rows.append(
                 {
-                    "case": n,
                     "method": said.method,
                     "line": line,
                     "value": value,
@@ -163,8 +164,8 @@ def lines(n: int) -> list[dict[str, object]]:
 def closely(n: int) -> list[dict[str, object]]:
     """One case in full, in rows of several kinds.
 
-    LIME's weights under two seeds, gradients by token and in finer steps, attention by
-    block.
+    LIME's weights under two seeds, gradients by token and in coarser steps, attention
+    by block.
     """
     case = reasons.case(n)
     _, weights = prompt_game.lime_words(case)
@@ -191,9 +192,9 @@ def closely(n: int) -> list[dict[str, object]]:
             rows.append(
                 {"what": "attention", "place": block, "line": line, "value": value}
             )
-    finer, _ = prompt_game.line_gradients(case, 64)
-    for line, value in enumerate(finer.values):
-        rows.append({"what": "line, 64 steps", "line": line, "value": value})
+    coarser, _ = prompt_game.line_gradients(case, 16)
+    for line, value in enumerate(coarser.values):
+        rows.append({"what": "line, 16 steps", "line": line, "value": value})
     return rows
 
 
@@ -205,13 +206,13 @@ def _word_rows(what: str, weights: list[tuple[str, float]]) -> list[dict[str, ob
 
 
 def texts() -> None:
-    """Let llama.cpp write: lists and choices for thirty users, reasons for sixty."""
+    """Let llama.cpp write: lists and choices for some users, reasons for all asked why."""
     from xrec_utils.language.writer import LocalLM
 
     model = None
     known = stored("texts.json")
-    half = lang.CITED // 2
-    for kind, users in (("why", lang.CITED), ("list", half), ("choice", half)):
+    lists = lang.WRITTEN
+    for kind, users in (("why", lang.CITED), ("list", lists), ("choice", lists)):
         asked = [reasons.conversation(kind, n) for n in range(users)]
         prompts = fingerprint([json.dumps(each) for each in asked])
         if known.get(kind, {}).get("prompts") == prompts:

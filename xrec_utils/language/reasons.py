@@ -64,7 +64,7 @@ def case(n: int) -> Preference:
     """Case n of the prompts explained: why the model's first film, and not its second?
 
     Args:
-        n: case, from 0 to 59.
+        n: case, from 0 to 199.
 
     Returns:
         The last eight films of the user's history, and the two titles.
@@ -122,13 +122,13 @@ def groups() -> Masks:
     return numbers[:, None] & bits > 0
 
 
-def cases_told() -> list[str]:
-    """The cases explained, a text each.
+def cases_told(count: int) -> list[str]:
+    """The first so many cases, a text each.
 
     Stored explanations must have been made for these.
     """
     return [
-        repr((each.history, each.film, each.other)) for each in map(case, range(CITED))
+        repr((each.history, each.film, each.other)) for each in map(case, range(count))
     ]
 
 
@@ -138,12 +138,13 @@ def _table(name: str) -> pd.DataFrame:
 
     Raises ValueError if it answers other cases than `case` gives now.
     """
+    table = pd.read_csv(FOLDER / name)
     belong(
         record()["cases"][name],
-        cases_told(),
+        cases_told(table["case"].nunique()),
         f"data/language/{name} explains other cases",
     )
-    return pd.read_csv(FOLDER / name)
+    return table
 
 
 def game(n: int) -> Game:
@@ -229,7 +230,7 @@ def closely(what: str) -> pd.DataFrame:
     """Rows on case 0 in more detail.
 
     Args:
-        what: LIME's "word" and "word, other seed"; gradients by "token" and "line, 64
+        what: LIME's "word" and "word, other seed"; gradients by "token" and "line, 16
             steps"; "attention".
 
     Returns:
@@ -245,7 +246,7 @@ def closely(what: str) -> pd.DataFrame:
     return (
         _table("closely.csv.gz")
         .query("what == @what")
-        .drop(columns="what")
+        .drop(columns=["case", "what"])
         .reset_index(drop=True)
     )
 
@@ -254,7 +255,7 @@ def falls(n: int) -> np.ndarray:
     """What deleting each line of case n costs its film.
 
     Args:
-        n: case, from 0 to 59.
+        n: case, from 0 to 199.
 
     Returns:
         (2, 8): nats of preference, and places among the twenty candidates.
@@ -298,7 +299,7 @@ def texts(kind: str) -> list[str]:
 
     Example:
         >>> len(texts("why"))
-        60
+        200
     """
     stored = stored_json("texts.json")[kind]
     conversations = [
@@ -394,6 +395,6 @@ def stated() -> list[Citations]:
 
     Example:
         >>> len(stated())
-        60
+        200
     """
     return [named_in(n, text) for n, text in enumerate(texts("why"))]
