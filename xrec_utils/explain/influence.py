@@ -56,7 +56,8 @@ def inverse_gram(model: EASE, histories: Sequence[History]) -> np.ndarray:
     """
     gram = model.gram(histories)
     gram[np.diag_indices(model.n_items)] += model.regularisation
-    return linalg.inv(gram, overwrite_a=True)
+    # both are symmetric: in LAPACK's order nothing is copied, which saves 280 MB
+    return linalg.inv(gram.T, overwrite_a=True).T
 
 
 def _sum_of_rows(inverse: np.ndarray, films: History) -> np.ndarray:
