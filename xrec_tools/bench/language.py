@@ -164,8 +164,8 @@ def lines(n: int) -> list[dict[str, object]]:
 def closely(n: int) -> list[dict[str, object]]:
     """One case in full, in rows of several kinds.
 
-    LIME's weights under two seeds, gradients by token and in coarser steps, attention
-    by block.
+    LIME's weights under two seeds, gradients by token and in finer steps, attention by
+    block.
     """
     case = reasons.case(n)
     _, weights = prompt_game.lime_words(case)
@@ -192,9 +192,9 @@ def closely(n: int) -> list[dict[str, object]]:
             rows.append(
                 {"what": "attention", "place": block, "line": line, "value": value}
             )
-    coarser, _ = prompt_game.line_gradients(case, 16)
-    for line, value in enumerate(coarser.values):
-        rows.append({"what": "line, 16 steps", "line": line, "value": value})
+    finer, _ = prompt_game.line_gradients(case, 64)
+    for line, value in enumerate(finer.values):
+        rows.append({"what": "line, 64 steps", "line": line, "value": value})
     return rows
 
 

@@ -222,7 +222,7 @@ class Reading:
         return np.bincount(self.lines[inside], credit[inside], count)
 
 
-def line_gradients(case: Preference, steps: int = 64) -> tuple[Explanation, np.ndarray]:
+def line_gradients(case: Preference, steps: int = 16) -> tuple[Explanation, np.ndarray]:
     """Integrated gradients from the mean word to the words of each line.
 
     Sundararajan et al. 2017, arXiv:1703.01365. The straight line starts where every

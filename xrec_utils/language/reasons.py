@@ -14,7 +14,6 @@ from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks
 from xrec_utils.language.citations import Citations, cited
 from xrec_utils.language.experiment import (
-    CITED,
     FOLDER,
     LINES,
     Question,
@@ -64,7 +63,7 @@ def case(n: int) -> Preference:
     """Case n of the prompts explained: why the model's first film, and not its second?
 
     Args:
-        n: case, from 0 to 199.
+        n: case, from 0 to 119.
 
     Returns:
         The last eight films of the user's history, and the two titles.
@@ -230,7 +229,7 @@ def closely(what: str) -> pd.DataFrame:
     """Rows on case 0 in more detail.
 
     Args:
-        what: LIME's "word" and "word, other seed"; gradients by "token" and "line, 16
+        what: LIME's "word" and "word, other seed"; gradients by "token" and "line, 64
             steps"; "attention".
 
     Returns:
@@ -255,7 +254,7 @@ def falls(n: int) -> np.ndarray:
     """What deleting each line of case n costs its film.
 
     Args:
-        n: case, from 0 to 199.
+        n: case, from 0 to 119.
 
     Returns:
         (2, 8): nats of preference, and places among the twenty candidates.
@@ -299,7 +298,7 @@ def texts(kind: str) -> list[str]:
 
     Example:
         >>> len(texts("why"))
-        200
+        120
     """
     stored = stored_json("texts.json")[kind]
     conversations = [
@@ -395,6 +394,6 @@ def stated() -> list[Citations]:
 
     Example:
         >>> len(stated())
-        200
+        120
     """
     return [named_in(n, text) for n, text in enumerate(texts("why"))]
