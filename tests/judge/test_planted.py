@@ -3,9 +3,11 @@ events, its traps are traps.
 """
 
 from collections import Counter
+from itertools import product
 
 import numpy as np
 import pytest
+from scipy.special import logit
 
 from xrec_tools.bench.explainers import most_similar, unit_columns
 from xrec_utils import zoo
@@ -20,7 +22,7 @@ from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import history_game
 from xrec_utils.judge import planted
 from xrec_utils.shop.log import load_shop
-from xrec_utils.shop.shop import CATEGORIES, Shop
+from xrec_utils.shop.shop import CATEGORIES, Shop, react
 
 SHOP, DATA = Shop(seed=0), load_shop()
 CASES = planted.planted_cases(SHOP, DATA, 50)
@@ -151,6 +153,56 @@ def test_marks_by_hand():
     for wrong in (np.zeros(4), np.ones(3)):
         with pytest.raises(ValueError, match="not all zero"):
             planted.agreement_with_truth(said(1, 2, 3, 4), wrong)
+
+
+def test_effects_by_hand():
+    """A pair of cameras, a need: σ(0) with nothing owned, σ(2) with what counts."""
+    some, sigma = codes("camera", "camera", "novel"), 1 / (1 + np.exp(-2))
+    card = code("memory card")
+    pair, need = (
+        planted.PlantedCase(
+            0, owned, card, SHOP.true_reasons(owned, card), trap,
+            planted._bought(SHOP, owned, card, 0.0),
+        )
+        for owned, trap in ((some, "redundant pair"), (some[1:], "need"))
+    )  # fmt: skip
+    assert pair.truth.tolist() == [1, 1, 0] and need.truth.tolist() == [2, 0]
+    assert need.bought.ends() == pytest.approx([0.5, sigma])
+    assert (leave_one_out(pair.bought).values == 0).all()  # either stands in
+    both = planted.agreement_with_effect(said(1, 1, 0), pair)
+    assert np.isnan(both["tau"]) and both["gone"] == 1
+    one, none = (
+        planted.agreement_with_effect(said(*x), pair)["gone"]
+        for x in ((1, 0, 0), (0, 0, 0))
+    )
+    assert (one, none) == (0, 0)
+    assert planted.agreement_with_effect(said(3, 0), need) == pytest.approx(
+        {"tau": 1, "gone": 1}
+    )
+    assert planted.agreement_with_effect(said(0, 3), need) == pytest.approx(
+        {"tau": -1, "gone": 0}
+    )
+
+
+def test_the_probability_is_what_the_simulator_does():
+    """The same noise for the whole history and for none: the shares of purchases."""
+    for case in CASES[::10]:
+        rest = logit(case.bought.empty()) + SHOP.parameters.buy_threshold
+        for end, owned in zip(case.bought.ends(), ([], case.owned), strict=True):
+            felt = np.full(40_000, rest + SHOP.earlier(owned)[case.item])
+            drawn = react(SHOP, felt, np.random.default_rng(0)) == 2
+            assert drawn.mean() == pytest.approx(end, abs=0.01)
+
+
+def test_the_causes_are_what_changes_the_purchase_in_some_group():
+    for case in [case for case in CASES if len(case.owned) <= 8]:
+        n = len(case.owned)
+        groups = np.array(list(product([False, True], repeat=n)))
+        for place, share in enumerate(case.truth):
+            without = groups.copy()
+            without[:, place] = False
+            changes = np.abs(case.bought(groups) - case.bought(without)).max()
+            assert (changes > 1e-12) == (share != 0)
 
 
 def test_better_explainers_get_better_marks():

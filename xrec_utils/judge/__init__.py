@@ -43,6 +43,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "ranks",
         ],
         "planted": [
+            "agreement_with_effect",
             "agreement_with_truth",
             "planted_cases",
             "shop_game",

@@ -11,19 +11,21 @@ true to the model although it misses the shop's reason. Low agreement there accu
 pair, not the explainer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import expit
 
 from xrec_utils import zoo
 from xrec_utils.contract import check_count, item_codes
 from xrec_utils.files import require
 from xrec_utils.games.explanation import Explanation
-from xrec_utils.games.game import Game, Masks
+from xrec_utils.games.game import Game
 from xrec_utils.judge.comparisons import kendall, relative_error
+from xrec_utils.shop.choices import choices
 from xrec_utils.shop.log import ShopData, load_shop
 from xrec_utils.shop.shop import Shop
 
@@ -57,14 +59,10 @@ def shop_game(shop: Shop, owned: Sequence[int], item: int) -> Game:
     owned = item_codes("owned", owned, len(titles))
     item_codes("item", [item], len(titles))
 
-    def value(masks: Masks) -> np.ndarray:
-        """What the things of each mask add to the item's utility."""
-        return np.array([shop.earlier(owned[mask])[item] for mask in masks])
-
     return Game(
         players=tuple(titles[owned]),
         target=f"what earlier purchases add to {titles[item]}",
-        value=value,
+        value=lambda masks: np.array([shop.earlier(owned[on])[item] for on in masks]),
     )
 
 
@@ -74,7 +72,8 @@ class PlantedCase:
 
     user: code. owned: (n,) item codes, oldest first, no two alike. item: what was
     looked at, not owned yet. truth (n,): exact Shapley values in logits, not all zero.
-    trap: one of TRAPS.
+    trap: one of TRAPS. bought: the game of what is owned for the probability, exact in
+    the simulator, that the item is bought.
     """
 
     user: int
@@ -82,6 +81,22 @@ class PlantedCase:
     item: int
     truth: np.ndarray
     trap: str
+    bought: Game
+
+
+def _bought(shop: Shop, owned: np.ndarray, item: int, rest: float) -> Game:
+    """v(S): the probability that the item is bought by a customer who owns S.
+
+    rest: logits, the other parts of the utility less the threshold of a purchase. The
+    noise of the simulator is logistic, so the share of its purchases over all noise
+    is σ(rest + earlier(S)): nothing needs to be drawn.
+    """
+    game = shop_game(shop, owned, item)
+    return Game(
+        players=game.players,
+        target=f"the probability of a purchase after {game.target}",
+        value=lambda masks: expit(rest + game.value(masks)),
+    )
 
 
 def planted_cases(
@@ -117,16 +132,14 @@ def planted_cases(
         trap: len(range(place, n, len(TRAPS))) for place, trap in enumerate(TRAPS)
     }
     drawn = {trap: [] for trap in TRAPS}
-    choices = list(_choices(data))
-    for place in np.random.default_rng(seed).permutation(len(choices)):
-        user, owned, item = choices[place]
+    recorded = list(choices(data))
+    for place in np.random.default_rng(seed).permutation(len(recorded)):
+        user, owned, item, rest = recorded[place]
         truth = shop.true_reasons(owned, item)
         trap = trap_of(shop, owned, item)
-        mixed = truth.any() and not truth.all()
-        if mixed and len(drawn[trap]) < wanted[trap]:
-            drawn[trap].append(
-                PlantedCase(user, owned, item, truth, trap),
-            )
+        if 0 < np.count_nonzero(truth) < len(truth) and len(drawn[trap]) < wanted[trap]:
+            bought = _bought(shop, owned, item, rest - shop.parameters.buy_threshold)
+            drawn[trap].append(PlantedCase(user, owned, item, truth, trap, bought))
     for trap, cases in drawn.items():
         require(
             len(cases) >= wanted[trap],
@@ -134,25 +147,6 @@ def planted_cases(
             f"{trap!r}; choose a smaller n",
         )
     return list(chain.from_iterable(drawn.values()))
-
-
-def _choices(data: ShopData) -> Iterator[tuple[int, np.ndarray, int]]:
-    """(customer, purchases of earlier visits, item) of each choice that fits.
-
-    `shown` has the time of the visit, which the events lack: what is bought in a visit
-    counts from the next one on.
-    """
-    reacted = data.shown[data.shown["reaction"] > 0]
-    for user, shown in reacted.groupby("user"):
-        # arrays, because the loop below asks thousands of times
-        items = shown["item"].to_numpy()
-        times = shown["time"].to_numpy()
-        bought = (shown["reaction"] == 2).to_numpy()
-        for item, time in zip(items, times, strict=True):
-            owned = items[bought & (times < time)]
-            different = len(np.unique(owned)) == len(owned)
-            if len(owned) >= 3 and different and item not in owned:
-                yield int(user), owned, int(item)
 
 
 def trap_of(shop: Shop, owned: np.ndarray, item: int) -> str:
@@ -239,6 +233,48 @@ def agreement_with_truth(explanation: Explanation, truth: np.ndarray) -> Mark:
         misplaced=float(sizes[~real].sum() / sizes.sum()) if sizes.any() else 0.0,
         error=relative_error(values, truth),
     )
+
+
+def agreement_with_effect(
+    explanation: Explanation, case: PlantedCase
+) -> dict[str, float]:
+    """Mark an explanation against the simulator, run again without purchases.
+
+    This truth is no Shapley value. The noise is the same with and without, and taken
+    over all of its values: the effect is a difference of two exact probabilities. Each
+    truth has an explainer that is right by definition: leave-one-out of the shop's own
+    utility has tau 1 here, as Shapley values have it in `agreement_with_truth`. With m
+    planted causes (the purchases that enter the utility: where `case.truth` is not 0),
+    `gone` takes away the m largest |φ| together; what has φ = 0 was not named.
+
+    Args:
+        explanation: values (n,) to be marked.
+        case: the choice that was explained.
+
+    Returns:
+        tau: Kendall's tau-b with the effect of each single removal, in [-1, 1]; NaN
+        where no single removal changes anything, as with redundant pairs. gone: share
+        of what the history does to the purchase that is gone with the purchases named;
+        1 is all of it, 0 nothing, below 0 further away than before.
+
+    Example:
+        Two cameras stand in for each other: it takes both to see what they do.
+
+        >>> case = planted_cases(Shop(), load_shop(), 2)[1]
+        >>> exact = Explanation(case.bought.players, "logit", case.truth, 0, 2, "truth")
+        >>> agreement_with_effect(exact, case)
+        {'tau': nan, 'gone': 1.0}
+    """
+    sizes = np.abs(explanation.values)
+    nothing, whole = case.bought.ends()
+    singles = whole - case.bought(~np.eye(len(sizes), dtype=bool))
+    named = np.argsort(-sizes, kind="stable")[: np.count_nonzero(case.truth)]
+    kept = np.isin(np.arange(len(sizes)), named, invert=True) | (sizes == 0)
+    return {
+        "tau": kendall(explanation.values, singles) if singles.any() else float("nan"),
+        "gone": 1
+        - relative_error(case.bought(kept[None]) - nothing, [whole - nothing]),
+    }
 
 
 # ---------------------------------------------------- models trained on the shop
