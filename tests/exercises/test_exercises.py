@@ -17,7 +17,7 @@ import xrec_utils.exercises
 from notebooks_by_hand import CHECK, exercise, solution
 from xrec_tools import exercises
 from xrec_utils.exercises import checking, register
-from xrec_utils.exercises.register import near
+from xrec_utils.exercises.register import WrongForm, near
 
 JUNK = [
     object(),
@@ -217,9 +217,9 @@ def test_near_accepts_what_is_equal(values: list[float]) -> None:
         assert near(same, values)
 
 
-@given(st.floats(-1e6, 1e6), st.floats(0.0021, 10))
+@given(st.integers(-1000, 1000), st.floats(0.0021, 10))
 def test_near_rejects_what_is_farther_than_the_tolerance(
-    value: float, factor: float
+    value: int, factor: float
 ) -> None:
     assert not near(value + factor * max(1.0, abs(value)), value)
 
@@ -228,20 +228,46 @@ def test_near_rejects_what_is_farther_than_the_tolerance(
     ("got", "expected"),
     [
         ([1, 2], [1, 2, 3]),
-        (3, [3]),
+        ([[1, 2], [3, 4]], [1, 2, 3, 4]),
+        ([3, 3], 3),
         ("x", 3),
+        ("%", 3),
         (None, 3),
-        (math.nan, 3),
-        (3, math.inf),
+        (True, 1),
+        (np.bool_(False), 0),
         ([1, "b"], [1, 2]),
     ],
 )
-def test_near_rejects_other_shapes_and_things(got: object, expected: object) -> None:
-    assert not near(got, expected)
+def test_other_forms_are_named(got: object, expected: object) -> None:
+    with pytest.raises(WrongForm, match="asked for"):
+        near(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "same"),
+    [
+        (math.nan, 3, False),
+        (3, math.inf, False),
+        ("51%", 0.5087, True),
+        ("50.9 %", 0.5087, True),
+        ("50%", 0.5087, False),
+        (0.5, 0.5087, False),
+        (np.float32(0.92), 0.9171, True),
+        (2100, 2112, False),  # a count
+        (34.6, 34.56, True),
+        (35, 34.56, False),
+        ([[5.0], [6.6]], [5, 6.6], True),
+        ([[5.0, 6.6]], [5, 6.6], True),
+        ([1000, 0.001], [1000, 0], True),
+        ([1000, 0.01], [1000, 0], False),
+    ],
+)
+def test_forms_and_rounding(got: object, expected: object, same: bool) -> None:
+    assert near(got, expected) is same
 
 
 def test_near_takes_a_tolerance() -> None:
-    assert near(1.09, 1, tolerance=0.05) and not near(1.11, 1, tolerance=0.05)
+    assert near(1.04, 1, tolerance=0.05) and not near(1.06, 1, tolerance=0.05)
 
 
 def notebook(*sources: str) -> nbformat.NotebookNode:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import EllipsisType, FunctionType
 from typing import Any
 
-from xrec_utils.exercises.register import REGISTRY, Exercise
+from xrec_utils.exercises.register import REGISTRY, Exercise, WrongForm
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,7 +107,8 @@ def _judge(
         hint = outcome if isinstance(outcome, str) else found.hint
         correct = bool(outcome) and not isinstance(outcome, str)
     except Exception as error:  # an answer can be anything, so can its failure
-        hint = f"{found.hint} ({type(error).__name__}: {_short(str(error))})"
+        failed = f"{found.hint} ({type(error).__name__}: {_short(str(error))})"
+        hint = str(error) if isinstance(error, WrongForm) else failed
         correct = False
     text = f"{name}: correct."
     if not correct:

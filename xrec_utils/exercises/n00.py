@@ -1,6 +1,6 @@
 """Checks of the exercises of notebook 00."""
 
-from xrec_utils.exercises.register import exercise, near, near_unless_slip
+from xrec_utils.exercises.register import exercise, near, near_unless_slip, same_name
 from xrec_utils.explain.baselines import leave_one_out
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
@@ -19,7 +19,7 @@ def poorly_rated(answer: object, case: RunningCase) -> bool:
 )
 def strongest_against(answer: object, reasons: Explanation) -> bool:
     """The film whose Shapley value is the lowest."""
-    return answer == reasons.players[int(reasons.values.argmin())]
+    return same_name(answer, reasons.players[int(reasons.values.argmin())])
 
 
 @exercise(

@@ -30,7 +30,7 @@ def share_with_an_owned_reason(answer: object, shop: ShopData) -> bool | str:
 
 @exercise(
     "01.2",
-    hint='Put the ratings with user == row["user"] and time < row["time"] into the formula.',
+    hint='Put the ratings with user == early["user"] and time < early["time"] into the formula.',
 )
 def mean_stars_as_of(
     answer: object, inputs: FeatureTable, row: pd.Series
@@ -42,6 +42,7 @@ def mean_stars_as_of(
         expected=shrunk_mean(mine.loc[mine["time"] < row["time"], "value"]),
         slip=shrunk_mean(mine["value"]),
         hint="this mean contains the row's own rating: take only those strictly before its second",
+        tolerance=1e-6,
     )
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xrec_utils.exercises.register import exercise, near, near_unless_slip
+from xrec_utils.exercises.register import exercise, near_unless_slip
 
 
 @exercise(
@@ -41,8 +41,9 @@ def share_of_disliked_films(
     answer: object, weights: np.ndarray, stars: np.ndarray
 ) -> bool | str:
     """The share of the score that comes from films with fewer than three stars."""
-    if near(answer, weights[stars < 3].sum() / weights.sum()):
-        return True
-    if near(answer, weights[stars <= 3].sum() / weights.sum()):
-        return "fewer than 3 stars: films with exactly 3 do not count"
-    return False
+    return near_unless_slip(
+        answer,
+        expected=weights[stars < 3].sum() / weights.sum(),
+        slip=weights[stars <= 3].sum() / weights.sum(),
+        hint="fewer than 3 stars: films with exactly 3 do not count",
+    )

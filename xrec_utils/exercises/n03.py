@@ -65,6 +65,8 @@ def groups_of_columns(answer: object, effects: pd.DataFrame) -> bool | str:
     expected = effects.groupby(
         effects.index.str.partition(":").get_level_values(0)
     ).sum()
+    if set(expected.columns) == set(answer.index):
+        answer = answer.T
     if not isinstance(answer, pd.DataFrame) or set(answer.index) != set(expected.index):
         return f"a table with one line for each of {', '.join(expected.index)} is asked for"
     return near(answer.loc[expected.index, expected.columns], expected, 1e-6)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from xrec_utils.data.features import FeatureTable
 from xrec_utils.exercises.n03 import errors_of_bare_ids
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, near_unless_slip
 
 
 @exercise(
@@ -27,9 +27,13 @@ def weights_by_input_shape(answer: Callable[[tuple], int]) -> bool | str:
 def chance(answer: object, n_items: int, seen: int) -> bool | str:
     """HR@10 of a random order."""
     of_all = 10 / (n_items - seen)
-    if near(answer, [10 / 99, of_all], tolerance=1e-5):
-        return "the film itself is a candidate too: it stands beside the 99"
-    return near(answer, [10 / 100, of_all], tolerance=1e-5)
+    return near_unless_slip(
+        answer,
+        expected=[10 / 100, of_all],
+        slip=[10 / 99, of_all],
+        hint="the film itself is a candidate too: it stands beside the 99",
+        tolerance=1e-6,
+    )
 
 
 @exercise(

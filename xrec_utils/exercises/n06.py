@@ -21,9 +21,12 @@ def half_lives(answer: object) -> bool:
 def share_below_the_next(answer: object, gru: HistoryModel, cases: Cases) -> bool | str:
     """The share of films scored below the film seen next."""
     below = share_below(gru, cases)
-    if near(answer, 1 - below):
-        return "those are the films above the right one"
-    return near(answer, below)
+    return near_unless_slip(
+        answer,
+        expected=below,
+        slip=1 - below,
+        hint="those are the films above the right one",
+    )
 
 
 def share_below(model: HistoryModel, cases: Cases) -> float:

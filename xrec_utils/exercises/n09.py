@@ -45,7 +45,7 @@ def film_noir_on_top(
 
 @exercise(
     "09.3",
-    hint="Take the part off stream[-1]; then the norm, part('final_norm'); then the film's row and bias.",
+    hint="Keep the other parts as they are. stream[-1] less this part; part('final_norm'); the film's row and bias.",
 )
 def attention_taken_out(
     answer: float, parts: Mapping[str, np.ndarray], item: int

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from xrec_utils.exercises.register import exercise, near
+from xrec_utils.exercises.register import exercise, near, same_name
 from xrec_utils.explain.baselines import leave_one_out
 from xrec_utils.explain.closed_forms import mean_pool
 from xrec_utils.games.explanation import Explanation
@@ -44,4 +44,4 @@ def changed_sides(answer: object, attention: Explanation, gru: Explanation) -> b
         (attention.values > 0) & (gru.values < 0),
     )
     lowest = changed[gru.values[changed].argmin()]
-    return answer == gru.players[lowest]
+    return same_name(answer, gru.players[lowest])

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
-from xrec_utils.exercises.register import exercise, near, near_unless_slip
+from xrec_utils.exercises.register import exercise, near, near_unless_slip, same_name
 from xrec_utils.explain.attention_trial import AttentionTrial
 from xrec_utils.games.explanation import Explanation
 
@@ -51,10 +51,11 @@ def praised_but_against(
 ) -> bool | str:
     """The film with most attention among those that speak against."""
     against = np.where(exact.values < 0, weights, -1)
-    if answer == exact.players[int(weights.argmax())][:40]:
+    right, most = (exact.players[int(each.argmax())] for each in (against, weights))
+    if same_name(answer, right, right[:40]):
+        return True
+    if same_name(answer, most, most[:40]):
         return (
             "this film has the largest weight of all, and its Shapley value is positive"
         )
-    return (
-        isinstance(answer, str) and answer == exact.players[int(against.argmax())][:40]
-    )
+    return False

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from xrec_utils.contract import recommend
-from xrec_utils.exercises.register import exercise, near, near_unless_slip
+from xrec_utils.exercises.register import exercise, near, near_unless_slip, numbers
 from xrec_utils.explain.covers import minimal_linear
 from xrec_utils.models.classic import EASE
 
@@ -34,9 +34,10 @@ def another_foil(
     answer: object, model: EASE, history: np.ndarray, item: int, film: int
 ) -> bool | str:
     """A film that speaks for one recommendation and against another."""
-    if answer not in recommend(model, history):
+    foil = numbers(answer)
+    if foil.ndim or foil not in recommend(model, history):
         return "that film is not among EASE's top ten for this history; give its code, not its title"
-    return bool(model.weights[film, item] < model.weights[film, answer])
+    return bool(model.weights[film, item] < model.weights[film, int(foil)])
 
 
 @exercise(

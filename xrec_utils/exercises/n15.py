@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xrec_utils.exercises.register import exercise, near, near_unless_slip
+from xrec_utils.exercises.register import exercise, near, near_unless_slip, numbers
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 from xrec_utils.judge.comparisons import holm
@@ -46,7 +46,7 @@ def holm_by_hand(answer: object, p_values: np.ndarray) -> bool | str:
 )
 def broken_referee(answer: object, game: Game, shapley: Explanation) -> bool | str:
     """Values that deletion takes for as good, though they are wrong."""
-    values = np.asarray(answer, dtype=float)
+    values = numbers(answer)
     if values.shape != shapley.values.shape or not np.isfinite(values).all():
         return f"{game.n_players} finite values are asked for"
     if (values <= 0).any():
