@@ -272,8 +272,7 @@ def agreement_with_effect(
     kept = np.isin(np.arange(len(sizes)), named, invert=True) | (sizes == 0)
     return {
         "tau": kendall(explanation.values, singles) if singles.any() else float("nan"),
-        "gone": 1
-        - relative_error(case.bought(kept[None]) - nothing, [whole - nothing]),
+        "gone": 1 - relative_error(whole - case.bought(kept[None]), [whole - nothing]),
     }
 
 
