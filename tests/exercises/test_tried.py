@@ -1,0 +1,164 @@
+"""Every check is tried with answers in many forms: none is judged wrongly."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from tried import WRONG, Tried, one_name, one_number, several_numbers
+
+from xrec_utils.data import feature_table, load_movielens
+from xrec_utils.exercises import checking
+from xrec_utils.games.explanation import Explanation
+from xrec_utils.games.game import Game
+
+STARS = np.array([1.0, 3, 4, 2.5, 5])
+VALUES = np.array([0.4, -0.3, 0.1, 0.25, -0.05])
+NAMES = ["Alien (1979)", "Heat (1995)", "Big (1988)", "Up (2009)", "Jaws (1975)"]
+REASONS = Explanation(
+    values=VALUES, players=NAMES, base=0.0, score=0.4, target="film", method="by hand"
+)
+PAIR = Game(
+    players=["a", "b", "c"],
+    value=lambda masks: masks @ np.array([1.0, -2, 0.5]) + masks[:, 0] * masks[:, 1],
+    target="film",
+)
+WEIGHTS = np.array([0.2, 0.1, 0.4, 0.1, 0.3])
+P_VALUES = np.array([0.040, 0.001, 0.300, 0.012, 0.020])
+AFTER = np.array([1, 2, 4, 12, 9, 300])
+PROBABILITIES = np.array([0.2, 0.9, 0.5, 1.0])
+MISSES = np.linspace(20, 60, 1000)
+FEW = "films with exactly 3 do not count"
+
+# name: what the notebook hands over, and the answers tried
+TABLES: dict[str, tuple[dict[str, Any], list[Tried]]] = {
+    "00.1": (
+        {"case": SimpleNamespace(stars=STARS)},
+        [*one_number(2), Tried(3, WRONG), Tried(np.int64(2))],
+    ),
+    "00.2": ({"reasons": REASONS}, one_name(NAMES[1], NAMES[0])),
+    "00.3": (
+        {"game": PAIR},
+        [*several_numbers([2, -1, 0.5]), Tried([-2, 1, -0.5], "sign")],
+    ),
+    "02.1": ({}, [*one_number(0.5), Tried(2 / 3, "λ = 1"), Tried(0.4, WRONG)]),
+    "02.2": (
+        {},
+        [
+            *one_number(1 + 99 * 400 / 3400),
+            Tried(12.6),
+            Tried(99 * 400 / 3400, "one more"),
+            Tried(1 + 99 * 401 / 3400, WRONG),
+        ],
+    ),
+    "02.3": (
+        {"weights": WEIGHTS, "stars": STARS},
+        [*one_number(3 / 11), Tried("27%"), Tried(4 / 11, FEW), Tried(0.3, WRONG)],
+    ),
+    "03.1": ({}, [*one_number(0.3), Tried(0.7, WRONG), Tried(0.301, WRONG)]),
+    "04.2": (
+        {"n_items": 3496, "seen": 27},
+        [
+            *several_numbers([0.1, 10 / 3469]),
+            Tried(("10%", "0.29%")),
+            Tried((0.1, 10 / 3468), WRONG),
+            Tried((0.1, 10 / 3470), WRONG),
+            Tried((10 / 99, 10 / 3469), "candidate too"),
+        ],
+    ),
+    "05.1": ({}, [*several_numbers([5, 6.6, 5]), Tried([4, 7, 5], WRONG)]),
+    "05.2": (
+        {"explanation": REASONS, "stars": STARS},
+        [*one_number(0.65), Tried(0.35, FEW), Tried(0.66, WRONG)],
+    ),
+    "06.1": (
+        {},
+        [*several_numbers([6.5788135, 1]), Tried([6.58, 1]), Tried([7, 1], WRONG)],
+    ),
+    "07.2": ({}, [*several_numbers([1, np.sqrt(1.5)]), Tried([1, 1.5], WRONG)]),
+    "07.3": (
+        {"weights": np.array([1.0, 2, 4])},
+        [*one_number(49 / 21), Tried(2.33), Tried(3, WRONG), Tried(21 / 49, WRONG)],
+    ),
+    "08.1": (
+        {"probabilities": PROBABILITIES},
+        [
+            *several_numbers([0.09, np.log(0.09) / 4]),
+            Tried([0.09, np.log(0.09)], "their mean"),
+        ],
+    ),
+    "10.1": ({}, [*several_numbers([3, 3]), Tried([0, 0], "leave-one-out")]),
+    "10.2": (
+        {
+            "explanations": [
+                Explanation(
+                    values=each,
+                    players=["taste: Drama", "taste: War", "x"],
+                    base=0.0,
+                    score=0.0,
+                    target="film",
+                    method="by hand",
+                )
+                for each in np.array([[1, -2, 5], [3.0, -1, 5]])
+            ]
+        },
+        [*one_number(1.5), Tried(3.5, "before adding"), Tried(0.5, WRONG)],
+    ),
+    "15.1": (
+        {"after": AFTER},
+        [*one_number(4 / 6), Tried("67%"), Tried(3 / 5, "counts too"), Tried(4, WRONG)],
+    ),
+    "15.2": (
+        {"p_values": P_VALUES},
+        [
+            *several_numbers([0.08, 0.005, 0.3, 0.048, 0.06]),
+            Tried([0.2, 0.005, 1, 0.06, 0.1], "Bonferroni"),
+            Tried([0.005, 0.048, 0.06, 0.08, 0.3], "in the order"),
+        ],
+    ),
+    "19.1": (
+        {"rate": 90.5, "wait": 0.2},
+        [*one_number(923.1), Tried(923), Tried(905, WRONG), Tried(18.1, WRONG)],
+    ),
+    "19.2": (
+        {"misses": MISSES},
+        [
+            *several_numbers([1, np.quantile(np.append(MISSES, np.ones(4000)), 0.99)]),
+            Tried([1, np.quantile(MISSES, 0.99)], "hits included"),
+        ],
+    ),
+}
+
+
+def judged(name: str, tried: Tried, context: dict[str, Any]) -> str:
+    """What is odd about the verdict, '' if it is as it should be."""
+    verdict = checking.check(name, tried.answer, **context)
+    hint = checking.exercise_named(name).hint
+    says = f"Hint: {hint}" if tried.says == WRONG else tried.says
+    fits = verdict.text.endswith(says) if tried.says == WRONG else says in verdict.text
+    return "" if fits else f"{tried.answer!r}: {verdict.text}"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_no_tried_answer_is_judged_wrongly(name: str) -> None:
+    context, answers = TABLES[name]
+    assert len(answers) >= 10
+    assert [odd for each in answers if (odd := judged(name, each, context))] == []
+
+
+def test_only_earlier_ratings_count() -> None:
+    """On the ratings of the course, where all of a sitting lie within seconds."""
+    inputs = feature_table(load_movielens("movielens-small"))
+    row = inputs.ratings[inputs.ratings["user"] == inputs.ratings["user"].iloc[0]].iloc[
+        5
+    ]
+    mine = inputs.ratings[inputs.ratings["user"] == row["user"]]
+    earlier = mine.loc[mine["time"] < row["time"], "value"]
+    right = 3.5 + (earlier - 3.5).sum() / (len(earlier) + 5)
+    others = mine["value"].drop(row.name)
+    all_others = 3.5 + (others - 3.5).sum() / (len(others) + 5)
+    answers = [*one_number(right), Tried(round(right, 2)), Tried(all_others, WRONG)]
+    context = {"inputs": inputs, "row": row}
+    assert [odd for each in answers if (odd := judged("01.2", each, context))] == []
