@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from tried import WRONG, Tried, one_name, one_number, several_numbers
+from tried import FORM, WRONG, Tried, one_name, one_number, several_numbers
 
 from xrec_utils.data import feature_table, load_movielens
 from xrec_utils.exercises import checking
@@ -25,6 +26,9 @@ PAIR = Game(
     value=lambda masks: masks @ np.array([1.0, -2, 0.5]) + masks[:, 0] * masks[:, 1],
     target="film",
 )
+AGAINST = replace(REASONS, values=-VALUES)
+HIDDEN = 1 / (1 + np.exp(-np.array([2.3, 3.0])))
+BACK = 1 / (1 + np.exp(-np.array([0.6, 1.3, 2.0])))
 WEIGHTS = np.array([0.2, 0.1, 0.4, 0.1, 0.3])
 P_VALUES = np.array([0.040, 0.001, 0.300, 0.012, 0.020])
 AFTER = np.array([1, 2, 4, 12, 9, 300])
@@ -105,6 +109,53 @@ TABLES: dict[str, tuple[dict[str, Any], list[Tried]]] = {
             ]
         },
         [*one_number(1.5), Tried(3.5, "before adding"), Tried(0.5, WRONG)],
+    ),
+    "07.1": (
+        {
+            "planted": {"novel": np.array([0, 0, 1, 1])},
+            "learned": {"novel": np.array([0.1, 0.2, 0.6, 0.7])},
+        },
+        [*one_number(0.5), Tried(0.65, "difference"), Tried(-0.5, WRONG)],
+    ),
+    "09.1": (
+        {},
+        [
+            Tried((HIDDEN, BACK)),
+            Tried([HIDDEN, BACK]),
+            Tried((list(HIDDEN), tuple(BACK))),
+            Tried((HIDDEN[:, None], BACK[:, None])),
+            Tried((HIDDEN.astype(np.float32), BACK.astype(np.float32))),
+            Tried((HIDDEN.round(3), BACK.round(3))),
+            Tried(([2.3, 3.0], [0.6, 1.3, 2.0]), "sigmoid is still missing"),
+            Tried((BACK, HIDDEN), FORM),
+            Tried((HIDDEN, BACK[:2]), FORM),
+            Tried((HIDDEN[::-1], BACK), WRONG),
+            Tried((HIDDEN, BACK + 0.01), WRONG),
+            Tried(HIDDEN, FORM),
+        ],
+    ),
+    "11.3": (
+        {
+            "attention": REASONS,
+            "gru": replace(REASONS, values=np.array([-0.1, -0.9, -0.4, 0.2, 0.3])),
+        },
+        [*one_name(NAMES[2], NAMES[0]), Tried(NAMES[1], WRONG)],
+    ),
+    "12.1": (
+        {"trial": SimpleNamespace(shares=np.array([0.25, 0.25, 0.5]))},
+        [*one_number(2**1.5), Tried(2.83), Tried(1.5 * np.log(2), "in nats")],
+    ),
+    "12.3": (
+        {"weights": WEIGHTS, "exact": REASONS},
+        [*one_name(NAMES[4], NAMES[2]), Tried(NAMES[1], WRONG)],
+    ),
+    "14.2": (
+        {"attention": [REASONS] * 3, "exact": [REASONS, AGAINST, AGAINST]},
+        [*one_number(2), Tried(np.int64(2)), Tried(1, WRONG), Tried(2 / 3, WRONG)],
+    ),
+    "14.3": (
+        {"told": [SimpleNamespace(cited=[0, 3, 4]), SimpleNamespace(cited=[7])]},
+        [*one_number(0.5), Tried("50%"), Tried(0.75, "0 to 3"), Tried(2, WRONG)],
     ),
     "15.1": (
         {"after": AFTER},
