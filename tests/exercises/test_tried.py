@@ -7,7 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import softmax
 from tried import FORM, WRONG, Tried, one_name, one_number, several_numbers
 
 from xrec_utils.data import feature_table, load_movielens
@@ -25,6 +27,14 @@ PAIR = Game(
     players=["a", "b", "c"],
     value=lambda masks: masks @ np.array([1.0, -2, 0.5]) + masks[:, 0] * masks[:, 1],
     target="film",
+)
+EFFECTS = pd.DataFrame(
+    {"linear": [0.25, 0.5, -0.125], "mlp": [0.5, -1, 0.375]},
+    index=["user: mean stars", "film: mean stars", "film: raters"],
+)
+SUMS = pd.DataFrame(
+    {"linear": [0.25, 0.375], "mlp": [0.5, -0.625]},
+    index=["user", "film"],
 )
 AGAINST = replace(REASONS, values=-VALUES)
 HIDDEN = 1 / (1 + np.exp(-np.array([2.3, 3.0])))
@@ -109,6 +119,76 @@ TABLES: dict[str, tuple[dict[str, Any], list[Tried]]] = {
             ]
         },
         [*one_number(1.5), Tried(3.5, "before adding"), Tried(0.5, WRONG)],
+    ),
+    "03.3": (
+        {"effects": EFFECTS},
+        [
+            Tried(SUMS),
+            Tried(SUMS.T),
+            Tried(SUMS[::-1]),
+            Tried(SUMS[["mlp", "linear"]]),
+            Tried(SUMS.astype(np.float32)),
+            Tried(SUMS.rename_axis("group")),
+            Tried(SUMS.map(str)),
+            Tried(SUMS / 2, WRONG),
+            Tried(-SUMS, WRONG),
+            Tried(SUMS.iloc[:1], FORM),
+            Tried(EFFECTS, FORM),
+            Tried(SUMS["mlp"], "Hint"),
+            Tried(SUMS.to_numpy(), "Hint"),
+        ],
+    ),
+    "04.1": (
+        {},
+        [
+            Tried({(): 2112, (671,): 1_374_272}.get),
+            Tried({(): 2112.0, (671,): 1_374_272.0}.get),
+            Tried({(): np.int64(2112), (671,): np.int64(1_374_272)}.get),
+            Tried({(): "2112", (671,): "1374272"}.get),
+            Tried({(): [2112], (671,): [1_374_272]}.get),
+            Tried({(): 23_584, (671,): 1_395_744}.get, "whole model"),
+            Tried({(): 2048, (671,): 1_374_208}.get, WRONG),
+            Tried({(): 2100, (671,): 1_374_272}.get, WRONG),
+            Tried({(): 2112, (671,): 2112}.get, WRONG),
+            Tried({(): None, (671,): None}.get, FORM),
+            Tried({(): True, (671,): True}.get, FORM),
+            Tried((2112, 1_374_272), "Hint"),
+        ],
+    ),
+    "13.3": (
+        {},
+        [
+            Tried(lambda p, x: p + np.outer(p @ x, p @ x) / (1 - x @ p @ x)),
+            Tried(lambda p, x: np.linalg.inv(np.linalg.inv(p) - np.outer(x, x))),
+            Tried(lambda p, x: (p + np.outer(p @ x, x @ p) / (1 - x @ p @ x)).tolist()),
+            Tried(
+                lambda p, x: pd.DataFrame(p + np.outer(p @ x, p @ x) / (1 - x @ p @ x))
+            ),
+            Tried(lambda p, x: p - np.outer(p @ x, p @ x) / (1 + x @ p @ x), WRONG),
+            Tried(lambda p, x: p - np.outer(p @ x, p @ x) / (1 - x @ p @ x), WRONG),
+            Tried(lambda p, x: p + np.outer(p @ x, p @ x) / (1 + x @ p @ x), WRONG),
+            Tried(lambda p, x: p + np.outer(x, x) / (1 - x @ p @ x), WRONG),
+            Tried(lambda p, x: p, WRONG),
+            Tried(lambda p, x: p @ x, FORM),
+            Tried(lambda p, x: None if x is p else "inverse", FORM),
+        ],
+    ),
+    "14.1": (
+        {},
+        [
+            Tried(lambda s: softmax(s, axis=1)),
+            Tried(lambda s: softmax(s, axis=1).tolist()),
+            Tried(lambda s: softmax(s, axis=-1).astype(np.float32)),
+            Tried(lambda s: pd.DataFrame(softmax(s, axis=1))),
+            Tried(lambda s: np.exp(s) / np.exp(s).sum(axis=1, keepdims=True), "1,000"),
+            Tried(lambda s: softmax(s, axis=0), WRONG),
+            Tried(lambda s: softmax(s), WRONG),
+            Tried(lambda s: 1 / (1 + np.exp(-s)), WRONG),
+            Tried(lambda s: s, WRONG),
+            Tried(lambda s: softmax(s, axis=1)[:, 0], "one row per text"),
+            Tried(lambda s: softmax(s, axis=1).T, "one row per text"),
+            Tried(lambda s: True if s.size else None, "one row per text"),
+        ],
     ),
     "07.1": (
         {
