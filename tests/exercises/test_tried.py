@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import jensenshannon
 from scipy.special import softmax
 from tried import FORM, WRONG, Tried, one_name, one_number, several_numbers
 
+from xrec_utils import zoo
 from xrec_utils.data import feature_table, load_movielens
 from xrec_utils.exercises import checking
+from xrec_utils.exercises.n03 import errors_of_bare_ids
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 
@@ -36,6 +39,12 @@ SUMS = pd.DataFrame(
     {"linear": [0.25, 0.375], "mlp": [0.5, -0.625]},
     index=["user", "film"],
 )
+SHOP = SimpleNamespace(
+    events=pd.DataFrame(
+        {"event": range(5), "behaviour": ["purchase"] * 3 + ["rate", "browse"]}
+    ),
+    reasons=pd.DataFrame({"event": [0, 0, 2]}),
+)
 AGAINST = replace(REASONS, values=-VALUES)
 HIDDEN = 1 / (1 + np.exp(-np.array([2.3, 3.0])))
 BACK = 1 / (1 + np.exp(-np.array([0.6, 1.3, 2.0])))
@@ -45,6 +54,13 @@ AFTER = np.array([1, 2, 4, 12, 9, 300])
 PROBABILITIES = np.array([0.2, 0.9, 0.5, 1.0])
 MISSES = np.linspace(20, 60, 1000)
 FEW = "films with exactly 3 do not count"
+
+
+def kl(p: np.ndarray, q: np.ndarray) -> float:
+    """Kullback and Leibler's divergence, which is NaN if a share is zero."""
+    with np.errstate(all="ignore"):
+        return (p * np.log(p / q)).sum()
+
 
 # name: what the notebook hands over, and the answers tried
 TABLES: dict[str, tuple[dict[str, Any], list[Tried]]] = {
@@ -190,6 +206,47 @@ TABLES: dict[str, tuple[dict[str, Any], list[Tried]]] = {
             Tried(lambda s: True if s.size else None, "one row per text"),
         ],
     ),
+    "01.1": (
+        {"shop": SHOP},
+        [
+            *one_number(2 / 3),
+            Tried("67%"),
+            Tried(0.4, "all events"),
+            Tried(2, "number of"),
+        ],
+    ),
+    "06.3": (
+        {"likelihood": np.log([1.0, 2, 3]), "gap": np.zeros(3)},
+        [
+            *one_number(np.log(2)),
+            Tried(0.693),
+            Tried(np.log(6) / 3, "ELBO"),
+            Tried(np.log(6), "logarithm of the sum"),
+        ],
+    ),
+    "11.1": (
+        {"game": PAIR},
+        [*one_number(3), Tried(np.int64(3)), Tried(1, WRONG), Tried(1.5, WRONG)],
+    ),
+    "12.2": (
+        {},
+        [
+            Tried(lambda p, q: jensenshannon(p, q) ** 2),
+            Tried(lambda p, q: [jensenshannon(p, q) ** 2]),
+            Tried(lambda p, q: np.float32(jensenshannon(p, q) ** 2)),
+            Tried(lambda p, q: str(jensenshannon(p, q) ** 2)),
+            Tried(
+                lambda p, q: (kl(p, p / 2 + q / 2) + kl(q, p / 2 + q / 2)) / 2, "NaN"
+            ),
+            Tried(lambda p, q: jensenshannon(p, q), "square root"),
+            Tried(lambda p, q: jensenshannon(p, q, 2) ** 2, WRONG),
+            Tried(lambda p, q: kl(p, q), WRONG),
+            Tried(lambda p, q: kl(p, p / 2 + q / 2), WRONG),
+            Tried(lambda p, q: np.abs(p - q).sum() / 2, WRONG),
+            Tried(lambda p, q: p - q, FORM),
+            Tried(lambda p, q: p is q, FORM),
+        ],
+    ),
     "07.1": (
         {
             "planted": {"novel": np.array([0, 0, 1, 1])},
@@ -293,3 +350,22 @@ def test_only_earlier_ratings_count() -> None:
     answers = [*one_number(right), Tried(round(right, 2)), Tried(all_others, WRONG)]
     context = {"inputs": inputs, "row": row}
     assert [odd for each in answers if (odd := judged("01.2", each, context))] == []
+
+
+def test_errors_of_bare_ids() -> None:
+    """On the features of the course: both notebooks that fit a line to bare ids."""
+    table = zoo.features()
+    line, mean = errors_of_bare_ids(table)
+    gain = line - mean
+    tables = {
+        "03.2": [*one_number(gain), Tried(-gain, "other way round"), Tried(0.1, WRONG)],
+        "04.3": [
+            *several_numbers([line, mean]),
+            Tried((0.92, 0.91)),
+            Tried((mean, line), WRONG),
+            Tried((0.1, mean), WRONG),
+        ],
+    }
+    for name, answers in tables.items():
+        odd = [judged(name, each, {"table": table}) for each in answers]
+        assert [each for each in odd if each] == []
