@@ -63,7 +63,7 @@ def case(n: int) -> Preference:
     """Case n of the prompts explained: why the model's first film, and not its second?
 
     Args:
-        n: case, from 0 to 119.
+        n: case, from 0 to 59.
 
     Returns:
         The last eight films of the user's history, and the two titles.
@@ -254,7 +254,7 @@ def falls(n: int) -> np.ndarray:
     """What deleting each line of case n costs its film.
 
     Args:
-        n: case, from 0 to 119.
+        n: case, from 0 to 59.
 
     Returns:
         (2, 8): nats of preference, and places among the twenty candidates.
@@ -298,7 +298,7 @@ def texts(kind: str) -> list[str]:
 
     Example:
         >>> len(texts("why"))
-        120
+        60
     """
     stored = stored_json("texts.json")[kind]
     conversations = [
@@ -394,6 +394,6 @@ def stated() -> list[Citations]:
 
     Example:
         >>> len(stated())
-        120
+        60
     """
     return [named_in(n, text) for n, text in enumerate(texts("why"))]

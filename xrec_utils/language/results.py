@@ -396,5 +396,5 @@ ROWS = (quality, history, places, lists, referee, cited_films, nearness)
 def write() -> None:
     """Every row into data/bench/language.csv."""
     rows = [row for part in ROWS for row in part()]
-    table = pd.DataFrame(rows).round(4)
+    table = pd.DataFrame(rows).round(6)
     replace_text(RESULT, table.to_csv(index=False))
