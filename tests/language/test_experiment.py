@@ -218,6 +218,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "HALF": 2,
         "CANDIDATES": 3,
         "CITED": 2,
+        "WRITTEN": 1,
         "EXPLAINED": 1,
         "LINES": 3,
         "FOLDER": tmp_path,

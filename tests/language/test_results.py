@@ -93,7 +93,7 @@ def test_the_table_is_written_whole(
         {
             "figure": "share",
             "of": "a, b",
-            "value": 0.3333,
+            "value": 0.333333,
             "low": 0.2,
             "high": 0.5,
             "n": 3,
