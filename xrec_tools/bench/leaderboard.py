@@ -1,7 +1,7 @@
 """The leaderboard: every explainer on the same recommendations, by every measure.
 
     python -m xrec_tools.bench.leaderboard          missing models, then the tables
-                                                    (about half an hour)
+                                                    (37 minutes when last run)
     python -m xrec_tools.bench.leaderboard tables   the tables from the stored rows
 
 Users are the first 40 test users with 20 to 50 films; explained is the film that the
