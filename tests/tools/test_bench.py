@@ -246,6 +246,9 @@ def test_attention_is_compared_with_every_other(store):
         ("attention", "net"): 0.4,
         ("net", "ease"): -0.3,
     }
+    # three users alike: two of eight changes of signs are as far out; three tests
+    assert table["p"].tolist() == [0.25] * 3
+    assert table["p_holm"].tolist() == [0.75] * 3
 
 
 def published_formulas(model, split, k=10):

@@ -276,11 +276,51 @@ def rows_of_board() -> pd.DataFrame:
 def test_questions_get_their_verdicts() -> None:
     verdict = questions.tests(rows_of_board()).set_index("question")["verdict"]
     assert (
-        verdict[22] == "holds"
+        verdict[23] == "holds"
         and verdict[18] == "the reverse holds"
         and verdict[19] == "holds"
     )
     assert set(verdict) <= {"holds", "the reverse holds", "not shown"}
+
+
+def test_a_mean_does_not_hide_the_model_that_says_the_opposite() -> None:
+    rows = rows_of_board()
+    turned = (rows["model"] == "dae") & (rows["measure"] == "deletion")
+    rows.loc[turned & (rows["explainer"] == "Shapley (ours)"), "value"] -= 3
+    same = (rows["model"] == "ease") & rows["explainer"].isin(["LIME"])
+    rows.loc[same & (rows["measure"] == "deletion"), "value"] = rows.loc[
+        (rows["model"] == "ease")
+        & (rows["explainer"] == "Shapley (ours)")
+        & (rows["measure"] == "deletion"),
+        "value",
+    ].to_numpy()
+    table = questions.tests_by_model(rows).set_index(["question", "models"])
+    verdict = table["verdict"]
+    assert questions.tests(rows).set_index("question")["verdict"][13] == "holds"
+    assert verdict[13, "dae"] == "the reverse holds" and verdict[13, "gru"] == "holds"
+    assert verdict[12, "ease"] == "no user differs"
+    asked = sum(len(models) for *_, models, _ in questions.QUESTIONS)
+    assert len(table) == asked
+    smallest = table["p"].idxmin()
+    assert table.loc[smallest, "p_holm"] == pytest.approx(
+        asked * table.loc[smallest, "p"]
+    )
+
+
+def test_rows_of_a_group_share_their_models() -> None:
+    marks = [
+        (model, "e", "deletion", user, value + user)
+        for model, value in zip(questions.ATTENTIVE, (0.0, 1.0, 5.0), strict=True)
+        for user in (0, 1)
+    ]
+    # no mark on the third model
+    marks += [(model, "f", "deletion", 0, 9.0) for model in questions.ATTENTIVE[:2]]
+    rows = pd.DataFrame(marks, columns=questions.COLUMNS)
+    table = questions.groups(rows)
+    assert table["explainer"].tolist() == ["e"]
+    assert table["models"].tolist() == ["three with attention"]
+    row = table.iloc[0]
+    assert (row["mean"], row["low"], row["high"], row["users"]) == (2.5, 2, 3, 2)
 
 
 def test_the_board_is_a_mean_with_its_interval() -> None:

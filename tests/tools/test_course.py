@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from xrec_tools import course
-from xrec_tools.bench import report
+from xrec_tools.bench import questions, report
 from xrec_utils.files import NOTEBOOKS, ROOT
 
 
@@ -77,23 +77,21 @@ def test_published_rows_stand_among_ours_and_are_marked() -> None:
     )
 
 
-def test_the_leaderboard_in_readme_is_the_mean_over_the_models_of_the_zoo() -> None:
-    board = pd.read_csv(ROOT / "data" / "bench" / "leaderboard.csv")
-    zoo = (
-        board[~board["model"].str.startswith("shop")]
-        .groupby(["explainer", "measure"])["mean"]
-        .mean()
-    )
-    lines = {
-        line.split(" | ")[0].strip("| "): line
-        for line in report.explainers().splitlines()[2:]
-    }
-    assert set(lines) == set(board.loc[board["measure"] == "deletion", "explainer"])
-    for name, line in lines.items():
-        assert (
-            f"| {name} | {zoo[name, 'deletion']:.2f} | {zoo[name, 'films until gone']:.2f} |"
-            in line
-        )
+def test_the_leaderboard_in_readme_compares_over_common_models() -> None:
+    rows = pd.read_csv(ROOT / "data" / "bench" / questions.ROWS)
+    deletion = rows[rows["measure"] == "deletion"]
+    seen = []
+    for line in report.explainers().splitlines()[2:]:
+        label, name, mark = [cell.strip() for cell in line.split("|")[1:4]]
+        models = questions.GROUPS[label]
+        own = deletion[deletion["explainer"] == name].query("model in @models")
+        assert set(own["model"]) == set(models)
+        by_hand = own.groupby("user")["value"].mean().mean()
+        assert float(mark.split()[0]) == pytest.approx(by_hand, abs=0.006)
+        seen.append((label, name))
+    assert {name for _, name in seen} == set(deletion["explainer"])
+    for label in questions.GROUPS:
+        assert {(label, "Shapley (ours)"), (label, "random")} <= set(seen)
 
 
 def test_speed_shows_each_method_with_its_smallest_error() -> None:

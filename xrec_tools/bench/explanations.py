@@ -4,6 +4,7 @@ Error at equal cost, all pairs, causes, leaderboard, questions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -112,12 +113,12 @@ def leaderboard(board: pd.DataFrame, models: Sequence[str] = ()) -> pd.DataFrame
     return table.reindex(columns=list(SHOWN))
 
 
-def planted(board: pd.DataFrame) -> pd.DataFrame:
-    """Share of the shop's true reasons found: explainers x what was explained.
+def planted(board: pd.DataFrame, measure: str = "planted found") -> pd.DataFrame:
+    """A mark against the shop's truth: explainers x what was explained.
 
     Explained are the shop itself and models of its log.
     """
-    return board[board["measure"] == "planted found"].pivot_table(
+    return board[board["measure"] == measure].pivot_table(
         index="explainer", columns="model", values="mean"
     )
 
@@ -222,7 +223,15 @@ SECTIONS = (
     ("Counterfactual sets", "counterfactual.csv", _same),
     ("Leaderboard, mean over the models of the zoo", "leaderboard.csv", leaderboard),
     ("Shop: share of the true reasons found", "leaderboard.csv", planted),
+    (
+        "Shop: share of the history's effect on the purchase that goes "
+        "with the purchases named",
+        "leaderboard.csv",
+        partial(planted, measure="planted effect gone"),
+    ),
+    ("Leaderboard over common models", "leaderboard_groups.csv", _same),
     ("The questions, answered", "leaderboard_tests.csv", _same),
+    ("The questions, for each model alone", "leaderboard_models.csv", _same),
 )
 
 

@@ -9,8 +9,9 @@ model puts first. Explainers that sample may ask for about as many scores as sha
 KernelExplainer does by default, 2n + 2048. The questions that the tables answer stand
 in data/bench/README.md; they were written down before the first run. Rows per user are
 stored in leaderboard_users.csv.gz, means with 95% bootstrap intervals over users in
-leaderboard.csv, the questions' paired differences with Holm's correction in
-leaderboard_tests.csv.
+leaderboard.csv and, over models that all rows share, in leaderboard_groups.csv; the
+questions' paired differences with Holm's correction in leaderboard_tests.csv, and for
+each model alone in leaderboard_models.csv.
 """
 
 import sys
@@ -35,15 +36,22 @@ from xrec_tools.bench.explainers import (
     unit_columns,
 )
 from xrec_tools.bench.explanations import write_explanations
-from xrec_tools.bench.questions import COLUMNS, MODELS, ON_SHOP, ROWS, tests
-from xrec_tools.bench.roar import roar
+from xrec_tools.bench.questions import (
+    COLUMNS,
+    MODELS,
+    ON_SHOP,
+    ROWS,
+    groups,
+    tests,
+    tests_by_model,
+)
 from xrec_tools.bench.store import Store
 from xrec_utils import zoo
 from xrec_utils.contract import top_k
-from xrec_utils.explain.baselines import most_recent
 from xrec_utils.explain.choose import explain
-from xrec_utils.games import Explanation, Game, history_game
+from xrec_utils.games import Explanation, Game
 from xrec_utils.judge import (
+    agreement_with_effect,
     agreement_with_truth,
     kendall,
     planted_cases,
@@ -71,7 +79,6 @@ from xrec_utils.judge.faithfulness import (
     ranks,
     sparsity,
 )
-from xrec_utils.models.classic import EASE
 from xrec_utils.shop import Shop, load_shop
 
 USERS = 40  # of each model
@@ -258,7 +265,10 @@ def shop_rows(name: str) -> pd.DataFrame:
 def _true_to_shop(found: Explanation, case: Any) -> dict[str, float]:
     """Measure -> value of an explanation of a choice in the shop."""
     mark = agreement_with_truth(found, case.truth)
+    effect = agreement_with_effect(found, case)
     return {
+        "planted effect tau": effect["tau"],
+        "planted effect gone": effect["gone"],
         "planted tau": mark.tau,
         "planted found": mark.found,
         "planted misplaced": mark.misplaced,
@@ -271,46 +281,6 @@ def _on_shop(model: Any | None) -> list[str]:
     names = [name for name in (*BLACK_BOX, *LOOKS_AT) if can(name, model)]
     # the shop's questions come without a background to expect over
     return [name for name in names if name != "expected gradients"]
-
-
-def roar_rows() -> pd.DataFrame:
-    """Remove-and-retrain once, with EASE, in columns COLUMNS.
-
-    The value is NDCG@10 of a validation user after a third of each history went.
-    """
-    explainers = {
-        "Shapley (ours)": explain,
-        "most recent": lambda m, h, i: most_recent(history_game(m, h, i)),
-        "least Shapley": lambda m, h, i: _turned(explain(m, h, i)),
-    }
-    settings = zoo.spec("ease").settings
-
-    def train(histories: list[np.ndarray], n_items: int) -> EASE:
-        return EASE(**settings).fit(histories, n_items)
-
-    table = roar(
-        explainers,
-        zoo.split(),
-        train,
-        share=1 / 3,
-    )
-    return (
-        table.reset_index()
-        .melt("user", var_name="explainer")
-        .assign(model="ease", measure="ROAR NDCG@10")[COLUMNS]
-    )
-
-
-def _turned(found: Explanation) -> Explanation:
-    """An explanation with its order turned round: the least film first."""
-    return Explanation(
-        found.players,
-        found.target,
-        -found.values,
-        found.base,
-        found.score,
-        found.method,
-    )
 
 
 def board(rows: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
@@ -334,7 +304,6 @@ def board(rows: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
 PARTS: dict[str, Callable[[], pd.DataFrame]] = {
     **{name: partial(model_rows, name) for name in MODELS},
     **{f"shop: {name}": partial(shop_rows, name) for name in ("itself", *ON_SHOP)},
-    "ROAR": roar_rows,
 }
 
 
@@ -359,7 +328,9 @@ def main(arguments: list[str] | None = None, store: Store | None = None) -> None
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     store.write("leaderboard.csv", board(rows).round(4))
     if set(PARTS) <= set(rows["part"]):
+        store.write("leaderboard_groups.csv", groups(rows).round(4))
         store.write("leaderboard_tests.csv", tests(rows).round(4))
+        store.write("leaderboard_models.csv", tests_by_model(rows).round(4))
     write_explanations(store)
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from xrec_tools.bench.explanations import leaderboard, planted
+from xrec_tools.bench.questions import MARKS
 from xrec_tools.markdown import table
 from xrec_utils.files import DATA
 
@@ -16,14 +16,16 @@ def results() -> str:
         name = row["model"]
         # EASE is not ahead of itself
         ahead = _interval(lead.loc[name]) if name in lead.index else ""
-        rows.append([name, _interval(row), ahead, _seconds(row)])
+        p = f"{lead.loc[name, 'p_holm']:.3f}" if name in lead.index else ""
+        rows.append([name, _interval(row), ahead, p, _seconds(row)])
     header = [
         "Model",
         "NDCG@10 [95% interval]",
         "Minus EASE, paired by user",
+        "p (Holm)",
         "Fit, seconds",
     ]
-    return table(header, rows, "lllr")
+    return table(header, rows, "lllrr")
 
 
 def comparison() -> str:
@@ -41,34 +43,56 @@ def comparison() -> str:
     return table(["Model", "NDCG@10 [95% interval]", "Fit, seconds"], best_first, "llr")
 
 
-# columns of README's leaderboard
-MARKS = ["deletion", "films until gone", "Shapley error", "stability"]
+# marks against the shop's truth, and what README calls them
+OF_SHOP = {
+    "planted found": "Shop's reasons found",
+    "planted effect gone": "Effect on the purchase gone",
+}
 
 
 def explainers() -> str:
-    """README's leaderboard: mean over the models of the zoo, best first.
+    """README's leaderboard: each group of common models, its best explainer first.
 
-    The last column is the share of the shop's own reasons that was found.
+    Explainers of all models stand in the first group; Shapley values and chance are
+    repeated in the others, to compare with. The last two columns explain the shop
+    itself: the share of its reasons that was found, which are Shapley values, and the
+    share of the effect on the purchase that goes with the purchases named, which is not.
     """
-    stored = _rows("leaderboard")
-    zoo = leaderboard(stored).sort_values("deletion", ascending=False, kind="stable")
-    # some explainers were not tried on the zoo
-    tried = zoo[MARKS].dropna(subset="deletion")
-    marks = tried.join(planted(stored)["shop: itself"])
+    itself = _rows("leaderboard").query("model == 'shop: itself'")
+    in_shop = itself.assign(text=itself.apply(_marked, axis=1)).pivot(
+        index="explainer", columns="measure", values="text"
+    )
     rows = []
-    for name, *means in marks.itertuples():
-        rows.append(
-            [name, *("–" if pd.isna(mean) else f"{mean:.2f}" for mean in means)]
+    shown: set[str] = set()
+    stored = _rows("leaderboard_groups")
+    again = stored.query("measure == 'stability'")["users"].min()
+    for label, group in stored.groupby("models", sort=False):
+        marks = group.assign(text=group.apply(_marked, axis=1)).pivot(
+            index="explainer", columns="measure", values="text"
         )
+        best_first = _best_first(group.query("measure == 'deletion'"))["explainer"]
+        for name in best_first:
+            if name in shown - {"Shapley (ours)", "random"}:
+                continue
+            cells = marks.loc[name].reindex(MARKS).fillna("–")
+            of_shop = in_shop.loc[name, list(OF_SHOP)] if not shown else ("", "")
+            rows.append([label, name, *cells, *of_shop])
+        shown |= set(best_first)
     header = [
+        "Models",
         "Explainer",
         "Deletion, share of possible",
         "Films until gone, share of history",
         "Error against Shapley",
-        "Top ten kept under another seed",
-        "Shop's true reasons found",
+        f"Jaccard of the top tens of other seeds, {again} users",
+        *OF_SHOP.values(),
     ]
-    return table(header, rows, "lrrrrr")
+    return table(header, rows, "llrrrrrr")
+
+
+def _marked(row: pd.Series) -> str:
+    """A mark with its interval, for README's leaderboard."""
+    return f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
 def speed() -> str:

@@ -128,7 +128,7 @@ def health_under_load(address: str, seconds: float) -> list[tuple]:
 
 
 def stated_error(cases: Sequence[np.ndarray]) -> dict[str, float]:
-    """The reasons of dae against the Fourier series, right to nine digits: how far
+    """The reasons of dae against the Fourier series, right to eight digits: how far
     apart, and what they state.
     """
     model = zoo.load("dae")

@@ -17,6 +17,7 @@ from xrec_tools.bench.runs import BY_USER_PROTOCOLS
 from xrec_tools.bench.store import COST, METRICS, RUNS, USERS, Store
 from xrec_tools.markdown import table
 from xrec_utils.files import replace_text
+from xrec_utils.judge.comparisons import holm, paired_tests
 from xrec_utils.metrics.intervals import Interval, mean_interval, paired_interval
 
 GROUP = ["dataset", "protocol", "model"]
@@ -98,10 +99,11 @@ def _ends(interval: Interval) -> dict[str, float]:
 
 
 def paired_table(users: pd.DataFrame) -> pd.DataFrame:
-    """Differences paired by user, with 95% bootstrap intervals.
+    """Differences paired by user, with 95% bootstrap intervals and Holm's p.
 
     They are every model minus EASE, and attention minus every other. Only seeds that
-    both models have are compared.
+    both models have are compared. p is that of a sign-flip test over users; `p_holm`
+    corrects it for all differences of the same metric, data set and protocol.
     """
     rows = []
     for (dataset, protocol), some in users.groupby(["dataset", "protocol"]):
@@ -111,6 +113,9 @@ def paired_table(users: pd.DataFrame) -> pd.DataFrame:
             one = by_user(users, (dataset, protocol, model), metric)
             other = by_user(users, (dataset, protocol, minus), metric)
             seeds = one.index.intersection(other.index)
+            means = pd.DataFrame(
+                {"one": one.loc[seeds].mean(), "other": other.loc[seeds].mean()}
+            )
             rows.append(
                 {
                     "dataset": dataset,
@@ -126,9 +131,14 @@ def paired_table(users: pd.DataFrame) -> pd.DataFrame:
                     ),
                     "users": one.shape[1],
                     "seeds": len(seeds),
+                    "p": paired_tests(means).loc[0, "p"],
                 }
             )
-    return pd.DataFrame(rows).round(4)
+    table = pd.DataFrame(rows)
+    table["p_holm"] = table.groupby(["dataset", "protocol", "metric"])["p"].transform(
+        lambda p: holm(p.to_numpy())
+    )
+    return table.round(4)
 
 
 def _pairs(models: set[str]) -> list[tuple[str, str]]:

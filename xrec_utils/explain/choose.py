@@ -6,7 +6,7 @@ One value per film of the history.
     closed form     popularity, content, item_knn, ease, hybrid, din   exact
     all groups      any model, up to twelve films                      exact
     quadrature      dae, vae, one layer of hidden units                approximate
-    fourier         the same where the quadrature is rough (tanh)      to nine digits
+    fourier         the same where the quadrature is rough (tanh)     to eight digits
     running sums    user_knn, embedding_mlp, pooled_mlp                sampled
     leverage        ials, attention, gru, gru_attention, any game      sampled
     permutations    the same for more than 100 films                   sampled
@@ -62,7 +62,7 @@ def explain(
         history: (n,) item codes, oldest first.
         item: the code of the film explained, outside the history.
         method: "auto" (see the module), or by name "closed form", "all groups",
-            "quadrature", "fourier" (tanh units, to nine digits, in seconds), "running
+            "quadrature", "fourier" (tanh units, to eight digits, in seconds), "running
             sums", "leverage", "permutations".
         titles: names by item code; None for 'item 17'.
         permutations: orders drawn by the sampling methods, even and at least 4; running

@@ -1,4 +1,4 @@
-"""Shapley values of hidden units by a Fourier series, right to about nine digits.
+"""Shapley values of hidden units by a Fourier series, right to about eight digits.
 
 What `hidden_units` approximates by a normal law, this finds without one, in seconds
 instead of milliseconds: the truth that the quadrature is measured against.
@@ -11,7 +11,7 @@ from scipy.special import roots_sh_legendre  # Gauss-Legendre on [0, 1]
 def fourier_shapley(
     rows: np.ndarray, bias: np.ndarray, chances: int | None = None
 ) -> np.ndarray:
-    """Shapley values of every hidden unit to about nine digits, in seconds.
+    """Shapley values of every hidden unit to about eight digits, in seconds.
 
     Without the normal law. Within |x| ≤ L - 10, tanh x = Σ c_k sin(kπx/L) over odd k,
     c_k = 2π / (L sinh(kπ²/2L)), to e⁻²⁰: the transform of tanh, sampled. The mean of a
