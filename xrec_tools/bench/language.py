@@ -211,8 +211,8 @@ def texts() -> None:
 
     model = None
     known = stored("texts.json")
-    lists = lang.WRITTEN
-    for kind, users in (("why", lang.CITED), ("list", lists), ("choice", lists)):
+    writes = {"why": lang.CITED, "list": lang.WRITTEN, "choice": lang.WRITTEN}
+    for kind, users in writes.items():
         asked = [reasons.conversation(kind, n) for n in range(users)]
         prompts = fingerprint([json.dumps(each) for each in asked])
         if known.get(kind, {}).get("prompts") == prompts:

@@ -59,7 +59,7 @@ def explainers() -> str:
     share of the effect on the purchase that goes with the purchases named, which is not.
     """
     itself = _rows("leaderboard").query("model == 'shop: itself'")
-    in_shop = itself.assign(text=itself.apply(_marked, axis=1)).pivot(
+    in_shop = itself.assign(text=itself.apply(_interval, axis=1, digits=2)).pivot(
         index="explainer", columns="measure", values="text"
     )
     rows = []
@@ -67,7 +67,7 @@ def explainers() -> str:
     stored = _rows("leaderboard_groups")
     again = stored.query("measure == 'stability'")["users"].min()
     for label, group in stored.groupby("models", sort=False):
-        marks = group.assign(text=group.apply(_marked, axis=1)).pivot(
+        marks = group.assign(text=group.apply(_interval, axis=1, digits=2)).pivot(
             index="explainer", columns="measure", values="text"
         )
         best_first = _best_first(group.query("measure == 'deletion'"))["explainer"]
@@ -88,11 +88,6 @@ def explainers() -> str:
         *OF_SHOP.values(),
     ]
     return table(header, rows, "llrrrrrr")
-
-
-def _marked(row: pd.Series) -> str:
-    """A mark with its interval, for README's leaderboard."""
-    return f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
 def speed() -> str:
@@ -168,8 +163,9 @@ def _best_first(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values("mean", ascending=False, kind="stable")
 
 
-def _interval(row: pd.Series) -> str:
-    return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+def _interval(row: pd.Series, digits: int = 3) -> str:
+    mean, low, high = (f"{row[name]:.{digits}f}" for name in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
 
 
 def _seconds(row: pd.Series) -> str:

@@ -65,7 +65,7 @@ def groups_of_columns(answer: object, effects: pd.DataFrame) -> bool | str:
     expected = effects.groupby(
         effects.index.str.partition(":").get_level_values(0)
     ).sum()
-    if set(expected.columns) == set(answer.index):
+    if isinstance(answer, pd.DataFrame) and set(answer.index) == set(expected):
         answer = answer.T
     if not isinstance(answer, pd.DataFrame) or set(answer.index) != set(expected.index):
         return f"a table with one line for each of {', '.join(expected.index)} is asked for"

@@ -120,9 +120,10 @@ def _form(array: np.ndarray) -> str:
 
 
 def rounded(got: float, exact: float) -> bool:
-    """Whether `got` is `exact` rounded to three significant digits or more (two below
-    one, as shares are written). Whole numbers
-    are not rounded: they are counts.
+    """Whether `got` is `exact` rounded to three significant digits or more.
+
+    Two are enough below one, as shares are written. Whole numbers are not rounded: they
+    are counts.
     """
     fewest = 2 if abs(exact) < 1 else max(3, len(f"{abs(exact):.0f}"))
     texts = [f"{exact:.{digits}g}" for digits in range(fewest, fewest + 5)]
