@@ -104,7 +104,6 @@ OPTIONAL: tuple[tuple[str, Callable[[object], object]], ...] = (
         lambda negatives: metrics.places(SCORES, [[2]], negatives=negatives),
     ),
     ("edits", lambda edits: judge.sensitivity(steady, np.arange(1, 4), edits)),
-    ("bins", lambda bins: judge.oracle_order(GAME, bins=bins)),
 )
 RATINGS = np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([5.0, 3.0, 1.0])
 
@@ -125,7 +124,7 @@ def test_numpy_counts_are_counts() -> None:
     assert (
         metrics.ndcg(PLACES, np.int64(3)).tolist() == metrics.ndcg(PLACES, 3).tolist()
     )
-    assert judge.oracle_order(GAME, bins=np.int16(2)).shape == (3,)
+    assert judge.oracle_order(GAME, width=np.int16(2)).shape == (3,)
     assert judge.power(0.5, np.uint8(20)) == judge.power(0.5, 20)
 
 

@@ -20,7 +20,7 @@ from xrec_utils.games.game import history_game
 from xrec_utils.keras_start import tf
 from xrec_utils.models.autoencoders import Autoencoder
 
-_BATCH = 128  # points whose gradients are taken at once
+_BATCH = 256  # points whose gradients are taken at once
 
 
 class Reading:

@@ -190,7 +190,7 @@ def share_of_possible(reached: float, chance: float, best: float) -> float:
 
     Returns:
         The share, without unit; higher is better. Below 0: worse than chance; above 1:
-        better than a greedy oracle. NaN when the oracle gains nothing over chance: a
+        better than the order that the search found. NaN when the oracle gains nothing over chance: a
         single player, or a score that does not move.
 
     Example:
@@ -203,28 +203,24 @@ def share_of_possible(reached: float, chance: float, best: float) -> float:
     return float("nan") if nothing else (reached - chance) / (best - chance)
 
 
-def oracle_order(
-    game: Game, deleting: bool = True, width: int = 1, bins: int | None = None
-) -> np.ndarray:
+def oracle_order(game: Game, deleting: bool = True, width: int = 3) -> np.ndarray:
     """The order that a search on the curve itself finds: what could be reached at best.
 
     From every beginning the next player is the one whose deletion leaves the lowest
     score. The `width` beginnings with the best sum of scores so far go on: 1 is greedy,
-    more is a beam search (Lowerre 1976). Costs players² / 2 scores per beginning; with
-    `bins`, players · bins / 2.
+    more is a beam search (Lowerre 1976). Costs players² / 2 scores per beginning. Only
+    a beam of every beginning is sure to find the best order.
 
     Args:
         game: the game explained, n players.
         deleting: False searches for the order whose insertion gives the highest scores.
         width: beginnings that go on at each step.
-        bins: choose several players at once by their single effects, in that many equal
-            steps; None chooses one at a time.
 
     Returns:
         (n,) positions of the players.
 
     Raises:
-        ValueError: `width` or `bins` is no whole number above 0.
+        ValueError: `width` is no whole number above 0.
 
     Example:
         >>> worth = np.array([3.0, 1.0, 2.0])
@@ -232,24 +228,27 @@ def oracle_order(
         >>> oracle_order(game).tolist()
         [0, 2, 1]
     """
-    n = game.n_players
     check_count("width", width)
-    check_count("bins", n if bins is None else bins)
-    steps = np.array_split(
-        np.arange(n),
-        min(bins or n, n),
-    )
     # nobody is chosen yet
     beginnings = [(0.0, np.empty(0, dtype=int))]
-    for step in steps:
-        grown = [
-            path
-            for start in beginnings
-            for path in _grow(game, start, len(step), deleting, width)
-        ]
-        beginnings = _best_paths(grown, width)
+    for _ in game.players:
+        beginnings = _best_paths(_longer(game, beginnings, deleting), width)
     _, best = beginnings[0]
     return best
+
+
+def _longer(game: Game, beginnings: list[Beginning], deleting: bool) -> list[Beginning]:
+    """Every beginning with each of the players that it lacks."""
+    everyone = np.arange(game.n_players)
+    totals, paths = [], []
+    for total, players in beginnings:
+        left = np.setdiff1d(everyone, players)
+        totals += [total] * len(left)
+        paths += [np.append(players, player) for player in left]
+    groups = np.array([np.isin(everyone, path) for path in paths])
+    # one call for all beginnings: a model is slow to start
+    costs = game(~groups) if deleting else -game(groups)
+    return list(zip(totals + costs, paths, strict=True))
 
 
 def _best_paths(paths: list[Beginning], width: int) -> list[Beginning]:
@@ -260,35 +259,3 @@ def _best_paths(paths: list[Beginning], width: int) -> list[Beginning]:
         same_players = np.sort(players).tobytes()
         different.setdefault(same_players, (total, players))
     return list(different.values())[:width]
-
-
-def _grow(
-    game: Game, start: Beginning, size: int, deleting: bool, width: int
-) -> list[Beginning]:
-    """A beginning with `size` more players, the best by their single effects.
-
-    The last of them is varied `width` times.
-    """
-    total, players = start
-    left = np.setdiff1d(np.arange(game.n_players), players)
-    costs = _costs(
-        game,
-        [np.append(players, player) for player in left],
-        deleting,
-    )
-    # equal effects keep the order of the players
-    by_effect = np.argsort(costs, kind="stable")
-    best = left[by_effect]
-    # all but the last are those with the largest effects
-    certain = np.append(players, best[: size - 1])
-    longer = [np.append(certain, last) for last in best[size - 1 :][:width]]
-    # one player more was scored above; several at once were not
-    scores = costs[by_effect][:width] if size == 1 else _costs(game, longer, deleting)
-    return list(zip(total + scores, longer, strict=True))
-
-
-def _costs(game: Game, beginnings: list[np.ndarray], deleting: bool) -> np.ndarray:
-    """The score left after deleting each group, or minus the score of each alone."""
-    everyone = np.arange(game.n_players)
-    groups = np.array([np.isin(everyone, players) for players in beginnings])
-    return game(~groups) if deleting else -game(groups)
