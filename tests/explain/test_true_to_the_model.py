@@ -4,8 +4,8 @@ more than chance.
 
 import numpy as np
 import pytest
+from calibration import calibrate, recommendation_games
 
-from xrec_tools.bench.calibrate import calibrate, recommendation_games
 from xrec_utils import zoo
 from xrec_utils.explain.choose import METHODS, explain
 from xrec_utils.explain.gradients import integrated_gradients

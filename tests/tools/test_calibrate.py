@@ -4,19 +4,13 @@ they are not.
 
 import dataclasses
 import math
-from types import SimpleNamespace
 
+import calibration
 import numpy as np
 import pytest
+from calibration import Calibration, calibrate, recommendation_games
 
 from models_by_hand import Additive, Recent, Tanh
-from xrec_tools.bench import calibrate as bench_calibrate
-from xrec_tools.bench.calibrate import (
-    Calibration,
-    calibrate,
-    main,
-    recommendation_games,
-)
 from xrec_utils.explain.shapley import permutation_sampling
 
 
@@ -42,7 +36,7 @@ def test_errors_stated_too_small_or_too_large_are_noticed(
         found = permutation_sampling(*arguments)
         return dataclasses.replace(found, error=found.error * factor)
 
-    monkeypatch.setattr(bench_calibrate, "permutation_sampling", wrong)
+    monkeypatch.setattr(calibration, "permutation_sampling", wrong)
     found = calibrate(recommendation_games(Tanh(), histories(), pairs=20, seed=1))
     assert found.rms_z == pytest.approx(1 / factor, rel=0.2) and not found.honest
     assert (
@@ -62,7 +56,7 @@ def test_exact_values_count_as_outside_when_they_are_wrong(monkeypatch):
         found = permutation_sampling(*arguments)
         return dataclasses.replace(found, values=found.values + 0.01)
 
-    monkeypatch.setattr(bench_calibrate, "permutation_sampling", wrong)
+    monkeypatch.setattr(calibration, "permutation_sampling", wrong)
     games = recommendation_games(Additive(), histories(), pairs=5, length=2)
     found = calibrate(games)
     assert (found.settled, found.inside) == (10, 0.0)
@@ -99,21 +93,6 @@ def test_pairs_are_limited_by_the_users_with_a_history(pairs):
     users = [*histories(6), np.array([], dtype=int)]
     with pytest.raises(ValueError, match=f"pairs={pairs} must lie between 1 and .*, 6"):
         next(recommendation_games(Tanh(), users, pairs))
-
-
-@pytest.mark.parametrize(
-    ("model", "code"),
-    [(Tanh(), 0), (Additive(), 1)],
-    ids=["honest", "nothing to judge"],
-)
-def test_script_prints_its_verdict(monkeypatch, capsys, model, code):
-    split = SimpleNamespace(train_histories=histories)
-    zoo = SimpleNamespace(load=lambda name: model, split=lambda: split)
-    monkeypatch.setattr("xrec_utils.zoo", zoo, raising=False)
-    assert main(["--pairs", "20", "--seed", "1"]) == code
-    printed = capsys.readouterr().out
-    assert "attention: Calibration(pairs=20, values=240" in printed
-    assert ("NOT honest" in printed) == bool(code)
 
 
 def test_honest_needs_both():

@@ -164,7 +164,8 @@ EXPLAINERS: dict[str, Explainer] = {
     "most recent": lambda a, seed: most_recent(a.game),
     "random": lambda a, seed: random_order(a.game, seed),
 }
-SEEDED = {
+SEEDED_EXPLAINERS = {
+    "random",
     "Shapley (ours)",
     "shap.PermutationExplainer",
     "shap.KernelExplainer",
@@ -180,7 +181,6 @@ LOOKS_AT = {
     "attention": "attention",
     "gradient-weighted attention": "attention",
 }
-BLACK_BOX = tuple(name for name in EXPLAINERS if name not in LOOKS_AT)
 
 
 def can(name: str, model: Any) -> bool:

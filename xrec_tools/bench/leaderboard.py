@@ -1,35 +1,42 @@
 """The leaderboard: every explainer on the same recommendations, by every measure.
 
-    python -m xrec_tools.bench.leaderboard          missing models, then the tables
-                                                    (37 minutes when last run)
-    python -m xrec_tools.bench.leaderboard tables   the tables from the stored rows
+    python -m xrec_tools.bench.leaderboard            what is missing, then the tables
+    python -m xrec_tools.bench.leaderboard gru dae    the same for these parts only
+    python -m xrec_tools.bench.leaderboard tables     the tables from the stored rows
 
-Users are the first 40 test users with 20 to 50 films; explained is the film that the
-model puts first. Explainers that sample may ask for about as many scores as shap's
-KernelExplainer does by default, 2n + 2048. The questions that the tables answer stand
-in data/bench/README.md; they were written down before the first run. Rows per user are
-stored in leaderboard_users.csv.gz, means with 95% bootstrap intervals over users in
-leaderboard.csv and, over models that all rows share, in leaderboard_groups.csv; the
-questions' paired differences with Holm's correction in leaderboard_tests.csv, and for
-each model alone in leaderboard_models.csv.
+Users are the second 40 of the test users with 20 to 50 films; explained is the film
+that the model puts first. Models of three training seeds (SEEDED) are explained three
+times. Explainers that sample may ask for about as many scores as shap's KernelExplainer
+does by default, 2n + 2048. The questions that the tables answer stand in
+data/bench/README.md; they were written down before the first run.
+
+Rows per user are stored in leaderboard_users.csv.gz by part (a model and a seed, or a
+model of the shop) and explainer: a new explainer, or one whose rows are deleted, is the
+only one that computes. Two parts run at a time, each on one core. The tables are means
+with 95% bootstrap intervals over users (leaderboard.csv; leaderboard_groups.csv over
+models that all rows share) and the answers to the questions: over all models
+(leaderboard_tests.csv), for each model (leaderboard_models.csv) and seed
+(leaderboard_seeds.csv), and which explainers are as good as each other
+(leaderboard_equal.csv).
 """
 
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from xrec_tools.bench.explainers import (
-    BLACK_BOX,
     EXPLAINERS,
-    LOOKS_AT,
     ORDERS_ONLY,
-    SEEDED,
+    SEEDED_EXPLAINERS,
     Asked,
     Explainer,
     can,
@@ -41,9 +48,12 @@ from xrec_tools.bench.questions import (
     MODELS,
     ON_SHOP,
     ROWS,
+    by_seed,
+    equalities,
     groups,
     tests,
     tests_by_model,
+    whole,
 )
 from xrec_tools.bench.store import Store
 from xrec_utils import zoo
@@ -79,25 +89,31 @@ from xrec_utils.judge.faithfulness import (
     ranks,
     sparsity,
 )
+from xrec_utils.metrics import mean_interval
 from xrec_utils.shop import Shop, load_shop
 
+FIRST = 40  # the users before were asked the third questions
 USERS = 40  # of each model
 FEW = 12  # for measures that explain again and again
 CASES = 60  # choices in the shop
+TRUTH = 384  # orders that the true Shapley values may cost, where they are sampled
 K = 10
+# models trained three times: seeds 1 and 2 beside the shipped one
+SEEDED = ("gru", "attention", "dae")
 
 
 # -- one user --------------------------------------------------------------------------
 
 
 def questions(model: Any, split: Any, users: int) -> list[Asked]:
-    """The first recommendation of the first test users who have 20 to 50 films."""
+    """The first recommendation of `users` test users who have 20 to 50 films."""
     train = split.train_histories()
     counts = np.bincount(np.concatenate(train), minlength=split.n_items)
     columns = unit_columns(train, split.n_items)
     background = [history for history in train if len(history) >= 20][:50]
     tested = split.cases("test").histories
-    histories = [history for history in tested if 20 <= len(history) <= 50][:users]
+    long = [history for history in tested if 20 <= len(history) <= 50]
+    histories = long[FIRST : FIRST + users]
     # (users,): each user's own first recommendation
     items = top_k(model.score(histories), k=1, seen=histories)[:, 0]
     return [
@@ -107,35 +123,36 @@ def questions(model: Any, split: Any, users: int) -> list[Asked]:
 
 
 def marks_of(
-    asked: Asked, user: int, model: Any, again: Asked | None
+    names: Sequence[str], asked: Asked, user: int, other: Asked | None
 ) -> Iterator[tuple[str, str, float]]:
-    """(explainer, measure, value) for one user.
+    """(explainer, measure, value) of the explainers of these names for one user.
 
-    again: the question put to the model with weights drawn anew; None leaves out what
-    has to explain several times.
+    other: the question put to the model with weights drawn anew; None leaves out what
+    explains other questions than this.
     """
     scales = _scales(asked.game, user)
     truth = explain(
-        model,
+        asked.model,
         asked.history,
         asked.item,
-        permutations=512,
+        permutations=TRUTH,
         seed=10_000,
     )
-    for name, make in EXPLAINERS.items():
-        if not can(name, model):
-            continue
+    for name in names:
+        make = EXPLAINERS[name]
         started = time.perf_counter()
         found = make(asked, user)
         yield name, "seconds", time.perf_counter() - started
         for measure, value in _faithful(asked, user, found, scales):
             yield name, measure, value
+        yield name, "stability", _stability(name, asked, user, found)
         yield name, "tau with Shapley", kendall(found.values, truth.values)
         if name not in ORDERS_ONLY:
             yield name, "completeness gap", completeness(found, floor=0.1)
             yield name, "Shapley error", relative_error(found.values, truth.values)
-        if again is not None:
-            yield from _again(name, make, asked, user, found, again)
+        if other is not None:
+            yield name, "sensitivity", _sensitivity(make, asked, user)
+            yield name, "randomised weights", _randomised(make, other, user, found)
 
 
 # measure -> its curve, and whether the curve of the best order falls
@@ -144,13 +161,13 @@ CURVES = {"deletion": (deletion_curve, True), "insertion": (insertion_curve, Fal
 
 def _scales(game: Game, user: int) -> dict[str, tuple[float, float]]:
     """(area of random orders, area of the best order) of each curve of a game."""
-    scales = {}
-    for measure, (curve, falls) in CURVES.items():
-        scales[measure] = (
-            chance_area(game, curve, seed=user),
-            area(curve(game, oracle_order(game, falls, bins=10))),
-        )
-    return scales
+    # removing an order passes the groups that adding its reverse passes: on average
+    # over random orders both areas are one
+    chance = chance_area(game, deletion_curve, seed=user)
+    return {
+        measure: (chance, area(curve(game, oracle_order(game, falls))))
+        for measure, (curve, falls) in CURVES.items()
+    }
 
 
 def _faithful(
@@ -179,58 +196,55 @@ def _faithful(
     yield "sparsity", sparsity(found)
 
 
-def _again(
-    name: str,
-    make: Explainer,
-    asked: Asked,
-    user: int,
-    found: Explanation,
-    again: Asked,
-) -> Iterator[tuple[str, str, float]]:
-    """Measures for which the explainer works several times."""
-    others = [found]
-    if name in SEEDED | {"random"}:
-        others = [make(asked, user + 1000 * n) for n in (1, 2)]
-    yield name, "stability", stability([found, *others]).jaccard
+def _stability(name: str, asked: Asked, user: int, found: Explanation) -> float:
+    """Jaccard of the top tens under two seeds; 1 for an explainer without chance."""
+    if name not in SEEDED_EXPLAINERS:
+        return 1.0
+    return stability([found, EXPLAINERS[name](asked, user + 1000)]).jaccard
+
+
+def _sensitivity(make: Explainer, asked: Asked, user: int) -> float:
+    """How far the other values move, on average, when one of two films leaves."""
 
     def explained(history: np.ndarray) -> Explanation:
         return make(asked.with_history(history), user)
 
-    yield (
-        name,
-        "sensitivity",
-        sensitivity(
-            explained,
-            asked.history,
-            2,
-            user,
-        ).mean,
-    )
-    yield name, "randomised weights", randomised_weights(found, make(again, user))
+    return sensitivity(explained, asked.history, 2, user).mean
 
 
-def model_rows(name: str) -> pd.DataFrame:
-    """All marks of all explainers on one model, in columns COLUMNS."""
-    model = zoo.load(name)
+def _randomised(make: Explainer, other: Asked, user: int, found: Explanation) -> float:
+    """Kendall's tau with the same explainer on the untrained model."""
+    # without weights to draw there is nothing to compare
+    return randomised_weights(found, make(other, user)) if other.model else np.nan
+
+
+def model_rows(name: str, seed: int, names: Sequence[str]) -> pd.DataFrame:
+    """Marks of explainers on a model of a training seed, in columns COLUMNS.
+
+    Seed 0 is the shipped model; others are trained here, and are asked once only.
+    """
+    model = zoo.load(name) if seed == 0 else zoo.train(name, seed=seed)[0]
     # a closed form has no weights to draw
     untrained = None if name == "ease" else zoo.build(name, seed=1)
+    cases = questions(model, zoo.split(), USERS)
+    for explainer in names:
+        # shap and TensorFlow compile at first use: no seconds of an explanation
+        EXPLAINERS[explainer](cases[0], 0)
     rows = []
-    for user, asked in enumerate(questions(model, zoo.split(), USERS)):
-        again = asked if untrained is None else replace(asked, model=untrained)
-        for explainer, measure, value in marks_of(
-            asked, user, model, again if user < FEW else None
-        ):
-            if untrained is None and measure == "randomised weights":
-                continue
-            rows.append((name, explainer, measure, user, value))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    for user, asked in enumerate(cases, start=FIRST):
+        other = replace(asked, model=untrained)
+        again = seed == 0 and user < FIRST + FEW
+        for mark in marks_of(names, asked, user, other if again else None):
+            explainer, measure, value = mark
+            rows.append((name, seed, explainer, measure, user, value))
+    return pd.DataFrame(rows, columns=COLUMNS).dropna()
 
 
 # -- the planted truth -----------------------------------------------------------------
 
 
-def shop_rows(name: str) -> pd.DataFrame:
-    """Marks against the shop's true reasons.
+def shop_rows(name: str, names: Sequence[str]) -> pd.DataFrame:
+    """Marks of explainers against the shop's true reasons, in columns COLUMNS.
 
     Explained is the shop itself ("itself"), or a model trained on its log.
     """
@@ -255,10 +269,10 @@ def shop_rows(name: str) -> pd.DataFrame:
             [],
             own,
         )
-        for explainer in _on_shop(model):
+        for explainer in names:
             found = EXPLAINERS[explainer](asked, user)
             for measure, value in _true_to_shop(found, case).items():
-                rows.append((f"shop: {name}", explainer, measure, user, value))
+                rows.append((f"shop: {name}", 0, explainer, measure, user, value))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -276,62 +290,112 @@ def _true_to_shop(found: Explanation, case: Any) -> dict[str, float]:
     }
 
 
-def _on_shop(model: Any | None) -> list[str]:
-    """The explainers that apply to a model of the shop's log, or to the shop itself."""
-    names = [name for name in (*BLACK_BOX, *LOOKS_AT) if can(name, model)]
-    # the shop's questions come without a background to expect over
-    return [name for name in names if name != "expected gradients"]
+# -- parts and tables ------------------------------------------------------------------
 
-
-def board(rows: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
-    """Mean over users with its 95% bootstrap interval.
-
-    Columns: model, explainer, measure, mean, low, high, users.
-    """
-    random = np.random.default_rng(0)
-    of = ["model", "explainer", "measure"]
-    table = []
-    for keys, part in rows.dropna().groupby(of, sort=False):
-        values = part["value"].to_numpy()
-        n = len(values)
-        # (resamples, users): users drawn with repeats
-        means = values[random.integers(n, size=(resamples, n))].mean(axis=1)
-        low, high = np.quantile(means, [0.025, 0.975])
-        table.append((*keys, values.mean(), low, high, n))
-    return pd.DataFrame(table, columns=[*of, "mean", "low", "high", "users"])
-
-
-PARTS: dict[str, Callable[[], pd.DataFrame]] = {
-    **{name: partial(model_rows, name) for name in MODELS},
+# part -> what makes its rows for explainers of some names; the longest first
+Rows = Callable[[Sequence[str]], pd.DataFrame]
+PARTS: dict[str, Rows] = {
+    **{
+        f"{name}, seed {seed}": partial(model_rows, name, seed)
+        for name in SEEDED
+        for seed in (1, 2)
+    },
+    **{name: partial(model_rows, name, 0) for name in reversed(MODELS)},
     **{f"shop: {name}": partial(shop_rows, name) for name in ("itself", *ON_SHOP)},
 }
 
 
-def main(arguments: list[str] | None = None, store: Store | None = None) -> None:
-    """Make the parts that are not stored yet, each stored when whole; then tables."""
+def applicable(part: str) -> list[str]:
+    """The explainers that apply to the model of a part, or to the shop itself."""
+    name = part.removeprefix("shop: ").split(",")[0]
+    model = None if name == "itself" else zoo.build(name)
+    names = [name for name in EXPLAINERS if can(name, model)]
+    if part.startswith("shop: "):
+        # the shop's questions come without a background to expect over
+        names = [name for name in names if name != "expected gradients"]
+    return names
+
+
+def missing(rows: pd.DataFrame, parts: Sequence[str]) -> dict[str, list[str]]:
+    """Part -> its explainers without stored rows; parts that are whole are left out.
+
+    Raises:
+        SystemExit: there is no part of a name; the message lists them.
+    """
+    if unknown := set(parts) - set(PARTS):
+        raise SystemExit(f"unknown part {min(unknown)}; choose from {', '.join(PARTS)}")
+    stored = rows.groupby("part")["explainer"].unique()
+    lacking = {}
+    for part in parts:
+        names = [name for name in applicable(part) if name not in stored.get(part, [])]
+        if names:
+            lacking[part] = names
+    return lacking
+
+
+def made(part: str, names: list[str]) -> tuple[str, pd.DataFrame, float]:
+    """A part's name, its rows for these explainers, and the seconds that they took."""
+    started = time.perf_counter()
+    rows = PARTS[part](names).assign(part=part).round(4)
+    return part, rows, time.perf_counter() - started
+
+
+def all_made(todo: dict[str, list[str]], workers: int) -> Iterator[tuple]:
+    """`made` of every part, as they end; workers: processes, 0 for this one."""
+    if not workers:
+        yield from (made(part, names) for part, names in todo.items())
+        return
+    # each process keeps to one core, or they would wait for each other
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1")
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), max_tasks_per_child=1
+    ) as pool:
+        tasks = [pool.submit(made, part, names) for part, names in todo.items()]
+        yield from (task.result() for task in as_completed(tasks))
+
+
+def board(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean over users with its 95% bootstrap interval.
+
+    Columns: model, explainer, measure, mean, low, high, users.
+    """
+    of = ["model", "explainer", "measure"]
+    table = []
+    for keys, part in rows.dropna().groupby(of, sort=False):
+        found = mean_interval(part["value"].to_numpy())
+        table.append((*keys, found.mean, found.low, found.high, len(part)))
+    return pd.DataFrame(table, columns=[*of, "mean", "low", "high", "users"])
+
+
+def write_board(store: Store, rows: pd.DataFrame) -> None:
+    """The tables of the stored rows; the answers only once every part is there."""
+    means = whole(rows)
+    store.write("leaderboard.csv", board(means).round(4))
+    if set(PARTS) <= set(rows["part"]):
+        store.write("leaderboard_groups.csv", groups(means).round(4))
+        store.write("leaderboard_tests.csv", tests(means).round(4))
+        store.write("leaderboard_models.csv", tests_by_model(means).round(4))
+        store.write("leaderboard_equal.csv", equalities(means).round(4))
+        store.write("leaderboard_seeds.csv", by_seed(rows).round(4))
+    write_explanations(store)
+
+
+def main(
+    arguments: list[str] | None = None, store: Store | None = None, workers: int = 2
+) -> None:
+    """Make the rows that are not stored yet, part by part; then the tables."""
     asked = sys.argv[1:] if arguments is None else arguments
     store = store or Store()
-    rows = store.read(ROWS, ["part"])
-    missing = [name for name in asked or PARTS if name not in set(rows["part"])]
-    if asked == ["tables"]:
-        missing = []
-    for name in missing:
-        started = time.perf_counter()
-        rows = pd.concat(
-            [
-                rows,
-                PARTS[name]().assign(part=name).round(4),
-            ],
-            ignore_index=True,
-        )
+    rows = store.read(ROWS, ["part", *COLUMNS])
+    todo = {} if asked == ["tables"] else missing(rows, asked or list(PARTS))
+    for part, found, seconds in all_made(todo, workers):
+        rows = pd.concat([frame for frame in (rows, found) if len(frame)])
+        rows = rows.sort_values(["part", *COLUMNS[:-1]], ignore_index=True)
         store.write(ROWS, rows)
-        print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
-    store.write("leaderboard.csv", board(rows).round(4))
-    if set(PARTS) <= set(rows["part"]):
-        store.write("leaderboard_groups.csv", groups(rows).round(4))
-        store.write("leaderboard_tests.csv", tests(rows).round(4))
-        store.write("leaderboard_models.csv", tests_by_model(rows).round(4))
-    write_explanations(store)
+        names = ", ".join(todo[part])
+        print(f"{part}: {seconds:.0f} s for {names}", flush=True)
+    print(f"{len(PARTS) - len(todo)} parts were stored already.")
+    write_board(store, rows)
 
 
 if __name__ == "__main__":

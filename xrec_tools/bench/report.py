@@ -74,7 +74,7 @@ def explainers() -> str:
         for name in best_first:
             if name in shown - {"Shapley (ours)", "random"}:
                 continue
-            cells = marks.loc[name].reindex(MARKS).fillna("–")
+            cells = marks.loc[name].reindex(MARKS[:4]).fillna("–")
             of_shop = in_shop.loc[name, list(OF_SHOP)] if not shown else ("", "")
             rows.append([label, name, *cells, *of_shop])
         shown |= set(best_first)

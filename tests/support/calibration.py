@@ -1,17 +1,12 @@
 """Does the stated error of sampled Shapley values tell the truth?
 
-They are compared with the exact ones:
-
-    python -m xrec_tools.bench.calibrate --model attention --pairs 200
+They are compared with the exact ones.
 """
 
-import argparse
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from xrec_utils.contract import HistoryModel, recommend
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
@@ -124,34 +119,3 @@ def recommendation_games(
         recent = histories[user][-length:]
         [item] = recommend(model, recent, k=1, seen=histories[user])
         yield history_game(model, recent, int(item))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Calibrate on a trained model and print the result; 0 if the error is honest."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    option = parser.add_argument
-    option("--model", default="attention", help="a history model of the zoo")
-    option("--pairs", type=int, default=200)
-    option("--length", type=int, default=12)
-    option("--permutations", type=int, default=100)
-    option("--seed", type=int, default=0)
-    chosen = parser.parse_args(arguments)
-    # loads TensorFlow: only when a trained model is asked for
-    from xrec_utils import zoo
-
-    games = recommendation_games(
-        zoo.load(chosen.model),
-        zoo.split().train_histories(),
-        chosen.pairs,
-        chosen.length,
-        chosen.seed,
-    )
-    games = tqdm(games, total=chosen.pairs, disable=None)
-    result = calibrate(games, chosen.permutations, chosen.seed)
-    print(f"{chosen.model}: {result}")
-    print("honest" if result.honest else "NOT honest")
-    return 0 if result.honest else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
