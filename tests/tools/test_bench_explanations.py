@@ -262,7 +262,7 @@ def rows_of_board() -> pd.DataFrame:
         for model in models:
             for user in range(30):
                 noise = random.normal(0, 0.1)
-                lead = 0 if number == 17 else -sign if number == 18 else sign
+                lead = 0 if number == 31 else -sign if number == 32 else sign
                 rows += [
                     (model, one, measure, user, lead + noise),
                     (model, other, measure, user, noise / 2),
@@ -276,9 +276,9 @@ def rows_of_board() -> pd.DataFrame:
 def test_questions_get_their_verdicts() -> None:
     verdict = questions.tests(rows_of_board()).set_index("question")["verdict"]
     assert (
-        verdict[23] == "holds"
-        and verdict[18] == "the reverse holds"
-        and verdict[19] == "holds"
+        verdict[37] == "holds"
+        and verdict[32] == "the reverse holds"
+        and verdict[33] == "holds"
     )
     assert set(verdict) <= {"holds", "the reverse holds", "not shown"}
 
@@ -296,9 +296,9 @@ def test_a_mean_does_not_hide_the_model_that_says_the_opposite() -> None:
     ].to_numpy()
     table = questions.tests_by_model(rows).set_index(["question", "models"])
     verdict = table["verdict"]
-    assert questions.tests(rows).set_index("question")["verdict"][13] == "holds"
-    assert verdict[13, "dae"] == "the reverse holds" and verdict[13, "gru"] == "holds"
-    assert verdict[12, "ease"] == "no user differs"
+    assert questions.tests(rows).set_index("question")["verdict"][27] == "holds"
+    assert verdict[27, "dae"] == "the reverse holds" and verdict[27, "gru"] == "holds"
+    assert verdict[26, "ease"] == "no user differs"
     asked = sum(len(models) for *_, models, _ in questions.QUESTIONS)
     assert len(table) == asked
     smallest = table["p"].idxmin()
@@ -315,7 +315,8 @@ def test_rows_of_a_group_share_their_models() -> None:
     ]
     # no mark on the third model
     marks += [(model, "f", "deletion", 0, 9.0) for model in questions.ATTENTIVE[:2]]
-    rows = pd.DataFrame(marks, columns=questions.COLUMNS)
+    keys = ["model", "explainer", "measure", "user", "value"]
+    rows = pd.DataFrame(marks, columns=keys)
     table = questions.groups(rows)
     assert table["explainer"].tolist() == ["e"]
     assert table["models"].tolist() == ["three with attention"]
@@ -342,29 +343,110 @@ def test_the_board_is_a_mean_with_its_interval() -> None:
     )
 
 
-def test_one_user_of_the_leaderboard(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.setattr(leaderboard, "USERS", 1)
+def test_marks_of_a_user_are_means_over_the_training_seeds() -> None:
+    rows = pd.DataFrame(
+        [
+            ("gru", 0, "e", "deletion", 0, 0.5),
+            ("gru", 1, "e", "deletion", 0, 1.5),
+            ("gru", 0, "e", "stability", 0, 0.25),
+        ],
+        columns=questions.COLUMNS,
+    )
+    means = questions.whole(rows).set_index("measure")["value"]
+    assert means["deletion"] == 1.0 and means["stability"] == 0.25
+    # one of the two seeds lies above what the search reached
+    assert means["deletion above 1"] == 0.5
+
+
+def test_equal_needs_the_whole_interval_inside_the_margin() -> None:
+    random = np.random.default_rng(0)
+    rows = []
+    for number, measure, one, other, models, sign in questions.EQUAL:
+        for model in models:
+            far = 0.2 if (number, model) == (42, "dae") else 0.0
+            wide = 3.0 if number == 41 else 0.02
+            for user in range(40):
+                mark = random.normal(0, 0.1)
+                gap = far + random.normal(0, wide)
+                rows.append((model, one, measure, user, mark))
+                rows.append((model, other, measure, user, mark + sign * gap))
+    keys = ["model", "explainer", "measure", "user", "value"]
+    # the pairs share their first explainer: the last row of each stands
+    table = pd.DataFrame(rows, columns=keys).drop_duplicates(keys[:4], keep="last")
+    found = questions.equalities(table).set_index(["question", "models"])
+    everywhere = " ".join(questions.MODELS)
+    assert found.loc[(42, everywhere), "level"] == pytest.approx(1 - 0.1 / 4)
+    assert found.loc[(42, "gru"), "level"] == pytest.approx(1 - 0.1 / 32)
+    assert found.loc[(42, "gru"), "verdict"] == "equal"
+    assert found.loc[(42, "dae"), "verdict"] == "not shown"
+    assert found.loc[(41, everywhere), "verdict"] == "not shown"
+
+
+def test_each_training_seed_answers_alone() -> None:
+    rows = rows_of_board().assign(seed=0)
+    turned = rows[rows["model"] == "gru"].assign(seed=1)
+    turned["value"] = -turned["value"]
+    table = questions.by_seed(pd.concat([rows, turned]))
+    assert set(table["models"]) == {"gru"} and set(table["seed"]) == {0, 1}
+    means = table[table["question"] == 27].set_index("seed")["mean"]
+    assert means[0] == pytest.approx(-means[1])
+
+
+def test_a_new_explainer_computes_only_its_own_rows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(leaderboard, "USERS", 2)
     monkeypatch.setattr(leaderboard, "FEW", 1)
-    leaderboard.main(["din"], Store(tmp_path))
+    store = Store(tmp_path)
+    every = leaderboard.EXPLAINERS
+    old = {name: make for name, make in every.items() if name != "leave-one-out"}
+    monkeypatch.setattr(leaderboard, "EXPLAINERS", old)
+    leaderboard.main(["din"], store, workers=0)
+    before = store.read(questions.ROWS)
+    monkeypatch.setattr(leaderboard, "EXPLAINERS", every)
+    capsys.readouterr()
+    leaderboard.main(["din"], store, workers=0)
+    printed = capsys.readouterr().out
+    assert "s for leave-one-out\n" in printed and "LIME" not in printed
+    after = store.read(questions.ROWS)
+    # the others keep even their seconds
+    kept = after[after["explainer"] != "leave-one-out"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, before)
     board = pd.read_csv(tmp_path / "leaderboard.csv").set_index(
         ["explainer", "measure"]
     )["mean"]
     assert board["Shapley (ours)", "Shapley error"] < 1e-6
     assert board["Shapley (ours)", "stability"] == 1
-    assert board["most popular", "randomised weights"] == 1
-    assert board["gradient-weighted attention", "completeness gap"] >= 0
+    assert np.isfinite(board["leave-one-out", "deletion"])
     stored = (tmp_path / questions.ROWS).read_bytes()
-    leaderboard.main(
-        ["din"], Store(tmp_path)
-    )  # nothing is missing: nothing is made again
+    # nothing is missing: nothing is made again
+    leaderboard.main(["din"], store, workers=0)
     assert (tmp_path / questions.ROWS).read_bytes() == stored
+
+
+def test_parts_are_made_in_processes_of_their_own(tmp_path) -> None:
+    store = Store(tmp_path)
+    columns = ["part", *questions.COLUMNS]
+    names = leaderboard.applicable("ease")
+    stored = [("ease", "ease", 0, name, "deletion", 40, 1.0) for name in names[1:]]
+    store.write(questions.ROWS, pd.DataFrame(stored, columns=columns))
+    leaderboard.main(["ease"], store, workers=1)
+    rows = store.read(questions.ROWS)
+    made = rows[rows["explainer"] == names[0]]
+    assert made.query("measure == 'deletion'")["user"].nunique() == leaderboard.USERS
+
+
+def test_a_part_that_does_not_exist_is_named(tmp_path) -> None:
+    with pytest.raises(SystemExit, match="unknown part magic; choose from gru, seed 1"):
+        leaderboard.main(["magic"], Store(tmp_path), workers=0)
 
 
 def test_the_shop_itself_is_explained_without_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(leaderboard, "CASES", 5)
-    rows = leaderboard.shop_rows("itself").set_index(["explainer", "measure"])["value"]
+    rows = leaderboard.shop_rows("itself", leaderboard.applicable("shop: itself"))
+    rows = rows.set_index(["explainer", "measure"])["value"]
     assert (rows["Shapley (ours)", "planted found"] == 1).all()
     assert (rows["leave-one-out", "planted found, redundant pair"] == 0).all()
 

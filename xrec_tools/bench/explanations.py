@@ -13,22 +13,6 @@ from xrec_tools import markdown
 from xrec_tools.bench.store import Store
 from xrec_utils.files import replace_text
 
-SHOWN = (
-    "deletion",
-    "insertion",
-    "pos@10",
-    "neg@10",
-    "films until gone",
-    "infidelity",
-    "completeness gap",
-    "Shapley error",
-    "tau with Shapley",
-    "stability",
-    "sensitivity",
-    "randomised weights",
-    "sparsity",
-    "seconds",
-)
 TARGETS = (0.1, 0.05, 0.01, 0.003, 0.001)
 # A method whose best error is above this share of the error at its cheapest budget did
 # not come down, and its curve is not prolonged.
@@ -98,19 +82,6 @@ def _needed(part: pd.DataFrame, target: float) -> tuple[float, float, str]:
         return np.nan, np.nan, "never"
     more = (best["error"] / target) ** 2
     return best["seconds"] * more, best["calls"] * more, "extrapolated"
-
-
-def leaderboard(board: pd.DataFrame, models: Sequence[str] = ()) -> pd.DataFrame:
-    """Explainers x measures: the mean over the models on which the explainer works.
-
-    models: those that count; all of the zoo for none.
-    """
-    of_zoo = ~board["model"].str.startswith("shop")
-    counted = board["model"].isin(models) if models else of_zoo
-    table = board[counted].pivot_table(
-        index="explainer", columns="measure", values="mean"
-    )
-    return table.reindex(columns=list(SHOWN))
 
 
 def planted(board: pd.DataFrame, measure: str = "planted found") -> pd.DataFrame:
@@ -221,7 +192,6 @@ SECTIONS = (
     ),
     ("Influence of one rating on EASE", "influence.csv", _same),
     ("Counterfactual sets", "counterfactual.csv", _same),
-    ("Leaderboard, mean over the models of the zoo", "leaderboard.csv", leaderboard),
     ("Shop: share of the true reasons found", "leaderboard.csv", planted),
     (
         "Shop: share of the history's effect on the purchase that goes "
@@ -232,6 +202,8 @@ SECTIONS = (
     ("Leaderboard over common models", "leaderboard_groups.csv", _same),
     ("The questions, answered", "leaderboard_tests.csv", _same),
     ("The questions, for each model alone", "leaderboard_models.csv", _same),
+    ("Are explainers as good as each other?", "leaderboard_equal.csv", _same),
+    ("The questions, for each training seed", "leaderboard_seeds.csv", _same),
 )
 
 
