@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xrec_tools.bench import explanations, leaderboard, questions, shapley
+from xrec_tools.bench import (
+    explanations,
+    leaderboard,
+    questions,
+    shapley,
+    shop_board,
+)
 from xrec_tools.bench import ways as bench_ways
 from xrec_tools.bench.store import Store
 from xrec_tools.bench.ways import Counted, Played, Way
@@ -444,8 +450,8 @@ def test_a_part_that_does_not_exist_is_named(tmp_path) -> None:
 def test_the_shop_itself_is_explained_without_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(leaderboard, "CASES", 5)
-    rows = leaderboard.shop_rows("itself", leaderboard.applicable("shop: itself"))
+    monkeypatch.setattr(shop_board, "CASES", 5)
+    rows = shop_board.shop_rows("itself", leaderboard.applicable("shop: itself"))
     rows = rows.set_index(["explainer", "measure"])["value"]
     assert (rows["Shapley (ours)", "planted found"] == 1).all()
     assert (rows["leave-one-out", "planted found, redundant pair"] == 0).all()

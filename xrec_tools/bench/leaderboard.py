@@ -20,6 +20,7 @@ models that all rows share) and the answers to the questions: over all models
 (leaderboard_equal.csv).
 """
 
+import io
 import os
 import sys
 import time
@@ -55,22 +56,20 @@ from xrec_tools.bench.questions import (
     tests_by_model,
     whole,
 )
+from xrec_tools.bench.shop_board import shop_rows
 from xrec_tools.bench.store import Store
 from xrec_utils import zoo
 from xrec_utils.contract import top_k
+from xrec_utils.downloads import cache_folder
 from xrec_utils.explain.choose import explain
+from xrec_utils.files import replace_bytes
 from xrec_utils.games import Explanation, Game
 from xrec_utils.judge import (
-    agreement_with_effect,
-    agreement_with_truth,
     kendall,
-    planted_cases,
     randomised_weights,
     relative_error,
     sensitivity,
-    shop_game,
     stability,
-    train_on_shop,
 )
 from xrec_utils.judge.deletion import (
     area,
@@ -90,12 +89,10 @@ from xrec_utils.judge.faithfulness import (
     sparsity,
 )
 from xrec_utils.metrics import mean_interval
-from xrec_utils.shop import Shop, load_shop
 
 FIRST = 40  # the users before were asked the third questions
 USERS = 40  # of each model
 FEW = 12  # for measures that explain again and again
-CASES = 60  # choices in the shop
 TRUTH = 384  # orders that the true Shapley values may cost, where they are sampled
 K = 10
 # models trained three times: seeds 1 and 2 beside the shipped one
@@ -218,12 +215,34 @@ def _randomised(make: Explainer, other: Asked, user: int, found: Explanation) ->
     return randomised_weights(found, make(other, user)) if other.model else np.nan
 
 
+def trained(name: str, seed: int) -> Any:
+    """A model of the zoo as trained from a seed; 0 is the shipped one.
+
+    Others are trained once and kept in the cache of `xrec_utils.downloads`.
+    """
+    if seed == 0:
+        return zoo.load(name)
+    model = zoo.build(name, seed=seed)
+    path = cache_folder() / f"{name}_{seed}_{zoo.fingerprint(name)[:16]}.npz"
+    if not path.exists():
+        started = time.perf_counter()
+        fitted, _ = zoo.train(name, seed=seed)
+        packed = io.BytesIO()
+        np.savez(packed, *zoo.network(fitted).get_weights())
+        replace_bytes(path, packed.getvalue())
+        seconds = time.perf_counter() - started
+        print(f"{name}, seed {seed}: trained in {seconds:.0f} s", flush=True)
+    with np.load(path) as arrays:
+        zoo.network(model).set_weights([arrays[key] for key in arrays.files])
+    return model
+
+
 def model_rows(name: str, seed: int, names: Sequence[str]) -> pd.DataFrame:
     """Marks of explainers on a model of a training seed, in columns COLUMNS.
 
-    Seed 0 is the shipped model; others are trained here, and are asked once only.
+    Models of other seeds than 0 are asked each question once only.
     """
-    model = zoo.load(name) if seed == 0 else zoo.train(name, seed=seed)[0]
+    model = trained(name, seed)
     # a closed form has no weights to draw
     untrained = None if name == "ease" else zoo.build(name, seed=1)
     cases = questions(model, zoo.split(), USERS)
@@ -238,56 +257,6 @@ def model_rows(name: str, seed: int, names: Sequence[str]) -> pd.DataFrame:
             explainer, measure, value = mark
             rows.append((name, seed, explainer, measure, user, value))
     return pd.DataFrame(rows, columns=COLUMNS).dropna()
-
-
-# -- the planted truth -----------------------------------------------------------------
-
-
-def shop_rows(name: str, names: Sequence[str]) -> pd.DataFrame:
-    """Marks of explainers against the shop's true reasons, in columns COLUMNS.
-
-    Explained is the shop itself ("itself"), or a model trained on its log.
-    """
-    shop = Shop()
-    data = load_shop()
-    model = None if name == "itself" else train_on_shop(name)
-    purchases = [
-        part["item"].to_numpy()
-        for _, part in data.purchases().interactions.groupby("user")
-    ]
-    counts = np.bincount(np.concatenate(purchases), minlength=shop.n_items)
-    columns = unit_columns(purchases, shop.n_items)
-    rows = []
-    for user, case in enumerate(planted_cases(shop, data, CASES)):
-        own = shop_game(shop, case.owned, case.item) if model is None else None
-        asked = Asked(
-            model,
-            case.owned,
-            case.item,
-            counts,
-            columns,
-            [],
-            own,
-        )
-        for explainer in names:
-            found = EXPLAINERS[explainer](asked, user)
-            for measure, value in _true_to_shop(found, case).items():
-                rows.append((f"shop: {name}", 0, explainer, measure, user, value))
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _true_to_shop(found: Explanation, case: Any) -> dict[str, float]:
-    """Measure -> value of an explanation of a choice in the shop."""
-    mark = agreement_with_truth(found, case.truth)
-    effect = agreement_with_effect(found, case)
-    return {
-        "planted effect tau": effect["tau"],
-        "planted effect gone": effect["gone"],
-        "planted tau": mark.tau,
-        "planted found": mark.found,
-        "planted misplaced": mark.misplaced,
-        f"planted found, {case.trap}": mark.found,
-    }
 
 
 # -- parts and tables ------------------------------------------------------------------
