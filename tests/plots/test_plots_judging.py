@@ -71,3 +71,23 @@ def test_power_curves_say_where_each_suffices(shown) -> None:
     )
     judging.power_curves(people, {"0.1": np.array([0.1, 0.1, 0.2])}, title="Too few")
     assert "none of them" in shown[1][1] and shown[1][0].get_suptitle() == "Too few"
+
+
+def test_a_note_leads_to_the_largest_fall_of_its_curve_and_is_said_in_words(
+    shown,
+) -> None:
+    curves = {"Shapley": [4.0, 3.5, 1.0, 0.5, 0.0], "random": [4.0, 3.9, 3.0, 2.0, 0.0]}
+    notes = {"the last twin goes": "Shapley", "the first goes": "random"}
+    judging.deletion_curve(curves, notes=notes)
+    judging.deletion_curve(curves)
+    [(figure, alt), (plain, plain_alt)] = shown
+    first, second = figure.axes[0].texts
+    # between removals 1 and 2 of 4, and between 3 and 4
+    assert first.xy == (37.5, 2.25) and second.xy == (87.5, 1.0)
+    assert first.get_text().replace("\n", " ") == "the last twin goes, −2.5"
+    assert first.xyann != second.xyann
+    assert (
+        "Largest fall of Shapley, at removal 2 of 4: the last twin goes, −2.5." in alt
+    )
+    assert "Largest fall of random, at removal 4 of 4: the first goes, −2." in alt
+    assert len(plain.axes[0].texts) == 0 and "Largest fall" not in plain_alt

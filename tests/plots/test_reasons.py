@@ -289,7 +289,7 @@ def test_alternative_text_is_true(drawn, name, words):
             "High values of popularity of the film over all time mostly lower the prediction",
         ),
         ("attention", f"The last position looks most at {LONG} (50%)"),
-        ("deletion", "The score falls fastest when films go in the order of Shapley"),
+        ("deletion", "The score is lowest on average in the order of Shapley"),
         ("few", "Seconds falls with ratings (rank correlation −1)"),
         ("correlation", "Taste and twin go opposite ways most (rank correlation −1)"),
         ("metrics", "EASE has the highest NDCG@10"),

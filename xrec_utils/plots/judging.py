@@ -4,6 +4,7 @@ reasons go, what a rank is worth, and means with their intervals.
 See `plots`.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.artist import setp
 from matplotlib.axes import Axes
 
 from xrec_utils.plots.style import (
+    GREY,
     SEQUENTIAL,
     SKY,
     beside,
@@ -57,10 +59,7 @@ def leaderboard(
         ... # doctest: +NORMALIZE_WHITESPACE
         Table of 2 explainers by 1 measures. Best, or level: deletion: Shapley.
     """
-    spoken = []
-    for name in means:
-        best = marked.index[marked[name]]
-        spoken.append(f"{name}: {listed(best)}")
+    spoken = [f"{name}: {listed(marked.index[marked[name]])}" for name in means]
     with canvas(
         title=title,
         alt=f"Table of {len(means)} explainers by {means.shape[1]} measures. "
@@ -133,11 +132,11 @@ def power_curves(
         Lines of power against the number of people. A power of 0.8 is reached by large
         from 20 people on.
     """
-    enough = []
-    for name, curve in curves.items():
-        reached = people[curve >= wanted]
-        if len(reached):
-            enough.append(f"{name} from {reached[0]} people on")
+    enough = [
+        f"{name} from {people[curve >= wanted][0]} people on"
+        for name, curve in curves.items()
+        if (curve >= wanted).any()
+    ]
     with canvas(
         title=title or "A small effect needs many people",
         alt="Lines of power against the number of people. A power of "
@@ -156,6 +155,7 @@ def deletion_curve(
     title: str | None = None,
     ylabel: str = "score",
     xlabel: str = "share of the history removed (%)",
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Draw how a score changes as players are removed in several orders.
 
@@ -167,13 +167,16 @@ def deletion_curve(
         title: the figure's message; without it, the order with the lowest mean.
         ylabel: what falls.
         xlabel: what is removed.
+        notes: {words: name of an order}; an arrow with these words leads to that
+            curve's largest fall, whose size is written behind them.
 
     Example:
         >>> orders = {"Shapley": [4.0, 1.0, 0.0], "random": [4.0, 3.0, 0.0]}
-        >>> deletion_curve(orders)  # doctest: +NORMALIZE_WHITESPACE
+        >>> deletion_curve(orders, notes={"the twin goes": "random"})
+        ... # doctest: +NORMALIZE_WHITESPACE
         Line chart of the score against the share of the history removed (%). Shapley
         from 4 to 0, mean 1.67; random from 4 to 0, mean 2.33. Lowest on average:
-        Shapley.
+        Shapley. Largest fall of random, at removal 2 of 2: the twin goes, −3.
     """
     means = {name: float(np.mean(curve)) for name, curve in curves.items()}
     lowest = min(means, key=means.__getitem__)
@@ -181,20 +184,47 @@ def deletion_curve(
         f"{name} {from_to(curve)}, mean {number(means[name])}"
         for name, curve in curves.items()
     ]
+    falls = [
+        _largest_fall(words, curves, name) for words, name in (notes or {}).items()
+    ]
+    # the ends are all players and none, however many there are
+    points = {name: (np.linspace(0, 100, len(y)), y) for name, y in curves.items()}
     with canvas(
-        title=title
-        or f"The {ylabel} falls fastest when films go in the order of {lowest}",
+        title=title or f"The {ylabel} is lowest on average in the order of {lowest}",
         alt=f"Line chart of the {ylabel} against the {xlabel}. {'; '.join(spoken)}. "
-        f"Lowest on average: {lowest}.",
+        f"Lowest on average: {lowest}. {' '.join(said for _, _, said in falls)}",
         xlabel=xlabel,
         ylabel=ylabel,
     ) as axes:
-        points = {}
-        for name, curve in curves.items():
-            # the ends are all players and none, however many there are
-            points[name] = (np.linspace(0, 100, len(curve)), curve)
         line_chart(axes, points, marks=10, lw=2)
+        for place, (spot, words, _) in enumerate(falls):
+            _point_out(axes, spot, words, place)
         axes.legend()
+
+
+def _largest_fall(
+    words: str, curves: Mapping[str, np.ndarray], name: str
+) -> tuple[tuple[float, float], str, str]:
+    """Find the middle (x, y) of a curve's largest fall: the words there and in the text."""
+    curve = np.asarray(curves[name])
+    steps = np.diff(curve)
+    before = int(steps.argmin())
+    middle = (100 * (before + 0.5) / len(steps), curve[before : before + 2].mean())
+    words = f"{words}, {number(steps[before])}"
+    where = f"Largest fall of {name}, at removal {before + 1} of {len(steps)}"
+    return middle, words, f"{where}: {words}."
+
+
+def _point_out(axes: Axes, spot: tuple[float, float], words: str, place: int) -> None:
+    """Write words into the lower left corner, below falling curves, with an arrow."""
+    axes.annotate(
+        textwrap.fill(words, 24),
+        spot,
+        # several notes stand above each other
+        xytext=(0.02, 0.04 + 0.2 * place),
+        textcoords="axes fraction",
+        arrowprops={"arrowstyle": "->", "color": GREY, "lw": 1.5},
+    )
 
 
 def gain_by_rank(
@@ -213,14 +243,12 @@ def gain_by_rank(
         >>> gain_by_rank({"HR@2": np.array([1, 1, 0])}, "Two places count")
         Two places count. A gain above 0.01 reaches: HR@2 to rank 2.
     """
-    curves = {}
-    spoken = []
-    for name, gain in gains.items():
-        ranks = range(1, len(gain) + 1)
-        curves[name] = (ranks, gain)
-        # 0.01: below, a gain cannot be seen in the figure
-        last = np.flatnonzero(np.asarray(gain) > 0.01)[-1]
-        spoken.append(f"{name} to rank {ranks[last]}")
+    curves = {name: (range(1, len(gain) + 1), gain) for name, gain in gains.items()}
+    # 0.01: below, a gain cannot be seen in the figure
+    spoken = [
+        f"{name} to rank {1 + np.flatnonzero(np.asarray(gain) > 0.01)[-1]}"
+        for name, gain in gains.items()
+    ]
     with canvas(
         title=title,
         alt=f"{title}. A gain above 0.01 reaches: {listed(spoken)}.",
