@@ -42,7 +42,7 @@ USERS = 200  # asked most questions
 HALF = 100  # asked the others
 CANDIDATES = 20  # films to choose from
 LENGTH = 10  # films of history told
-CITED = 60  # users asked why
+TRIED = 60  # users asked why at first; hypotheses 6 to 8 were made of their replies
 WRITTEN = 30  # users for whom it writes lists
 EXPLAINED = 16  # users whose games are played in full
 LINES = 8  # films in these prompts
@@ -281,9 +281,12 @@ def scores(name: str) -> np.ndarray:
         words(question),
         f"data/language answers other prompts than {name!r}",
     )
-    every = pd.read_csv(FOLDER / "ranking.csv.gz")
-    answers = every[every["question"] == name]
-    stored = answers.drop(columns=["question", "user"]).to_numpy()
+    stored = (
+        pd.read_csv(FOLDER / "ranking.csv.gz")
+        .query("question == @name")
+        .drop(columns=["question", "user"])
+        .to_numpy()
+    )
     if live():
         now = ask(question, model(), ASKED_LIVE)
         compare(now, stored[:ASKED_LIVE], name)
@@ -342,8 +345,8 @@ def ndcg_of(scores: np.ndarray, k: int = 10) -> np.ndarray:
         >>> ndcg_of(np.array([[3.0, 1.0], [1.0, 3.0]])).round(3).tolist()
         [1.0, 0.631]
     """
-    targets = [[0]] * len(scores)
-    return ranking_table(places(scores, targets), k)["ndcg"].to_numpy()
+    ranked = places(scores, [[0]] * len(scores))
+    return ranking_table(ranked, k)["ndcg"].to_numpy()
 
 
 def baseline(name: str, length: int = 0) -> np.ndarray:
@@ -380,9 +383,8 @@ def titles_compared() -> list[tuple[list[str], list[str]]]:
 
     Titles of the last films, and of the candidates.
     """
-    last = [names(history[-LENGTH:]) for history in panel().histories]
-    offered = map(names, panel().candidates)
-    return list(zip(last, offered, strict=True))
+    asked = zip(panel().histories, panel().candidates, strict=True)
+    return [(names(history[-LENGTH:]), names(offered)) for history, offered in asked]
 
 
 @cache
