@@ -8,11 +8,11 @@ from itertools import combinations, permutations
 
 import numpy as np
 import pytest
+from calibration import recommendation_games
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models_by_hand import Additive, Recent, Tanh, table_game
-from xrec_tools.bench.calibrate import recommendation_games
 from xrec_utils.explain.baselines import random_order
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
 from xrec_utils.games.explanation import Explanation

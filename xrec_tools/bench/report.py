@@ -84,7 +84,7 @@ def explainers() -> str:
         "Deletion, share of possible",
         "Films until gone, share of history",
         "Error against Shapley",
-        f"Jaccard of the top tens of other seeds, {again} users",
+        f"Jaccard of the top tens of two seeds, {again} users",
         *OF_SHOP.values(),
     ]
     return table(header, rows, "llrrrrrr")
