@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from xrec_utils.exercises import checking
 
 RIGHT = "correct."
 WRONG = "the hint of the exercise"
@@ -17,6 +20,31 @@ class Tried(NamedTuple):
 
     answer: Any
     says: str = RIGHT
+
+
+# what the notebook hands over, and the answers tried
+Table = tuple[dict[str, Any], list[Tried]]
+TABLES: dict[str, Callable[[], Table]] = {}
+
+
+def table_of(name: str) -> Callable[[Callable[[], Table]], Callable[[], Table]]:
+    """Keep the decorated function as the one that makes the table of exercise `name`."""
+
+    def keep(make: Callable[[], Table]) -> Callable[[], Table]:
+        assert name not in TABLES, f"two tables of exercise {name}"
+        TABLES[name] = make
+        return make
+
+    return keep
+
+
+def judged(name: str, tried: Tried, context: dict[str, Any]) -> str:
+    """What is odd about the verdict, '' if it is as it should be."""
+    verdict = checking.check(name, tried.answer, **context)
+    hint = checking.exercise_named(name).hint
+    says = f"Hint: {hint}" if tried.says == WRONG else tried.says
+    fits = verdict.text.endswith(says) if tried.says == WRONG else says in verdict.text
+    return "" if fits else f"{tried.answer!r}: {verdict.text}"
 
 
 def one_number(value: float) -> list[Tried]:

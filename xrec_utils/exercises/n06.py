@@ -20,25 +20,19 @@ def half_lives(answer: object) -> bool:
 )
 def share_below_the_next(answer: object, gru: HistoryModel, cases: Cases) -> bool | str:
     """The share of films scored below the film seen next."""
-    below = share_below(gru, cases)
-    return near_unless_slip(
-        answer,
-        expected=below,
-        slip=1 - below,
-        hint="those are the films above the right one",
-    )
-
-
-def share_below(model: HistoryModel, cases: Cases) -> float:
-    """The share of all scores that are below the one of the case's target."""
-    scores = model.score(cases.histories)
+    scores = gru.score(cases.histories)
     of_target = np.take_along_axis(
         scores,
         # one target for each case: (cases, 1)
         np.stack(cases.targets),
         axis=1,
     )
-    return float((scores < of_target).mean())
+    return near_unless_slip(
+        answer,
+        expected=(scores < of_target).mean(),
+        slip=(scores > of_target).mean(),
+        hint="those are the films above the right one",
+    )
 
 
 @exercise(

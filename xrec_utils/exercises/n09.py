@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from xrec_utils import zoo
-from xrec_utils.exercises.register import exercise, near, near_unless_slip
+from xrec_utils.exercises.register import exercise, near, near_unless_slip, numbers
 from xrec_utils.keras_start import keras
 
 
@@ -33,12 +33,23 @@ def film_noir_on_top(
     answer: np.ndarray, mlp: keras.Model, names: Sequence[str]
 ) -> bool | str:
     """A scaling of neurons that puts one input on top of the map."""
-    scale = np.asarray(answer, dtype=np.float64)
-    if scale.shape != (64,) or not (np.isfinite(scale) & (scale > 0)).all():
-        return "64 finite scales are asked for, one for each neuron, all above zero"
+    kernel, bias, following, *_ = mlp.get_weights()
+    with np.errstate(all="ignore"):
+        # as the network holds them: in 32 bits
+        scale = numbers(answer).astype(np.float32)
+        if scale.shape != (64,) or not (scale > 0).all():
+            return "64 scales are asked for, one for each neuron, all above zero"
+        # what one input alone sends into the second layer, before and after
+        own, twin = (
+            np.maximum((kernel + bias) * each, 0) @ (following.T / each).T
+            for each in (np.ones(64, dtype=np.float32), scale)
+        )
+    if not near(twin, own, tolerance=0.01):
+        return (
+            "no twin: so far from 1, scales overflow in 32 bits, and predictions change"
+        )
     # (inputs, neurons)
-    first_layer = np.abs(mlp.get_weights()[0])
-    sums = (first_layer * scale).sum(axis=1)
+    sums = (np.abs(kernel) * scale.astype(np.float64)).sum(axis=1)
     winner = names[int(sums.argmax())]
     return winner == "film: Film-Noir" or f"the largest sum is now on {winner!r}"
 

@@ -31,7 +31,8 @@ def share_of_leave_one_out(answer: object, game: Game) -> bool:
 def mean_pool_yourself(answer: Callable) -> bool:
     """The closed form of Shapley values of a mean."""
     games = [np.random.default_rng(seed).normal(size=2 + seed) for seed in range(8)]
-    return all(near(answer(answers), mean_pool(answers), 1e-9) for answers in games)
+    # a copy, which the reader's function may write into
+    return all(near(answer(each.copy()), mean_pool(each), 1e-6) for each in games)
 
 
 @exercise(

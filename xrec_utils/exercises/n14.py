@@ -17,14 +17,14 @@ from xrec_utils.language.citations import Citations
 def three_classes(answer: Callable) -> bool | str:
     """Probabilities of three classes from their scores."""
     scores = np.random.default_rng(14).normal(size=(5, 3))
-    found = np.asarray(answer(scores))
+    found = np.asarray(answer(scores.copy()))
     if found.shape != scores.shape:
         return f"for scores of shape {scores.shape} it gave {found.shape}; LIME needs one row per text"
     if not near(found, softmax(scores, axis=1)):
         return False
-    large = np.array([[1000.0, 999.0, 0.0]])
+    large = np.array([[1000.0, 999.0, 0.0], [-1000.0, -999.0, 0.0]])
     with np.errstate(all="ignore"):
-        sound = near(answer(large), softmax(large, axis=1))
+        sound = near(answer(large.copy()), softmax(large, axis=1))
     return (
         sound
         or "right, but not for scores of 1,000: subtract each row's largest score first"

@@ -56,5 +56,9 @@ def broken_referee(answer: object, game: Game, shapley: Explanation) -> bool | s
         for each in (values, shapley.values)
     ]
     rise = shapley.score - shapley.base
-    gap = abs(values.sum() - rise)
-    return bool(near(*curves) and gap > 10 * abs(rise))
+    # equal, not near: two films that change places may move the area by little
+    same = np.isclose(*curves, rtol=1e-9, atol=0)
+    return bool(same) and (
+        bool(abs(values.sum() - rise) > 10 * abs(rise))
+        or "the area is right; the sum should miss the rise by more than ten times"
+    )

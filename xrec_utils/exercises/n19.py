@@ -57,4 +57,6 @@ def key(answer: Callable[[RecommendRequest], Hashable], service: Any) -> bool | 
         return "Toy Story by title, by id, misspelled or named twice is one history: use the codes"
     if len({answer(each) for each in (same[0], *other)}) < 5:
         return "another order, model, k or explainer is another question"
-    return service.versions["ease"] in str(answer(same[0]))
+    return all(
+        service.versions[each.model] in str(answer(each)) for each in (same[0], *other)
+    )

@@ -4,7 +4,7 @@ Defined by Shapley (1953), "A value for n-person games", doi:10.1515/97814008819
 Exact from the scores of all groups, or estimated from random orders.
 
 What is estimated comes with an `error`, and twice the error holds the exact value in 95
-cases of 100 (`python -m xrec_tools.bench.calibrate` measures it): see `stated_errors`.
+cases of 100: see `stated_errors`.
 """
 
 from collections.abc import Callable
