@@ -180,7 +180,6 @@ def gradient_weighted(
     item: int,
     *,
     titles: Sequence[str] | None = None,
-    row: np.ndarray | None = None,
 ) -> Explanation:
     """Multiply the last row of attention by the gradient of the score at it.
 
@@ -195,8 +194,6 @@ def gradient_weighted(
         history: (n,) item codes, oldest first.
         item: the code of the film explained, outside the history.
         titles: names by item code; None for 'item 17'.
-        row: other weights (heads, L) to put in the place of the model's own, start
-            token first; None for its own.
 
     Returns:
         Explanation with values (n,) in the unit of the score. `base` is the score when
@@ -217,7 +214,7 @@ def gradient_weighted(
     """
     started = time.perf_counter()
     game = history_game(model, history, item, titles=titles)
-    row = np.float32(last_row(model, history, item) if row is None else row)
+    row = last_row(model, history, item).astype(np.float32)
     # the model's own attention, and none but to the start token: score and base
     weights = tf.constant(
         np.stack([row, row * (np.arange(row.shape[1]) == 0)]),

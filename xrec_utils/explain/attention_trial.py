@@ -9,7 +9,6 @@ only the films trade places.
 """
 
 from typing import NamedTuple
-from unittest.mock import patch
 
 import numpy as np
 from scipy.spatial.distance import jensenshannon
@@ -18,7 +17,7 @@ from xrec_utils.checks import finite
 from xrec_utils.contract import check_count
 from xrec_utils.explain.attention import last_row
 from xrec_utils.files import require
-from xrec_utils.games.game import Game, Masks, history_game
+from xrec_utils.games.game import history_game
 from xrec_utils.models.sequence import HistoryRecommender
 
 # of the stretch between two films; each leaves the mixture on the allowed side
@@ -120,54 +119,6 @@ class AttentionTrial:
             np.insert(films, 0, start[:, 0], axis=2),
         )
 
-    def dealt(self, rng: np.random.Generator) -> np.ndarray:
-        """Return the row (heads, L) with its films' weights dealt out at random.
-
-        Alike in all heads; the start token keeps its own.
-        """
-        return self.row[:, np.append(0, 1 + rng.permutation(len(self.shares)))]
-
-    def game(self, row: np.ndarray) -> Game:
-        """Return the history game in which each film keeps a weight of this row.
-
-        row: (heads, L), all above 0, start token first. The weights of the films
-        present are brought to a sum of one; all else is read anew from these films: the
-        states of a GRU, places, and what passes by the attention. In din, with its own
-        row, it is `history_game`. For a history that fits the window, and for models
-        with one layer of attention, or none between films (din).
-        """
-        model = self.model
-
-        def value(masks: Masks) -> np.ndarray:
-            """Scores (n,) of groups of films."""
-            # the start token is always there
-            present = np.insert(masks, 0, True, axis=1)
-            weights = row * present[:, None]
-            weights = weights / weights.sum(axis=2, keepdims=True)
-            if model.encoder is None:
-                return self.scores(weights)
-            ids = model.windows([self.history[films] for films in masks])
-            # padding stands on the left
-            right = np.argsort(present, axis=1, kind="stable")[:, None]
-            right = right[..., -ids.shape[1] :]
-            with self.held(np.take_along_axis(weights, right, axis=2)):
-                hidden = model.encoder(
-                    [model.table(ids), ids != model.padding], training=False
-                )
-            return model.table.logits(hidden[:, -1]).numpy()[:, self.item]
-
-        return Game(tuple(map(str, self.history)), "score", value, batch=4096)
-
-    def held(self, weights: np.ndarray) -> patch:
-        """A context in which the last place attends with weights (n, heads, places)."""
-        weights = weights[:, :, None].astype(np.float32)
-        return patch.object(
-            self.model.encoder.get_layer("attention_1"),
-            "_masked_softmax",
-            # each place gets the last one's: with one layer nobody reads the others
-            lambda scores, mask=None: np.repeat(weights, scores.shape[2], axis=2),
-        )
-
     def permuted(self, draws: int = 100, seed: int = 0) -> dict[str, float]:
         """Shuffle the weights among the films, alike in all heads.
 
@@ -179,9 +130,14 @@ class AttentionTrial:
         """
         check_count("draws", draws)
         rng = np.random.default_rng(seed)
-        scores = self.scores(
-            np.array([self.dealt(rng) for _ in range(draws)]),
+        # places of films start at 1: the start token stays where it is
+        orders = np.array(
+            [1 + rng.permutation(len(self.shares)) for _ in range(draws)],
         )
+        weights = np.repeat(self.row[None], draws, axis=0)
+        # from (heads, draws, films)
+        weights[:, :, 1:] = self.row[:, orders].swapaxes(0, 1)
+        scores = self.scores(weights)
         others = np.delete(
             self.model.score([self.history])[0],
             np.append(self.history, self.item),
@@ -242,8 +198,14 @@ class AttentionTrial:
         For all pairs that lie on two sides of it.
         """
         over = self.with_shares(corners) - self.score > bound
-        # (pairs, films) each: the first above the bound, the second below it
-        upper, lower = (corners[films] for films in np.nonzero(over[:, None] & ~over))
+        # (films, films): the first above the bound, the second below it
+        above, below = np.nonzero(
+            over[:, None] & ~over,
+        )
+        upper = corners[above]
+        lower = corners[below]
+        if not len(upper):
+            return upper
         for _ in range(_HALVINGS):
             middle = (upper + lower) / 2
             over = self.with_shares(middle) - self.score > bound

@@ -1,10 +1,8 @@
 """The language model's experiments: who is asked, in which words, with what answer.
 
 Two hundred users of movielens-small, each with the film they rated last (the target)
-and nineteen others drawn from the films they never rated. A `Question` says how the
-prompt is written. What SmolLM2 answered is in data/language, so that nothing here needs
-the model; with RUN_LLM=1 in the environment the first users are asked anew and
-compared.
+and nineteen others drawn from the films they never rated. SmolLM2's answers are in
+data/language; with RUN_LLM=1 the first users are asked anew and compared.
 """
 
 import json
