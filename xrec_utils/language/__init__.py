@@ -20,7 +20,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "LINES",
             "Question",
             "STARTS",
-            "TRIED",
             "averaged",
             "baseline",
             "live",
@@ -32,11 +31,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "shown",
             "words",
         ],
-        "precision": [
-            "citation_precision",
-            "precision_difference",
-        ],
         "prompt_game": [
+            "citation_precision",
             "template_reason",
         ],
         "prompts": [

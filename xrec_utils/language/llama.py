@@ -239,7 +239,8 @@ def tensors(path: Path) -> dict[str, Any]:
 
     `unpack` makes a float32 array (out, in) of one. Needs the package gguf.
     """
-    return {each.name: each for each in package("gguf").GGUFReader(path).tensors}
+    reader = package("gguf").GGUFReader(path)
+    return {tensor.name: tensor for tensor in reader.tensors}
 
 
 def unpack(tensor: Any) -> np.ndarray:
