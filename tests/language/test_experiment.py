@@ -16,7 +16,7 @@ from xrec_tools.bench import language, llama
 from xrec_utils.explain.baselines import leave_one_out
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.language import experiment as lang
-from xrec_utils.language import prompt_game, reasons
+from xrec_utils.language import prompt_game, reasons, results, writer
 from xrec_utils.language.prompts import message
 
 CACHED = (
@@ -96,7 +96,7 @@ def test_baselines_score_the_same_candidates() -> None:
 
 def test_cases_compare_the_first_with_the_second() -> None:
     scores = lang.scores("no list, 8 films")
-    for n in (0, lang.CITED - 1):
+    for n in (0, lang.USERS - 1):
         case, films = reasons.case(n), lang.names(lang.panel().candidates[n])
         order = [films[place] for place in np.argsort(-scores[n])]
         assert (case.film, case.other) == (order[0], order[1]) and len(
@@ -118,18 +118,17 @@ def test_stored_games_agree_with_stored_scores_and_deletions() -> None:
 
 def test_stored_explanations_are_of_the_same_preference() -> None:
     for n in range(lang.EXPLAINED):
-        gradients, attention = (
-            reasons.explanation(n, name)
-            for name in ("integrated gradients", "attention")
-        )
-        assert gradients.score == pytest.approx(reasons.game(n).full(), abs=2e-3)
+        coarse, fine = (reasons.explanation(n, name) for name in results.GRADIENTS)
+        assert (coarse.base, coarse.score) == (fine.base, fine.score)
+        assert fine.score == pytest.approx(reasons.game(n).full(), abs=2e-3)
+        attention = reasons.explanation(n, "attention")
         assert attention.values.min() >= 0 and attention.values.sum() < 1
         assert reasons.explanation(n, "LIME over words").score == pytest.approx(
             1 / (1 + np.exp(-reasons.game(n).full())), abs=2e-3)  # fmt: skip
 
 
 def test_stored_texts_answer_todays_questions() -> None:
-    assert len(reasons.texts("why")) == lang.CITED and len(
+    assert len(reasons.texts("why")) == lang.USERS and len(
         reasons.texts("list")
     ) == len(reasons.texts("choice"))
     why = reasons.conversation("why", 0)
@@ -146,7 +145,7 @@ def test_deleting_a_line_costs_what_the_stored_game_says() -> None:
         np.testing.assert_allclose(
             reasons.falls(n)[0], leave_one_out(reasons.game(n)).values, atol=2e-3
         )
-    places = np.array([reasons.falls(n)[1] for n in range(lang.CITED)])
+    places = np.array([reasons.falls(n)[1] for n in range(lang.USERS)])
     assert (
         (places >= 0).all()
         and (places < lang.CANDIDATES).all()
@@ -157,7 +156,7 @@ def test_deleting_a_line_costs_what_the_stored_game_says() -> None:
 def test_stated_reasons_cite_lines_of_their_own_prompt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert len(reasons.stated()) == lang.CITED
+    assert len(reasons.stated()) == lang.USERS
     past, film = reasons.case(0).history, reasons.case(0).film
     replies = [
         f"I chose {film}, as you saw {past[5]} and {past[2]}.",
@@ -217,7 +216,6 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "USERS": 3,
         "HALF": 2,
         "CANDIDATES": 3,
-        "CITED": 2,
         "WRITTEN": 1,
         "EXPLAINED": 1,
         "LINES": 3,
@@ -232,12 +230,10 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             monkeypatch.setattr(module, name, sizes[name])
     monkeypatch.setattr(lang, "QUESTIONS", {
         "sequential": lang.Question(length=2, users=3),
-        "no list, 8 films": lang.Question(listed=False, length=3, users=2),
+        "no list, 8 films": lang.Question(listed=False, length=3, users=3),
     })  # fmt: skip
     # 96 true gradients would take most of the time; test_prompt_game has them
-    monkeypatch.setattr(
-        prompt_game, "_slope", lambda reading, case, vectors: np.ones_like(vectors)
-    )
+    monkeypatch.setattr(prompt_game, "_slope", lambda reading, case: np.ones_like)
     monkeypatch.setattr(language, "model_file", lambda name: Path(__file__))
     monkeypatch.setattr(language, "version", lambda package: "1.0")
     yield tmp_path
@@ -264,6 +260,40 @@ def test_everything_is_asked_once_and_read_back(
     assert capsys.readouterr().out == "" and before == {
         path.name: path.read_bytes() for path in small.iterdir()
     }
+
+
+def test_a_run_that_was_interrupted_goes_on(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of cases and of replies only those are asked for that are missing."""
+    language.main(["ranking"])
+    language.explained("deletions.csv.gz", language.deletions, 1)
+    first = language.kept("deletions.csv.gz")
+    language.main(["deletions"])
+    printed = capsys.readouterr().out.splitlines()[-3:]
+    assert printed == [f"deletions.csv.gz: case {n}" for n in range(3)]
+    forget()
+    assert language.kept("deletions.csv.gz")[: len(first)].equals(first)
+
+    asked = []
+
+    class Writer:
+        name = "a writer"
+
+        def generate(self, prompt: list[dict[str, str]], max_tokens: int) -> str:
+            asked.append(prompt)
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+            return f"reply {len(asked)}"
+
+    monkeypatch.setattr(writer, "LocalLM", Writer)
+    with pytest.raises(KeyboardInterrupt):
+        language.texts()
+    assert reasons.texts("why") == ["reply 1", "reply 2"]
+    forget()
+    language.texts()
+    assert reasons.texts("why") == ["reply 1", "reply 2", "reply 4"]
+    assert asked[2] == asked[3] and len(asked) == 6
 
 
 def test_answers_to_other_prompts_are_refused(small: Path) -> None:
@@ -310,7 +340,7 @@ def test_the_keras_model_is_numpys_to_a_thousandth() -> None:
 def test_texts_are_written_once(small: Path) -> None:
     language.main(["ranking", "texts"])
     assert (
-        len(reasons.texts("why")) == 2
+        len(reasons.texts("why")) == 3
         and len(reasons.texts("list")) == len(reasons.texts("choice")) == 1
     )
     assert all(reasons.texts("why"))

@@ -160,20 +160,3 @@ def test_the_template_says_so_when_no_film_is_sure() -> None:
     )
     with pytest.raises(ValueError, match="without standard errors"):
         prompt_game.template_reason(explained([0.1, 0.2], None))
-
-
-def test_citation_precision_counts_over_all_cases() -> None:
-    effects = [np.array([0.5, -0.1, 0.0]), np.array([0.2, 0.2, 0.2])]
-    found = prompt_game.citation_precision([[0, 1, 2], [2]], effects)
-    assert (found.right, found.cited, found.share) == (2, 4, 0.5)
-    z = 1.959964  # Wilson's interval for 2 of 4, by its formula
-    middle, half = (
-        (2 + z**2 / 2) / (4 + z**2),
-        z / (4 + z**2) * (2 * 2 / 4 + z**2 / 4) ** 0.5,
-    )
-    assert (found.low, found.high) == pytest.approx(
-        (middle - half, middle + half), abs=1e-6
-    )
-    assert prompt_game.citation_precision([[0], []], effects).high == pytest.approx(1)
-    with pytest.raises(ValueError, match="no film is cited"):
-        prompt_game.citation_precision([[], []], effects)

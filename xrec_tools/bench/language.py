@@ -14,6 +14,7 @@ import gzip
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -93,7 +94,7 @@ def _noted(key: str, name: str) -> object:
 def explained(
     name: str, part: Callable[[int], list[dict[str, object]]], cases: int
 ) -> None:
-    """Make a table of rows for each of so many cases.
+    """Make a table of rows for each of so many cases, stored after each case.
 
     Cases that the table stands for already are left alone, if they are still the same.
     """
@@ -101,14 +102,12 @@ def explained(
     done = table["case"].nunique() if len(table) else 0
     if _noted("cases", name) != fingerprint(reasons.cases_told(done)):
         done, table = 0, table[:0]
-    if done == cases:
-        return
     rows = table.to_dict("records")
     for n in range(done, cases):
         rows += [{"case": n} | row for row in part(n)]
+        keep(name, pd.DataFrame(rows))
+        note("cases", name, fingerprint(reasons.cases_told(n + 1)))
         print(f"{name}: case {n}", flush=True)
-    keep(name, pd.DataFrame(rows))
-    note("cases", name, fingerprint(reasons.cases_told(cases)))
 
 
 def deletions(n: int) -> list[dict[str, object]]:
@@ -135,14 +134,15 @@ def games(n: int) -> list[dict[str, object]]:
 
 
 def lines(n: int) -> list[dict[str, object]]:
-    """What three explainers say of each line.
+    """What the explainers that ask the model itself say of each line.
 
-    They are LIME over words, integrated gradients, attention.
+    They are LIME over words, integrated gradients in few and in many steps, attention.
     """
     case = reasons.case(n)
     rows = []
     for explainer in (
         prompt_game.lime_words,
+        partial(prompt_game.line_gradients, steps=16),
         prompt_game.line_gradients,
         prompt_game.line_attention,
     ):
@@ -164,8 +164,7 @@ def lines(n: int) -> list[dict[str, object]]:
 def closely(n: int) -> list[dict[str, object]]:
     """One case in full, in rows of several kinds.
 
-    LIME's weights under two seeds, gradients by token and in finer steps, attention by
-    block.
+    LIME's weights under two seeds, gradients by token, attention by block.
     """
     case = reasons.case(n)
     _, weights = prompt_game.lime_words(case)
@@ -192,9 +191,6 @@ def closely(n: int) -> list[dict[str, object]]:
             rows.append(
                 {"what": "attention", "place": block, "line": line, "value": value}
             )
-    finer, _ = prompt_game.line_gradients(case, 64)
-    for line, value in enumerate(finer.values):
-        rows.append({"what": "line, 64 steps", "line": line, "value": value})
     return rows
 
 
@@ -206,30 +202,36 @@ def _word_rows(what: str, weights: list[tuple[str, float]]) -> list[dict[str, ob
 
 
 def texts() -> None:
-    """Let llama.cpp write: lists and choices for some users, reasons for all asked why."""
+    """Let llama.cpp write: lists and choices for some users, reasons for all asked why.
+
+    Stored after each reply; those that answer the same messages are left alone.
+    """
     from xrec_utils.language.writer import LocalLM
 
     model = None
     known = stored("texts.json")
-    writes = {"why": lang.CITED, "list": lang.WRITTEN, "choice": lang.WRITTEN}
+    writes = {"why": lang.USERS, "list": lang.WRITTEN, "choice": lang.WRITTEN}
     for kind, users in writes.items():
-        asked = [reasons.conversation(kind, n) for n in range(users)]
-        prompts = fingerprint([json.dumps(each) for each in asked])
-        if known.get(kind, {}).get("prompts") == prompts:
-            continue
-        # loaded only where something is missing
-        model = model or LocalLM()
-        known[kind] = {
-            "prompts": prompts,
-            "model": model.name,
-            "xllamacpp": version("xllamacpp"),
-            "replies": [model.generate(each, max_tokens=160) for each in asked],
-        }
-        replace_text(
-            lang.FOLDER / "texts.json",
-            json.dumps(known, indent=1, ensure_ascii=False) + "\n",
-        )
-        print(f"{kind}: {users} texts", flush=True)
+        asked = [json.dumps(reasons.conversation(kind, n)) for n in range(users)]
+        replies = known.get(kind, {}).get("replies", [])
+        answered = fingerprint(asked[: len(replies)])
+        if len(replies) and known[kind]["prompts"] != answered:
+            replies = []
+        for n in range(len(replies), users):
+            # loaded only where something is missing
+            model = model or LocalLM()
+            replies.append(model.generate(json.loads(asked[n]), max_tokens=160))
+            known[kind] = {
+                "prompts": fingerprint(asked[: n + 1]),
+                "model": model.name,
+                "xllamacpp": version("xllamacpp"),
+                "replies": replies,
+            }
+            replace_text(
+                lang.FOLDER / "texts.json",
+                json.dumps(known, indent=1, ensure_ascii=False) + "\n",
+            )
+            print(f"{kind}: text {n}", flush=True)
 
 
 def encoder() -> None:
@@ -281,7 +283,7 @@ def agreement() -> None:
 
 PARTS: dict[str, Callable[[], None]] = {
     "ranking": ranking,
-    "deletions": lambda: explained("deletions.csv.gz", deletions, lang.CITED),
+    "deletions": lambda: explained("deletions.csv.gz", deletions, lang.USERS),
     "games": lambda: explained("games.csv.gz", games, lang.EXPLAINED),
     "lines": lambda: explained("lines.csv.gz", lines, lang.EXPLAINED),
     "closely": lambda: explained("closely.csv.gz", closely, 1),

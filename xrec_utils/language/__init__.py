@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "LINES",
             "Question",
             "STARTS",
+            "TRIED",
             "averaged",
             "baseline",
             "live",
@@ -31,8 +32,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "shown",
             "words",
         ],
-        "prompt_game": [
+        "precision": [
             "citation_precision",
+            "precision_difference",
+        ],
+        "prompt_game": [
             "template_reason",
         ],
         "prompts": [

@@ -145,8 +145,7 @@ def _bare_pattern(title: str) -> re.Pattern[str]:
     words = re.findall(r"[^\W_]+", plain(spoken(title)))
     if len(words) > 1 and words[0].lower() in SKIPPED:
         words = words[1:]
-    alone = r"(?:(?<=[a-z,] )|(?<=\d[.)] ))"
-    before = alone if len(words) == 1 else r"(?<!\w)"
+    before = r"(?:(?<=[a-z,] )|(?<=\d[.)] ))" if len(words) == 1 else r"(?<!\w)"
     name = r"\W+".join(map(re.escape, words))
     after = r"(?!\w)(?!:? (?:\d|[IVX]+\b|Part\b))"
     return re.compile(before + name + after)

@@ -1,10 +1,8 @@
 """The language model's experiments: who is asked, in which words, with what answer.
 
 Two hundred users of movielens-small, each with the film they rated last (the target)
-and nineteen others drawn from the films they never rated. A `Question` says how the
-prompt is written. What SmolLM2 answered is in data/language, so that nothing here needs
-the model; with RUN_LLM=1 in the environment the first users are asked anew and
-compared.
+and nineteen others drawn from the films they never rated. SmolLM2's answers are in
+data/language; with RUN_LLM=1 the first users are asked anew and compared.
 """
 
 import json
@@ -42,7 +40,7 @@ USERS = 200  # asked most questions
 HALF = 100  # asked the others
 CANDIDATES = 20  # films to choose from
 LENGTH = 10  # films of history told
-CITED = 60  # users asked why
+TRIED = 60  # users asked why at first; hypotheses 6 to 8 were made of their replies
 WRITTEN = 30  # users for whom it writes lists
 EXPLAINED = 16  # users whose games are played in full
 LINES = 8  # films in these prompts
@@ -281,9 +279,12 @@ def scores(name: str) -> np.ndarray:
         words(question),
         f"data/language answers other prompts than {name!r}",
     )
-    every = pd.read_csv(FOLDER / "ranking.csv.gz")
-    answers = every[every["question"] == name]
-    stored = answers.drop(columns=["question", "user"]).to_numpy()
+    stored = (
+        pd.read_csv(FOLDER / "ranking.csv.gz")
+        .query("question == @name")
+        .drop(columns=["question", "user"])
+        .to_numpy()
+    )
     if live():
         now = ask(question, model(), ASKED_LIVE)
         compare(now, stored[:ASKED_LIVE], name)
@@ -342,8 +343,8 @@ def ndcg_of(scores: np.ndarray, k: int = 10) -> np.ndarray:
         >>> ndcg_of(np.array([[3.0, 1.0], [1.0, 3.0]])).round(3).tolist()
         [1.0, 0.631]
     """
-    targets = [[0]] * len(scores)
-    return ranking_table(places(scores, targets), k)["ndcg"].to_numpy()
+    ranked = places(scores, [[0]] * len(scores))
+    return ranking_table(ranked, k)["ndcg"].to_numpy()
 
 
 def baseline(name: str, length: int = 0) -> np.ndarray:
@@ -380,9 +381,8 @@ def titles_compared() -> list[tuple[list[str], list[str]]]:
 
     Titles of the last films, and of the candidates.
     """
-    last = [names(history[-LENGTH:]) for history in panel().histories]
-    offered = map(names, panel().candidates)
-    return list(zip(last, offered, strict=True))
+    asked = zip(panel().histories, panel().candidates, strict=True)
+    return [(names(history[-LENGTH:]), names(offered)) for history, offered in asked]
 
 
 @cache

@@ -239,8 +239,7 @@ def tensors(path: Path) -> dict[str, Any]:
 
     `unpack` makes a float32 array (out, in) of one. Needs the package gguf.
     """
-    reader = package("gguf").GGUFReader(path)
-    return {tensor.name: tensor for tensor in reader.tensors}
+    return {each.name: each for each in package("gguf").GGUFReader(path).tensors}
 
 
 def unpack(tensor: Any) -> np.ndarray:

@@ -3,7 +3,7 @@
 Every explanation here is about one number, the *preference*: the mean log-probability
 of a film's title after the prompt minus that of another's, in nats per token. Its
 players are the films of the history, a line of the prompt each. At the end a reason in
-words that is made from Shapley values, and how to judge any reason that names films.
+words that is made from Shapley values.
 """
 
 import time
@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from lime.lime_text import LimeTextExplainer
-from scipy.stats import binomtest
 
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game, Masks
@@ -222,7 +221,7 @@ class Reading:
         return np.bincount(self.lines[inside], credit[inside], count)
 
 
-def line_gradients(case: Preference, steps: int = 16) -> tuple[Explanation, np.ndarray]:
+def line_gradients(case: Preference, steps: int = 64) -> tuple[Explanation, np.ndarray]:
     """Integrated gradients from the mean word to the words of each line.
 
     Sundararajan et al. 2017, arXiv:1703.01365. The straight line starts where every
@@ -242,10 +241,10 @@ def line_gradients(case: Preference, steps: int = 16) -> tuple[Explanation, np.n
         tf.reduce_mean(words, axis=0),
         end,
     )
+    slope = _slope(reading, case)
     slopes = np.zeros_like(end)
     for step in (np.arange(steps) + 0.5) / steps:
-        point = begin + step * (end - begin)
-        slopes += _slope(reading, case, point) / steps
+        slopes += slope(begin + step * (end - begin)) / steps
     credit = ((end - begin) * slopes).sum(axis=1)
     (base,) = reading.preference(case, tf.constant(begin[None])).numpy()
     explained = case.explanation(
@@ -257,13 +256,18 @@ def line_gradients(case: Preference, steps: int = 16) -> tuple[Explanation, np.n
     return explained, credit
 
 
-def _slope(reading: Reading, case: Preference, vectors: np.ndarray) -> np.ndarray:
-    """Gradient (tokens, width) of the preference at these token vectors."""
-    point = tf.constant(vectors[None])
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(point)
-        score = reading.preference(case, point)
-    return tape.gradient(score, point)[0].numpy()
+def _slope(reading: Reading, case: Preference) -> Callable[[np.ndarray], np.ndarray]:
+    """The gradient (tokens, width) of the preference, a function of token vectors."""
+
+    # one graph for all steps: 3 times faster than step by step
+    @tf.function(autograph=False)
+    def gradient(point: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(point)
+            score = reading.preference(case, point)
+        return tape.gradient(score, point)
+
+    return lambda vectors: gradient(tf.constant(vectors[None]))[0].numpy()
 
 
 def line_attention(case: Preference) -> tuple[Explanation, np.ndarray]:
@@ -341,57 +345,3 @@ def template_reason(explanation: Explanation, k: int = 3) -> Reason:
     if others:
         return Reason(f"{', '.join(others)} and {last} raise {target}.", cited)
     return Reason(f"{last} raises {target}.", cited)
-
-
-class Precision(NamedTuple):
-    """How many of the cited films are right.
-
-    low, high: 95% interval of the share (Wilson 1927), as if films were independent.
-    """
-
-    right: int
-    cited: int
-    low: float
-    high: float
-
-    @property
-    def share(self) -> float:
-        """Right films by cited films, in [0, 1]."""
-        return self.right / self.cited
-
-
-def citation_precision(
-    cited: Sequence[Sequence[int]], effects: Sequence[np.ndarray]
-) -> Precision:
-    """Over several cases: how many of the films cited have an effect above zero?
-
-    Args:
-        cited: positions of the films cited in each case.
-        effects: (players,) of each case.
-
-    Returns:
-        Counts and a 95% interval of the share.
-
-    Raises:
-        ValueError: nothing is cited, so there is nothing to be right about; or there
-            are not as many cases in both.
-
-    Example:
-        >>> effects = [np.array([1, -1, 0]), np.array([1, 1, 1])]
-        >>> found = citation_precision([[0, 1], [2]], effects)
-        >>> found.right, found.cited
-        (2, 3)
-    """
-    hits = []
-    for films, effect in zip(cited, effects, strict=True):
-        hits += [bool(effect[player] > 0) for player in films]
-    if not hits:
-        raise ValueError(
-            "no film is cited in any of the cases, so no share of them is right"
-        )
-    tested = binomtest(sum(hits), len(hits))
-    return Precision(
-        tested.k,
-        tested.n,
-        *map(float, tested.proportion_ci(method="wilson")),
-    )

@@ -13,7 +13,6 @@ from hashlib import sha256
 SYSTEM = "You recommend films. You answer with the title of one film and nothing else."
 # how the model's answer is made to begin; a space and a title follow
 ANSWER = "The next film to watch is:"
-Count = Callable[[str], int]
 # in brackets: the year, or another title of the same film
 ALIAS = re.compile(r"\s+\([^()]*\)")
 MOVED = re.compile(
@@ -146,7 +145,7 @@ def chat(said: str, answer: str = ANSWER, system: str = SYSTEM) -> str:
 
 def within(
     budget: int,
-    count: Count,
+    count: Callable[[str], int],
     history: Sequence[str],
     candidates: Sequence[str],
     design: str,

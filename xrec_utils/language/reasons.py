@@ -63,7 +63,7 @@ def case(n: int) -> Preference:
     """Case n of the prompts explained: why the model's first film, and not its second?
 
     Args:
-        n: case, from 0 to 59.
+        n: case, from 0 to 199.
 
     Returns:
         The last eight films of the user's history, and the two titles.
@@ -99,8 +99,8 @@ def stars(n: int) -> np.ndarray:
     """
     split = zoo.split()
     known = pd.concat([split.train, split.validation])
-    of_user = known["user"] == panel().users[n]
-    by_item = known[of_user].set_index("item")["value"]
+    known = known[known["user"] == panel().users[n]]
+    by_item = known.set_index("item")["value"]
     # in the order of the lines
     return by_item[lines(n)].to_numpy()
 
@@ -185,7 +185,8 @@ def explanation(n: int, method: str) -> Explanation:
 
     Args:
         n: case, from 0 to 15.
-        method: "attention", "integrated gradients" or "LIME over words".
+        method: how its name begins: "attention", "integrated gradients (16 steps)",
+            "integrated gradients (64 steps)" or "LIME over words".
 
     Returns:
         Values (8,), in the unit of the method.
@@ -229,8 +230,7 @@ def closely(what: str) -> pd.DataFrame:
     """Rows on case 0 in more detail.
 
     Args:
-        what: LIME's "word" and "word, other seed"; gradients by "token" and "line, 64
-            steps"; "attention".
+        what: LIME's "word" and "word, other seed"; gradients by "token"; "attention".
 
     Returns:
         The stored rows; none for another name.
@@ -254,7 +254,7 @@ def falls(n: int) -> np.ndarray:
     """What deleting each line of case n costs its film.
 
     Args:
-        n: case, from 0 to 59.
+        n: case, from 0 to 199.
 
     Returns:
         (2, 8): nats of preference, and places among the twenty candidates.
@@ -270,8 +270,8 @@ def falls(n: int) -> np.ndarray:
     first, second = chosen(n)
     # (9,): with all lines, then without each
     preference = scored[:, first] - scored[:, second]
-    before = scored > scored[:, [first]]
-    place = before.sum(axis=1)
+    # (9,): as many films stand before it
+    place = (scored > scored[:, [first]]).sum(axis=1)
     return np.array(
         [
             preference[0] - preference[1:],
@@ -298,7 +298,7 @@ def texts(kind: str) -> list[str]:
 
     Example:
         >>> len(texts("why"))
-        60
+        200
     """
     stored = stored_json("texts.json")[kind]
     conversations = [
@@ -375,10 +375,8 @@ def _without_cut(mentions: Citations) -> list[str]:
         return []
     *others, last = mentions.invented
     known = others + names(mentions.cited + mentions.others)
-    for title in known:
-        if title.startswith(last):
-            return others
-    return mentions.invented
+    begun = any(title.startswith(last) for title in known)
+    return others if begun else mentions.invented
 
 
 @cache
@@ -394,6 +392,6 @@ def stated() -> list[Citations]:
 
     Example:
         >>> len(stated())
-        60
+        200
     """
     return [named_in(n, text) for n, text in enumerate(texts("why"))]

@@ -50,7 +50,6 @@ COMMA = re.compile(
     r",\s+(?!(?:The|A|An|Les|Le|La|L'|El|Los|Las|Il|Das|Der|Die)\b"
     r"\s*(?:[,.(\[]|$))(?:and\s+)?"
 )
-BRACKETS = ("()", "[]")
 # words that a title may write small
 SMALL = frozenset(
     (
@@ -174,8 +173,7 @@ def _not_prose(entry: str) -> bool:
     if YEAR.search(entry) or QUOTED.match(entry):
         return True
     # what is longer is a sentence
-    short = len(entry.split()) <= 12
-    return short and _like_a_title(_clean(entry), share=0.5)
+    return len(entry.split()) <= 12 and _like_a_title(_clean(entry), share=0.5)
 
 
 def _unrolled(line: str) -> list[str]:
@@ -191,7 +189,7 @@ def _unrolled(line: str) -> list[str]:
     begin = 0
     for number in re.finditer(rf"(?<![^\s,;])(\d{{1,2}})\{inline[1]}\s", line):
         entry = line[begin : number.start()]
-        inside = any(entry.count(left) > entry.count(right) for left, right in BRACKETS)
+        inside = any(entry.count(a) > entry.count(b) for a, b in ("()", "[]"))
         if int(number[1]) == len(starts) and not inside:
             starts.append(number.start())
             # the bracket of "1)" opens or closes nothing

@@ -24,12 +24,12 @@ from xrec_utils.files import DATA, replace_text
 from xrec_utils.games import Explanation, Game
 from xrec_utils.judge import area, deletion_curve, kendall, order, relative_error
 from xrec_utils.language import experiment as lang
-from xrec_utils.language import reasons
+from xrec_utils.language import precision, reasons
 from xrec_utils.language.citations import Citations
 from xrec_utils.language.experiment import ndcg_of
-from xrec_utils.language.prompt_game import citation_precision, template_reason
+from xrec_utils.language.prompt_game import template_reason
 from xrec_utils.language.replies import films_in
-from xrec_utils.metrics.intervals import Interval, mean_interval
+from xrec_utils.metrics.intervals import mean_interval
 from xrec_utils.metrics.ranking import discounts
 
 RESULT = DATA / "bench" / "language.csv"
@@ -42,6 +42,8 @@ ASKED = (
 )
 SMALL = "SmolLM2-135M-Instruct, stored answers"
 GROUPS = (64, 128)  # how many of the 256 groups of lines the estimates read
+GRADIENTS = ("integrated gradients (16 steps)", "integrated gradients (64 steps)")
+EFFECTS = ("preference", "places among 20", "size of the change of preference")
 BESIDE = ("popularity", "ease", "attention")
 
 
@@ -67,31 +69,10 @@ def row(figure: str, of: str, by_user: np.ndarray, source: str = SMALL) -> Row:
     return Row(figure, of, *interval, len(by_user), source)
 
 
-def resampled(
-    statistic: Callable[[np.ndarray], float], table: np.ndarray, resamples: int = 2000
-) -> Interval:
-    """A statistic of a table (..., users) with its percentile bootstrap interval.
-
-    Users are drawn, their columns kept together.
-    """
-    rng, users = np.random.default_rng(0), table.shape[-1]
-    drawn = [
-        statistic(table[..., rng.integers(0, users, users)]) for _ in range(resamples)
-    ]
-    return Interval(statistic(table), *np.quantile(drawn, [0.025, 0.975]))
-
-
 def spread(by_place: np.ndarray) -> float:
     """Largest minus smallest mean over users; by_place (places, users)."""
     means = by_place.mean(axis=1)
     return float(means.max() - means.min())
-
-
-def share(counts: np.ndarray) -> float:
-    """Part over whole; counts (2, users)."""
-    # of the sums: a user with few titles counts for few
-    part, whole = counts.sum(axis=1)
-    return float(part / whole)
 
 
 def quality() -> Iterator[Row]:
@@ -181,7 +162,7 @@ def _resampled_row(
     figure: str, of: str, statistic: Callable[[np.ndarray], float], table: np.ndarray
 ) -> Row:
     """A statistic of a table (..., users) as a row."""
-    interval = astuple(resampled(statistic, table))
+    interval = astuple(precision.resampled(statistic, table))
     return Row(figure, of, *interval, table.shape[-1], SMALL)
 
 
@@ -244,7 +225,7 @@ def lists() -> Iterator[Row]:
             whole = "titles" if part == "different" else "different"
             # (2, users)
             both = counts[[part, whole]].to_numpy().T
-            yield _resampled_row(f"share of titles {part}", kind, share, both)
+            yield _resampled_row(f"share of titles {part}", kind, precision.share, both)
 
 
 @cache
@@ -271,7 +252,7 @@ def explained() -> dict[str, list[Explanation]]:
             leverage_regression(game, groups, seed=n) for n, game in enumerate(games)
         ]
     by_method["leave-one-out"] = list(map(leave_one_out, games))
-    for method in ("integrated gradients", "LIME over words", "attention"):
+    for method in (*GRADIENTS, "LIME over words", "attention"):
         by_method[method] = [
             # stored, for these ask the model itself
             reasons.explanation(n, method)
@@ -292,7 +273,7 @@ def lead(game: Game, explanation: Explanation) -> float:
 
 
 def referee() -> Iterator[Row]:
-    """Deletion, agreement with the exact values, error of the estimates, by prompt."""
+    """Deletion, agreement with the exact values, errors and gaps, by prompt."""
     games = list(map(reasons.game, range(lang.EXPLAINED)))
     values = {
         name: [each.values for each in explanations]
@@ -309,6 +290,11 @@ def referee() -> Iterator[Row]:
         name = f"Shapley, {groups} groups"
         errors = list(map(relative_error, values[name], exact))
         yield row("relative error to exact Shapley", name, np.array(errors))
+    for name in GRADIENTS:
+        gaps = np.array([abs(each.gap) for each in explained()[name]])
+        rises = np.array([abs(each.score - each.base) for each in explained()[name]])
+        yield row("size of the gap, nats", name, gaps)
+        yield row("gap smaller than what is explained", name, gaps < rises)
 
 
 def _invented(of: str, mentions: list[Citations]) -> Row:
@@ -318,17 +304,20 @@ def _invented(of: str, mentions: list[Citations]) -> Row:
         [len(each.invented), len([*each.cited, *each.others, *each.invented])]
         for each in mentions
     ]
-    return _resampled_row("share of titles invented", of, share, np.transpose(counts))
+    table = np.transpose(counts)
+    return _resampled_row("share of titles invented", of, precision.share, table)
 
 
 def cited_films() -> Iterator[Row]:
     """What the model's reasons cite and whether it matters; beside the template's."""
     stated = reasons.stated()
-    falls = list(map(reasons.falls, range(lang.CITED)))
+    falls = list(map(reasons.falls, range(lang.USERS)))
     yield _invented("stated reasons", stated)
-    gaps = _gaps(falls, stated)
-    yield row("deletion, cited minus other films", "preference", gaps[:, 0])
-    yield row("deletion, cited minus other films", "places among 20", gaps[:, 1])
+    asked = {"first users": slice(lang.TRIED), "new users": slice(lang.TRIED, None)}
+    for who, users in asked.items():
+        gaps = _gaps(falls[users], stated[users])
+        for of, by_user in zip(EFFECTS, gaps.T, strict=True):
+            yield row(f"deletion, cited minus other films, {who}", of, by_user)
     cited = {"stated reasons": [each.cited for each in stated]}
     for groups in GROUPS:
         name = f"template, {groups} groups"
@@ -337,17 +326,17 @@ def cited_films() -> Iterator[Row]:
         cited[name] = [reason.cited for reason in told]
         named = [reasons.named_in(n, reason.sentence) for n, reason in enumerate(told)]
         yield _invented(name, named)
-    # what citing without a look at the effects would get
-    cited["any film"] = [list(range(lang.LINES))] * lang.CITED
     exact = [each.values for each in explained()["exact Shapley"]]
-    preference = [fall[0] for fall in falls]
-    for name, lines in cited.items():
-        yield _precision("exact Shapley", name, lines, exact)
-        yield _precision("deletion", name, lines, preference)
+    tests = {"exact Shapley": exact, "deletion": [fall[0] for fall in falls]}
+    for test, effects in tests.items():
+        for name, lines in cited.items():
+            yield from _precision(test, name, lines, effects)
+            if name != "stated reasons":
+                yield _difference(test, name, [lines, cited["stated reasons"], effects])
 
 
 def _gaps(falls: list[np.ndarray], stated: list[Citations]) -> np.ndarray:
-    """How much more deleting cited lines costs than deleting others: (cases, 2).
+    """How much more deleting cited lines costs than deleting others: (cases, 3).
 
     Only of cases whose reason cites some lines and not all.
     """
@@ -355,29 +344,40 @@ def _gaps(falls: list[np.ndarray], stated: list[Citations]) -> np.ndarray:
     for fall, reason in zip(falls, stated, strict=True):
         if 0 < len(reason.cited) < lang.LINES:
             said = np.isin(range(lang.LINES), reason.cited)
-            gaps.append(
-                fall[:, said].mean(axis=1)
-                # (2,): nats and places
-                - fall[:, ~said].mean(axis=1)
-            )
+            # (3, lines), as in EFFECTS
+            effects = np.array([*fall, abs(fall[0])])
+            gaps.append(effects[:, said].mean(axis=1) - effects[:, ~said].mean(axis=1))
     return np.array(gaps)
 
 
 def _precision(
     test: str, name: str, lines: list[list[int]], effects: list[np.ndarray]
-) -> Row:
-    """Citation precision over the cases that have both reason and effect."""
+) -> Iterator[Row]:
+    """Citation precision, and its lead over chance.
+
+    Of the cases that have both reason and effect.
+    """
     cases = min(len(lines), len(effects))
-    precision = citation_precision(lines[:cases], effects[:cases])
-    return Row(
-        figure=f"citation precision, {test}",
-        of=name,
-        value=precision.share,
-        low=precision.low,
-        high=precision.high,
-        n=cases,
-        source=f"{precision.right} of {precision.cited} films",
-    )
+    found = precision.citation_precision(lines[:cases], effects[:cases])
+    source = f"{found.right} of {found.cited} films"
+    for figure, interval in (
+        ("citation precision", found.share),
+        ("citation precision minus chance", found.lead),
+    ):
+        ends = astuple(interval)
+        yield Row(f"{figure}, {test}", name, *ends, found.users, source)
+
+
+def _difference(test: str, name: str, every: list[list]) -> Row:
+    """How much more often one kind of reasons is right than the stated ones.
+
+    every: lines cited, lines that the stated reasons cite, effects; of users.
+    """
+    # the same users on both sides
+    users = [user for user in zip(*every, strict=False) if user[0] and user[1]]
+    interval = precision.precision_difference(*zip(*users, strict=True))
+    figure = f"citation precision minus the stated reasons', {test}"
+    return Row(figure, name, *astuple(interval), len(users), SMALL)
 
 
 def nearness() -> Iterator[Row]:
