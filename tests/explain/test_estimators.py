@@ -13,6 +13,8 @@ from hypothesis.extra.numpy import arrays
 
 from code_lines import code_lines
 from models_by_hand import Recent, Tanh, table_game
+from xrec_utils.explain import leverage
+from xrec_utils.explain.closed_forms import mean_pool
 from xrec_utils.explain.leverage import draw_pairs, leverage_regression
 from xrec_utils.explain.shapley import brute_force, permutation_sampling
 from xrec_utils.games.explanation import Explanation
@@ -150,6 +152,34 @@ def test_it_beats_the_kernel_explainer_and_permutations_on_the_same_budget(satur
     mean = {name: np.mean([errors[name] for errors in missed]) for name in METHODS}
     assert mean["ours"] < 0.9 * min(mean["kernel"], mean["permutations"])
     assert mean["a fifth"] < mean["kernel"] or not saturating
+
+
+def test_weights_that_bend_with_the_size_are_no_noise():
+    """In an average a film counts the less, the more there are. As many orders, and the
+    regression without curves, miss at least twice as much.
+    """
+    answers = np.random.default_rng(0).normal(size=40)
+    exact = mean_pool(answers)
+    game = game_of(lambda m: m @ answers / np.maximum(m.sum(axis=1), 1), 40)
+    missed = {"curves": [], "orders": [], "none": []}
+    for seed in range(4):
+        missed["curves"].append(leverage_regression(game, 2_000, seed).values - exact)
+        missed["orders"].append(permutation_sampling(game, 50, seed).values - exact)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(leverage, "_curves", lambda n, size: np.empty((0, len(size))))
+            missed["none"].append(leverage_regression(game, 2_000, seed).values - exact)
+    error = {name: np.linalg.norm(each) for name, each in missed.items()}
+    assert 2 * error["curves"] < min(error["orders"], error["none"])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6, 7, 100])
+def test_curves_say_nothing_of_the_mean_over_sizes(n):
+    curves = leverage._curves(n, np.arange(1, n))
+    np.testing.assert_allclose(curves.sum(axis=1), 0, atol=1e-9)
+    np.testing.assert_allclose(curves, curves[:, ::-1], atol=1e-9)
+    np.testing.assert_allclose(
+        curves @ curves.T, (n - 1) * np.eye(len(curves)), atol=1e-9
+    )
 
 
 # ---------------------------------------------------------------- drawing

@@ -7,6 +7,11 @@ Witter, ICLR 2025, arXiv:2410.01917): in pairs of a group and its complement, no
 twice, each by its leverage 1 / C(n,s), so that all sizes count alike. What depends on
 the size of a group alone is equal for all players, so it is fitted and set aside:
 without that, most of the error would come from it.
+
+And what a player adds depends on how many are there: the second film says more than the
+fiftieth. So the weight of each player may bend with the size of the group, along two
+curves whose mean over all sizes is 0. Over all groups these columns are orthogonal to
+the weights: they take up what would be noise, and leave the values where they are.
 """
 
 from itertools import combinations, islice
@@ -19,7 +24,11 @@ import numpy as np
 from xrec_utils.contract import check_count
 from xrec_utils.explain.shapley import NO_SPREAD, beyond_normal
 from xrec_utils.games.explanation import Explanation
-from xrec_utils.games.game import Game
+from xrec_utils.games.game import Game, distinct
+
+FEW = 10  # pairs per player, up to which one curve is enough
+MANY = 10**15  # groups of a size: more are counted as so many
+SHRINK = 0.25  # of the curves, times players by pairs
 
 
 class Drawn(NamedTuple):
@@ -104,72 +113,65 @@ def draw_pairs(n: int, pairs: int, rng: np.random.Generator) -> Drawn:
     sizes = np.arange(1, n // 2 + 1)
     # in the middle, a group's complement has its size: half as many pairs
     alike = np.where(2 * sizes == n, 0.5, 1.0)
-    # in the middle, both groups of a pair are among those of its size
-    most = [comb(n, size) // (2 if 2 * size == n else 1) for size in sizes.tolist()]
+    # the whole of a size may be beyond NumPy's numbers
+    whole = [min(comb(n, size), MANY) for size in sizes.tolist()]
+    most = (alike * np.array(whole)).astype(int)
     quota = _quotas(most, alike, pairs)
     # one random start for all sizes: whole numbers that keep the total
     reached = np.append(0, quota.cumsum())
-    count = np.diff(np.floor(reached + rng.random())).astype(int).tolist()
-    groups = [
-        _groups(n, size, drawn, total, rng)
-        for size, drawn, total in zip(sizes.tolist(), count, most, strict=True)
-    ]
+    count = np.diff(np.floor(reached + rng.random())).astype(int)
+    size = np.repeat(sizes, count)
+    # a size of which most are drawn is listed
+    listed = 2 * count >= most
+    groups = _random_groups(n, size * ~np.repeat(listed, count), rng)
+    for s in np.flatnonzero(listed):
+        groups[size == sizes[s]] = _listed(n, sizes[s], count[s], most[s], rng)
     return Drawn(
-        # first no rows, for one player alone makes no pair
-        groups=np.concatenate([np.empty((0, n), dtype=bool), *groups]),
-        size=np.repeat(sizes, count),
+        groups=groups,
+        size=size,
         weight=np.repeat(alike * (n - 1) / (sizes * (n - sizes)) / quota, count),
-        missing=np.repeat(
-            # Python's numbers: the whole of a size may be beyond NumPy's
-            [1 - drawn / total for drawn, total in zip(count, most, strict=True)],
-            count,
-        ),
+        missing=np.repeat(1 - count / most, count),
     )
 
 
-def _quotas(most: list[int], alike: np.ndarray, pairs: int) -> np.ndarray:
+def _quotas(most: np.ndarray, alike: np.ndarray, pairs: int) -> np.ndarray:
     """How many pairs of each size to draw, on average: (sizes,), at most `most`.
 
     What a small size cannot use is left to the larger ones.
     """
     quota = np.empty(len(most))
-    left = float(pairs)
     for i, limit in enumerate(most):
-        # a Python float: the limit may be a whole number beyond NumPy's
-        quota[i] = min(
-            limit,
-            float(left * alike[i] / alike[i:].sum()),
-        )
-        left -= quota[i]
+        left = pairs - quota[:i].sum()
+        quota[i] = min(limit, left * alike[i] / alike[i:].sum())
     return quota
 
 
-def _groups(
+def _listed(
     n: int, size: int, count: int, most: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """`count` different groups (count, n) of `size` players, no two complements.
+    """`count` of the `most` groups (count, n) of `size` players, no two complements."""
+    # of two complements, the first has player 0
+    members = np.array(list(islice(combinations(range(n), size), most)))
+    # (count, size, 1): each member of a group, to lie beside every player
+    drawn = rng.choice(members, count, replace=False)[:, :, None]
+    return (drawn == np.arange(n)).any(axis=1)
 
-    All `most` of them if asked for.
+
+def _random_groups(n: int, size: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Groups (m, n) of `size` (m,) players, no two alike and no two complements.
+
+    Nobody where the size is 0.
     """
-    if count == most:
-        # of two complements, the first has player 0
-        members = np.array(list(islice(combinations(range(n), size), most)))
-        # (most, size, n): each member of a group beside every player
-        return (members[:, :, None] == np.arange(n)).any(axis=1)
-    groups = np.empty((0, n), dtype=bool)
-    while len(groups) < count:
-        # twice what is missing, for some are drawn twice
-        lots = rng.random((2 * (count - len(groups)), n))
+    groups = np.zeros((len(size), n), dtype=bool)
+    again = np.flatnonzero(size)
+    while len(again):
+        lots = rng.random((len(again), n), dtype=np.float32)
         # whoever has one of the `size` lowest numbers is in
-        more = lots.argsort(axis=1) < size
-        if 2 * size == n:
-            # of two complements, keep the one with player 0
-            more ^= ~more[:, :1]
-        groups = np.concatenate([groups, more])
-        # eight players a byte: rows are compared faster
-        _, first = np.unique(np.packbits(groups, axis=1), axis=0, return_index=True)
-        groups = groups[np.sort(first)]
-    return groups[:count]
+        more = lots.argsort(axis=1) < size[again, None]
+        # of two complements, keep the one with player 0
+        groups[again] = more ^ ((2 * size[again, None] == n) & ~more[:, :1])
+        again = np.setdiff1d(np.flatnonzero(size), distinct(groups)[0])
+    return groups
 
 
 def _stated_squares(left_out: np.ndarray, largest: float) -> np.ndarray:
@@ -178,7 +180,7 @@ def _stated_squares(left_out: np.ndarray, largest: float) -> np.ndarray:
     Where it misses none, a share 3/m of all pairs may still be missed by an effect as
     large as the largest, and by more where few pairs bring most of the error.
     """
-    if np.abs(left_out).max(initial=0) <= NO_SPREAD * largest:
+    if (np.abs(left_out) <= NO_SPREAD * largest).all():
         return np.full(len(left_out), 3 / max(len(left_out), 1) * largest**2)
     return left_out**2 * beyond_normal(left_out)
 
@@ -186,29 +188,45 @@ def _stated_squares(left_out: np.ndarray, largest: float) -> np.ndarray:
 def _fit(
     x: np.ndarray, y: np.ndarray, drawn: Drawn
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weighted least squares of y (m,) on x (m, n) and on the size.
+    """Weighted least squares of y (m,) on x (m, n), on the size, and on x times curves.
 
-    Returns the coefficients (n,), by how much each pair would be missed had it not been
-    in the fit (m,), and the matrix (m, n) that turns y into coefficients. Both x and y
-    are centred within each size, in place, which fits any function of the size; the
-    middle needs none, being antisymmetric.
+    Returns the coefficients (n,) of x, by how much each pair would be missed had it not
+    been in the fit (m,), and the matrix (m, n) that turns y into coefficients. Both x
+    and y are centred within each size, in place, which fits any function of the size;
+    the middle needs none, being antisymmetric.
     """
     n = x.shape[1]
-    leverage = np.zeros(len(y))
-    for size in np.unique(drawn.size[2 * drawn.size < n]):
-        rows = drawn.size == size
-        x[rows] -= x[rows].mean(axis=0)
-        y[rows] -= y[rows].mean()
-        leverage[rows] = 1 / rows.sum()
-    weighted = drawn.weight[:, None] * x
-    # a pseudo-inverse: every row of x sums to 0, and so one direction is empty
-    inverse = np.linalg.pinv(
-        x.T @ weighted,
-        rcond=1e-10,
-        hermitian=True,
-    )
-    solver = weighted @ inverse  # (m, n)
-    values = y @ solver
-    leverage += (solver * x).sum(axis=1)
-    left_out = (y - x @ values) / np.maximum(1 - leverage, 1e-6)
-    return values, left_out, solver
+    sizes, first, back, count = np.unique(drawn.size, True, True, True)
+    # 0 in the middle
+    share = (2 * sizes < n) / count
+    x -= (share[:, None] * np.add.reduceat(x, first))[back]
+    y -= (share * np.add.reduceat(y, first))[back]
+    columns = np.hstack([x, *(curve[:, None] * x for curve in _curves(n, drawn.size))])
+    weighted = drawn.weight[:, None] * columns
+    gram = columns.T @ weighted
+    blocks = gram.shape[0] // n
+    # of one player alone there are no pairs
+    level = np.trace(gram[:n, :n]) / n or 1.0
+    # a ridge on the curves alone, less with more pairs
+    ridge = [1e-14] + [SHRINK * n / max(len(y), 1)] * (blocks - 1)
+    # every row of x sums to 0, and so a direction of each block is empty: fill it
+    filled = np.kron(np.eye(blocks), np.full((n, n), 1 / n))
+    gram += level * (filled + np.diag(np.repeat(ridge, n)))
+    inverse = np.linalg.inv(gram)
+    coefficients = inverse @ (y @ weighted)
+    leverage = share[back] + np.einsum("mc,mc->m", columns @ inverse, weighted)
+    left_out = (y - columns @ coefficients) / np.maximum(1 - leverage, 1e-6)
+    return coefficients[:n], left_out, weighted @ inverse[:, :n]
+
+
+def _curves(n: int, size: np.ndarray) -> np.ndarray:
+    """Curves over the sizes 1 to n - 1, at `size` (m,): (curves, m), two or fewer.
+
+    Alike for a group and its complement; with mean 0, mean square 1, and orthogonal.
+    """
+    away = (2 * np.arange(1, n) / n - 1) ** 2
+    # one curve for few groups, and no more than sizes that differ
+    most = min(3 if len(size) > FEW * n else 2, max(1, n // 2))
+    powers = np.vander(away, most, increasing=True)
+    curves, _ = np.linalg.qr(powers)
+    return np.sqrt(n - 1) * curves[size - 1, 1:].T

@@ -84,20 +84,22 @@ class Game:
             return np.empty(0)
         # all players once more, where there is a score to compare with
         again = np.ones((int(len(self._full) == 1), self.n_players), dtype=bool)
-        distinct, back = _distinct(np.concatenate([masks, again]))
+        both = np.concatenate([masks, again])
+        first, back = distinct(both)
+        groups = both[first]
         scores = np.concatenate(
             [
-                self._score(distinct[at : at + self.batch])
-                for at in range(0, len(distinct), self.batch)
+                self._score(groups[at : at + self.batch])
+                for at in range(0, len(groups), self.batch)
             ]
         )
-        self._refuse_chance(distinct, scores)
+        self._refuse_chance(groups, scores)
         return scores[back[: len(masks)]]
 
-    def _refuse_chance(self, distinct: Masks, scores: np.ndarray) -> None:
+    def _refuse_chance(self, groups: Masks, scores: np.ndarray) -> None:
         """Raise ValueError if all players together get a second, other score."""
-        # all players come last, in the order of bits
-        if len(self._full) < 2 and distinct[-1].all():
+        # all players come last
+        if len(self._full) < 2 and groups[-1].all():
             self._full.append(float(scores[-1]))
         seen = np.array([*self._full, scores.min(), scores.max()])
         # less is rounding: a film near another in rank may change places
@@ -159,16 +161,11 @@ class Game:
         return f"Game({self.n_players} players, target={self.target!r})"
 
 
-def _distinct(masks: Masks) -> tuple[Masks, np.ndarray]:
-    """The rows that differ (m, players), and which of them each row is (n,)."""
-    # eight players a byte, and each row as one value: rows are compared at once
+def distinct(masks: Masks) -> tuple[np.ndarray, np.ndarray]:
+    """First places of the rows that differ (k,), by bits; which each row is (n,)."""
+    # eight players a byte, each row one value: rows are compared at once
     packed = np.ascontiguousarray(np.packbits(masks, axis=1))
-    _, first, back = np.unique(
-        packed.view(f"V{packed.shape[1]}").ravel(),
-        return_index=True,
-        return_inverse=True,
-    )
-    return masks[first], back
+    return np.unique(packed.view(f"V{packed.shape[1]}").ravel(), True, True)[1:]
 
 
 def history_game(
