@@ -36,7 +36,7 @@ SAME = (  # notebook, function or class, module of xrec_utils
     ("07", "doubly_robust", "shop.off_policy"),
     ("08", "Tree", "language.ranker"),
     ("08", "spread", "language.results"),
-    ("08", "resampled", "language.results"),
+    ("08", "resampled", "language.precision"),
     ("10", "lime_from_scratch", "explain.lime"),
     ("10", "brute_force", "explain.shapley"),
     ("11", "marginals", "explain.shapley"),

@@ -17,7 +17,7 @@ from networks_by_hand import (
     networks,
 )
 
-from xrec_utils import keras, zoo
+from xrec_utils import keras
 from xrec_utils.contract import Sums
 from xrec_utils.explain import hidden_units as q
 from xrec_utils.explain.choose import explain, explain_many
@@ -234,22 +234,6 @@ def test_an_exact_answer_that_does_not_add_up_is_refused_with_the_gap() -> None:
     with pytest.raises(ValueError, match=r"its values miss 1 of score - base"):
         explain(doubled(), np.array([0, 1]), 3, method="closed form")
     assert explain(doubled(), np.array([0, 1]), 3).values.tolist() == [2.0, 0.0]
-
-
-def test_in_debug_few_players_are_held_against_all_groups(monkeypatch) -> None:
-    def turned(self, method, values, errors=None):
-        """Values that add up, given to the wrong films."""
-        return [
-            Explanation(game.players, "x", row[::-1], game.empty(), game.full(), method)
-            for game, row in zip(self.games, values, strict=True)
-        ]
-
-    ease = zoo.load("ease")
-    monkeypatch.setattr("xrec_utils.explain.choose.Case.explanations", turned)
-    explain(ease, np.array([5, 9, 30]), 40, method="closed form")
-    monkeypatch.setenv("XREC_DEBUG", "1")
-    with pytest.raises(ValueError, match="from that of all groups"):
-        explain(ease, np.array([5, 9, 30]), 40, method="closed form")
 
 
 class Contradiction(ItemToItem):

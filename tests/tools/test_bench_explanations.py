@@ -403,7 +403,7 @@ def test_a_new_explainer_computes_only_its_own_rows(
     monkeypatch: pytest.MonkeyPatch, tmp_path, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(leaderboard, "USERS", 2)
-    monkeypatch.setattr(leaderboard, "FEW", 1)
+    monkeypatch.setattr(leaderboard, "FEW", 2)
     store = Store(tmp_path)
     every = leaderboard.EXPLAINERS
     old = {name: make for name, make in every.items() if name != "leave-one-out"}
@@ -435,7 +435,11 @@ def test_parts_are_made_in_processes_of_their_own(tmp_path) -> None:
     store = Store(tmp_path)
     columns = ["part", *questions.COLUMNS]
     names = leaderboard.applicable("ease")
-    stored = [("ease", "ease", 0, name, "deletion", 40, 1.0) for name in names[1:]]
+    stored = [
+        ("ease", "ease", 0, name, "deletion", user, 1.0)
+        for name in names[1:]
+        for user in (40, 41)
+    ]
     store.write(questions.ROWS, pd.DataFrame(stored, columns=columns))
     leaderboard.main(["ease"], store, workers=1)
     rows = store.read(questions.ROWS)

@@ -26,7 +26,7 @@ import numpy as np
 
 from xrec_utils.contract import History, HistoryModel, check_count, fits
 from xrec_utils.explain import closed_forms
-from xrec_utils.explain.faults import FEW, check_declared, fault_of
+from xrec_utils.explain.faults import check_declared, fault_of
 from xrec_utils.explain.fourier import fourier_cost, fourier_shapley
 from xrec_utils.explain.hidden_units import hidden_shapley, with_errors
 from xrec_utils.explain.leverage import leverage_regression
@@ -38,6 +38,7 @@ from xrec_utils.games.game import Game, Masks, history_game, scores_of_groups, s
 from xrec_utils.models.autoencoders import Autoencoder
 from xrec_utils.models.hidden_layer import one_hidden
 
+FEW = 12  # players up to which all groups are scored
 FIT = 100  # players up to which a regression fits in memory
 CHEAP = 4  # times more orders where an order costs one running sum
 DEAR = 1e9  # most products of a Fourier series: some ten seconds

@@ -4,18 +4,15 @@ A closed form or a quadrature knows a model from its weights; if it knows it wro
 the values do not add up to what the model says.
 """
 
-import os
 from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from xrec_utils.contract import History, HistoryModel, fits
-from xrec_utils.explain.shapley import brute_force
 from xrec_utils.games.explanation import Explanation
 from xrec_utils.games.game import Game
 
-FEW = 12  # players up to which all groups are scored
 ROUGH = 0.02  # of the values: a quadrature with larger errors gives way to samples
 ROUNDING = 1e-4  # of scores in float32, as a share of their size
 # models that were asked already, by their id
@@ -47,8 +44,7 @@ def fault_of(
 ) -> str:
     """Why the answers of a method are not given, "" if they are.
 
-    Shapley values add up to score - base (Shapley 1953). With XREC_DEBUG=1 in the
-    environment, those of at most `FEW` players are held against all groups, too.
+    Shapley values add up to score - base (Shapley 1953).
 
     Args:
         method: its name, such as "quadrature".
@@ -79,8 +75,4 @@ def _fault(method: str, game: Game, explanation: Explanation) -> str:
     share = np.linalg.norm(error) / max(np.linalg.norm(values) + rounding, 1e-12)
     if method == "quadrature" and not share <= ROUGH:
         return f"its error would be {share:.0%} of the values"
-    if os.environ.get("XREC_DEBUG") == "1" and game.n_players <= FEW:
-        apart = np.abs(values - brute_force(game).values)
-        if not (apart <= rounding + 3 * error).all():
-            return f"a value is {apart.max():.3g} from that of all groups"
     return ""

@@ -114,8 +114,7 @@ def draw_pairs(n: int, pairs: int, rng: np.random.Generator) -> Drawn:
     # in the middle, a group's complement has its size: half as many pairs
     alike = np.where(2 * sizes == n, 0.5, 1.0)
     # the whole of a size may be beyond NumPy's numbers
-    whole = [min(comb(n, size), MANY) for size in sizes.tolist()]
-    most = (alike * np.array(whole)).astype(int)
+    most = (alike * [min(comb(n, s), MANY) for s in sizes.tolist()]).astype(int)
     quota = _quotas(most, alike, pairs)
     # one random start for all sizes: whole numbers that keep the total
     reached = np.append(0, quota.cumsum())
@@ -141,8 +140,7 @@ def _quotas(most: np.ndarray, alike: np.ndarray, pairs: int) -> np.ndarray:
     """
     quota = np.empty(len(most))
     for i, limit in enumerate(most):
-        left = pairs - quota[:i].sum()
-        quota[i] = min(limit, left * alike[i] / alike[i:].sum())
+        quota[i] = min(limit, (pairs - quota[:i].sum()) * alike[i] / alike[i:].sum())
     return quota
 
 
@@ -227,6 +225,5 @@ def _curves(n: int, size: np.ndarray) -> np.ndarray:
     away = (2 * np.arange(1, n) / n - 1) ** 2
     # one curve for few groups, and no more than sizes that differ
     most = min(3 if len(size) > FEW * n else 2, max(1, n // 2))
-    powers = np.vander(away, most, increasing=True)
-    curves, _ = np.linalg.qr(powers)
+    curves = np.linalg.qr(np.vander(away, most, increasing=True)).Q
     return np.sqrt(n - 1) * curves[size - 1, 1:].T

@@ -107,8 +107,7 @@ def jaccard(one: Explanation, other: Explanation, k: int = 10) -> float:
     ValueError unless k is a whole number above 0.
     """
     check_count("k", k)
-    first = set(one.top(k).tolist())
-    second = set(other.top(k).tolist())
+    first, second = (set(each.top(k).tolist()) for each in (one, other))
     return len(first & second) / len(first | second)
 
 

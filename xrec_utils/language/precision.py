@@ -39,7 +39,7 @@ def resampled(
     drawn = [
         statistic(table[..., rng.integers(0, users, users)]) for _ in range(resamples)
     ]
-    return Interval(statistic(table), *np.quantile(drawn, [0.025, 0.975]).tolist())
+    return Interval(statistic(table), *np.quantile(drawn, [0.025, 0.975]))
 
 
 def share(counts: np.ndarray) -> float:
