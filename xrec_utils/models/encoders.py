@@ -49,11 +49,9 @@ class ItemTable(layers.Layer):
         """Return the rows of ids (...), (..., d), or all rows, (n_items + 2, d)."""
         if ids is None:
             return self.embedding + ops.matmul(self.attributes, self.projection)
-        attributes = ops.take(self.attributes, ids, axis=0)
-        return ops.take(self.embedding, ids, axis=0) + ops.matmul(
-            attributes,
-            self.projection,
-        )
+        # ops.take looks for negative ids first, which costs more than the rows
+        attributes = tf.gather(self.attributes, ids)
+        return tf.gather(self.embedding, ids) + ops.matmul(attributes, self.projection)
 
     def call(self, ids: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Look up ids (batch, length) as vectors (batch, length, d).

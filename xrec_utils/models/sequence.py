@@ -279,7 +279,7 @@ class AveragingRecommender(HistoryRecommender):
         """
         if len(history) > self.window:
             return None
-        start = self.vectors([self.start])
+        start, *films = self.vectors([self.start, *history])
         rows = self.table.rows(items).numpy()
         level = self.table.bias.numpy()[items]
 
@@ -287,14 +287,15 @@ class AveragingRecommender(HistoryRecommender):
             """Scores (m, k) of sums (m, d)."""
             # the start token is one place more
             mean = ((start + sums) / (1 + films)[:, None]).astype(np.float32)
-            # the encoder reads one place, which is the mean already
-            hidden = self.encoder(
-                [mean[:, None], np.ones((len(mean), 1), bool)],
-                training=False,
-            )
-            return hidden.numpy()[:, 0] @ rows.T + level
+            return self._hidden(mean).numpy() @ rows.T + level
 
-        return Sums(self.vectors(history), finish)
+        return Sums(np.array(films), finish)
+
+    @tf.function(reduce_retracing=True)
+    def _hidden(self, mean: tf.Tensor) -> tf.Tensor:
+        """What the encoder makes of averages (m, d)."""
+        # it reads one place, which is the mean already
+        return self.encoder([mean[:, None], ops.ones_like(mean[:, :1], bool)])[:, 0]
 
 
 def attention_recommender(
