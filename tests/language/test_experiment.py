@@ -8,11 +8,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import llama_numpy
 import numpy as np
 import pytest
 
 import tiny_llm
-from xrec_tools.bench import language, llama
+from xrec_tools.bench import language
 from xrec_utils.explain.baselines import leave_one_out
 from xrec_utils.explain.shapley import brute_force
 from xrec_utils.language import experiment as lang
@@ -310,25 +311,17 @@ def test_answers_to_other_prompts_are_refused(small: Path) -> None:
         reasons.deletions(0)
 
 
-def test_nearness_is_measured_once_and_noted(
-    small: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (small / "record.json").write_text("{}")
-    asked = []
+def test_nearness_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama_numpy, "to_numpy", lambda model: np.array([1e-4, 3e-4]))
     monkeypatch.setattr(
-        llama,
-        "to_numpy",
-        lambda model: asked.append(model) or np.array([1e-4, 3e-4]),
-    )
-    monkeypatch.setattr(
-        llama,
+        llama_numpy,
         "to_llama_cpp",
-        lambda model: (np.arange(101) / 100, np.array([True, False])),
+        lambda model, every: (np.arange(101) / 100, np.array([True, False])),
     )
-    for _ in range(2):
-        language.main(["agreement"])
-    [found] = json.loads((small / "record.json").read_text())["agreement"].values()
-    assert list(found.values()) == [0.0003, 0.99, 0.5, 0.5, 2] and len(asked) == 1
+    found = llama_numpy.agreement(None)
+    assert list(found.values()) == [0.0003, 0.5, 0.99, 0.5, 2]
+    [stored] = lang.record()["agreement"].values()
+    assert set(stored) == set(found)
 
 
 def test_the_keras_model_is_numpys_to_a_thousandth() -> None:

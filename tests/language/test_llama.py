@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import llama_numpy
 import numpy as np
 import pytest
 
 import tiny_llm
-from xrec_tools.bench import llama
 from xrec_utils.keras_start import tf
+from xrec_utils.language import experiment as lang
 from xrec_utils.language.llama import (
     SMOLLM2,
     compiled,
@@ -44,7 +45,7 @@ def test_logits_are_those_of_the_forward_pass_by_hand(network) -> None:
     weights = tiny_llm.by_name(network)
     for row, sequence in zip(ours, tokens, strict=True):
         np.testing.assert_allclose(
-            row, llama.logits(sequence, weights, tiny_llm.SIZE), atol=2e-5
+            row, llama_numpy.logits(sequence, weights, tiny_llm.SIZE), atol=2e-5
         )
 
 
@@ -52,7 +53,9 @@ def test_the_graph_gives_log_probabilities_of_the_rows_asked_for(network) -> Non
     tokens = np.array([[5, 3, 8, 1]], np.int32)
     rows = np.array([[0, 3], [0, 1]], np.int32)
     found = compiled(network)(tokens, *inputs(tokens), rows).numpy()
-    by_hand = llama.logits(tokens[0], tiny_llm.by_name(network), tiny_llm.SIZE)[[3, 1]]
+    by_hand = llama_numpy.logits(tokens[0], tiny_llm.by_name(network), tiny_llm.SIZE)[
+        [3, 1]
+    ]
     np.testing.assert_allclose(found, tf.nn.log_softmax(by_hand), atol=2e-5)
 
 
@@ -82,9 +85,13 @@ def test_smollm2_agrees_with_numpy_and_with_llama_cpp() -> None:
     activations and is farther.
     """
     model = KerasLM()
-    assert llama.to_numpy(model).max() < 1e-3
-    gaps, same = llama.to_llama_cpp(model, every=20)
-    assert np.median(gaps) < 0.2 and same.mean() > 0.8
+    found = llama_numpy.agreement(model, every=20)
+    [stored] = lang.record()["agreement"].values()
+    assert found["NumPy, largest logit difference"] < 1e-3
+    for figure, most in (("median difference", 0.05), ("same top token", 0.1)):
+        assert found[f"llama.cpp, {figure}"] == pytest.approx(
+            stored[f"llama.cpp, {figure}"], abs=most
+        )
 
 
 @pytest.mark.needs("llm")

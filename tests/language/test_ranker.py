@@ -4,13 +4,13 @@ everything apart.
 
 from __future__ import annotations
 
+import llama_numpy
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tiny_llm
-from xrec_tools.bench import llama
 from xrec_utils.language import ranker
 from xrec_utils.language.prompts import chat, message
 from xrec_utils.language.ranker import Tree, bundles, shared_beginning
@@ -62,7 +62,7 @@ def by_hand(model: ranker.KerasLM, prompt: str, answer: str) -> float:
     NumPy.
     """
     start, end = model.tokens(prompt), model.tokens(f" {answer}")
-    scores = llama.logits(
+    scores = llama_numpy.logits(
         start + end, tiny_llm.by_name(model.model), tiny_llm.SIZE
     ).astype(np.float64)
     log_probabilities = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))

@@ -2,7 +2,7 @@
 
     python -m xrec_tools.bench.language [part ...]
 
-Parts: ranking, deletions, games, lines, closely, texts, encoder, agreement, table. Each
+Parts: ranking, deletions, games, lines, closely, texts, encoder, table. Each
 writes into data/language, most only what is not there yet; `table` sums all up in
 data/bench/language.csv. All but `table` need `make llm`.
 
@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xrec_tools.bench import llama
 from xrec_utils.files import replace_bytes, replace_text, sha256
 from xrec_utils.language import experiment as lang
 from xrec_utils.language import prompt_game, reasons, results
@@ -258,29 +257,6 @@ def encoder() -> None:
     )
 
 
-def agreement() -> None:
-    """How far the Keras model lies from NumPy and llama.cpp, into record.json.
-
-    From NumPy in logits, from llama.cpp in nats of log-probability.
-    """
-    weights = model_file("smollm2").name
-    if _noted("agreement", weights):
-        return
-    gaps, same = llama.to_llama_cpp(lang.model())
-    found = {
-        "NumPy, largest logit difference": llama.to_numpy(lang.model()).max(),
-        "llama.cpp, median difference": np.median(gaps),
-        "llama.cpp, 99th percentile": np.quantile(gaps, 0.99),
-        "llama.cpp, same top token": same.mean(),
-        "llama.cpp, tokens asked about": len(same),
-    }
-    note(
-        "agreement",
-        weights,
-        {name: round(float(value), 6) for name, value in found.items()},
-    )
-
-
 PARTS: dict[str, Callable[[], None]] = {
     "ranking": ranking,
     "deletions": lambda: explained("deletions.csv.gz", deletions, lang.USERS),
@@ -289,7 +265,6 @@ PARTS: dict[str, Callable[[], None]] = {
     "closely": lambda: explained("closely.csv.gz", closely, 1),
     "texts": texts,
     "encoder": encoder,
-    "agreement": agreement,
     "table": results.write,
 }
 

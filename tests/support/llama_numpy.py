@@ -1,4 +1,7 @@
-"""How near the Keras model is to two others with the same weights.
+"""How near the Keras language model is to two others with the same weights.
+
+    python -m tests.support.llama_numpy    measures it again, into record.json of
+                                           data/language (needs `make llm`)
 
 They are NumPy, written here, and llama.cpp. The forward pass in NumPy, in float32, goes
 token by token and head by head, and turns pairs as complex numbers: as unlike the Keras
@@ -8,6 +11,7 @@ to 8 bits.
 
 import numpy as np
 
+from xrec_tools.bench.language import note
 from xrec_utils.language import experiment as lang
 from xrec_utils.language.llama import SMOLLM2, Size, tensors, unpack
 from xrec_utils.language.ranker import KerasLM, Tree
@@ -143,3 +147,20 @@ def to_llama_cpp(
             gaps.append(np.abs(row[ids] - theirs))
             same.append(row.argmax() == ids[0])
     return np.concatenate(gaps), np.array(same)
+
+
+def agreement(model: KerasLM, every: int = 8) -> dict[str, float]:
+    """The distances in words: from NumPy in logits, from llama.cpp in nats."""
+    gaps, same = to_llama_cpp(model, every=every)
+    found = {
+        "NumPy, largest logit difference": to_numpy(model).max(),
+        "llama.cpp, median difference": np.median(gaps),
+        "llama.cpp, 99th percentile": np.quantile(gaps, 0.99),
+        "llama.cpp, same top token": same.mean(),
+        "llama.cpp, tokens asked about": len(same),
+    }
+    return {name: round(float(value), 6) for name, value in found.items()}
+
+
+if __name__ == "__main__":
+    note("agreement", model_file("smollm2").name, agreement(lang.model()))
