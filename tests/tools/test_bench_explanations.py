@@ -11,78 +11,15 @@ import pandas as pd
 import pytest
 
 from xrec_tools.bench import (
-    explanations,
     leaderboard,
     questions,
     shapley,
     shop_board,
 )
-from xrec_tools.bench import ways as bench_ways
 from xrec_tools.bench.store import Store
-from xrec_tools.bench.ways import Counted, Played, Way
 from xrec_utils import zoo
-from xrec_utils.explain.shapley import brute_force
-from xrec_utils.games.game import history_game
-from xrec_utils.judge.comparisons import relative_error
 from xrec_utils.keras_start import tf
 from xrec_utils.models import specs
-
-
-@pytest.fixture(scope="module")
-def dae_game() -> Played:
-    """The shipped dae on ten films of the running case; truth by brute force."""
-    case, model = zoo.running_case(), zoo.load("dae")
-    return bench_ways._played("dae", model, case.history[:10])
-
-
-def test_the_numpy_function_is_the_model(dae_game: Played) -> None:
-    game = history_game(dae_game.model, dae_game.history, dae_game.item)
-    masks = np.random.default_rng(0).random((50, 10)) < 0.5
-    np.testing.assert_allclose(dae_game.value(masks), game(masks), atol=1e-5)
-    np.testing.assert_allclose(
-        dae_game.truth, brute_force(dae_game.game).values, atol=1e-5
-    )
-
-
-# the support table tries DeepExplainer in a process of its own
-HERE = [way for way in bench_ways.WAYS if way.method != "DeepExplainer"]
-
-
-@pytest.mark.parametrize("way", HERE, ids=lambda way: f"{way.library} {way.method}")
-def test_every_way_explains_the_game(way: Way, dae_game: Played) -> None:
-    budget = max(way.budgets, key=lambda b: b if isinstance(b, int) else 0)
-    budget = min(budget, 3000) if isinstance(budget, int) else budget
-    values = way.run(dae_game, budget)
-    assert values.shape == (10,)
-    limit = 0.3 if way.method in ("LIME weights", "UnbiasedKernelSHAP") else 0.15
-    assert relative_error(values, dae_game.truth) < limit
-
-
-def test_calls_are_counted_and_short_runs_repeated(dae_game: Played) -> None:
-    value = Counted(lambda masks: masks.sum(axis=1).astype(float))
-    runs = []
-    result, seconds, calls = shapley.timed(
-        lambda: runs.append(value(np.eye(3))) or np.zeros(3), value
-    )
-    assert calls == 3 and len(runs) == 9 and seconds >= 0
-    np.testing.assert_array_equal(result, np.zeros(3))
-
-
-def test_a_curve_has_a_row_for_each_budget(dae_game: Played) -> None:
-    ways = [way for way in bench_ways.WAYS if way.method == "quadrature"]
-    table = shapley.curve([dae_game], ways)
-    assert table["budget"].tolist() == list(ways[0].budgets)
-    assert table["error"].iloc[-1] < 1e-6 and table["truth_error"].eq(0).all()
-
-
-def test_beyond_brute_force_the_truth_states_its_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(bench_ways, "TRUTH_ORDERS", 200)
-    case = zoo.running_case()
-    sampled = bench_ways._played("attention", zoo.load("attention"), case.history[:22])
-    series = bench_ways._played("dae", zoo.load("dae"), case.history[:22])
-    assert 0.001 < sampled.truth_error < 0.2 and series.truth_error < 1e-6
 
 
 def test_all_pairs_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +36,7 @@ def test_all_pairs_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
             )
         },
     )()
-    monkeypatch.setattr(shapley, "dae_of_ml100k", lambda: (zoo.load("dae"), small))
+    monkeypatch.setattr(shapley.race, "dae_of_ml100k", lambda: (zoo.load("dae"), small))
     row = shapley.all_pairs(pairs=2).iloc[0]
     assert row["values"] == sum(len(h) + 1 for h in cases.histories[:4]) * split.n_items
     assert (
@@ -219,7 +156,8 @@ def test_parts_are_stored_and_not_made_twice(
         )
     }
     monkeypatch.setattr(shapley, "PARTS", parts)
-    monkeypatch.setattr(shapley, "SIZES", {})
+    monkeypatch.setattr(shapley, "SIZES", ())
+    monkeypatch.setattr(shapley.race, "PLAYERS", ())
     shapley.main([], Store(tmp_path))
     shapley.main([], Store(tmp_path))
     assert made == [1]
@@ -228,38 +166,6 @@ def test_parts_are_stored_and_not_made_twice(
 
 # -- tables
 # -------------------------------------------------------------------------------------------------------
-
-
-def curves() -> pd.DataFrame:
-    rows = [
-        ("ours", "rule", 0, 0.01, 0.001),
-        ("shap", "sampler", 100, 1.0, 0.1),
-        ("lime", "other", 100, 1.0, 0.5),
-        ("shap", "sampler", 10_000, 100.0, 0.01),
-        ("lime", "other", 10_000, 9.0, 0.49),
-    ]
-    table = pd.DataFrame(
-        rows, columns=["library", "method", "calls", "seconds", "error"]
-    )
-    return table.assign(model="m", players=5)
-
-
-def test_seconds_at_equal_error_by_hand() -> None:
-    table = explanations.equal_error(curves(), targets=(0.05, 0.001)).set_index(
-        ["method", "target"]
-    )
-    assert table.loc[("rule", 0.001), "times_slower"] == 1
-    assert (
-        table.loc[("sampler", 0.05), "seconds"] == 100
-        and table.loc[("sampler", 0.05), "how"] == "measured"
-    )
-    assert table.loc[("sampler", 0.001), "seconds"] == pytest.approx(
-        100 * 100
-    )  # ten times the error: 100 x the work
-    assert table.loc[("sampler", 0.001), "how"] == "extrapolated"
-    assert table.loc[("other", 0.05), "how"] == "never" and np.isnan(
-        table.loc[("other", 0.05), "seconds"]
-    )
 
 
 def rows_of_board() -> pd.DataFrame:

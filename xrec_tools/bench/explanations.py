@@ -1,10 +1,12 @@
 """What the benches of explanations say, as tables.
 
-Error at equal cost, all pairs, causes, leaderboard, questions.
+The race, all pairs, causes, leaderboard, questions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,76 +14,90 @@ import pandas as pd
 from xrec_tools import markdown
 from xrec_tools.bench.store import Store
 from xrec_utils.files import replace_text
+from xrec_utils.metrics.intervals import mean_interval
 
-TARGETS = (0.1, 0.05, 0.01, 0.003, 0.001)
-# A method whose best error is above this share of the error at its cheapest budget did
-# not come down, and its curve is not prolonged.
-STUCK = 0.7
+TARGETS = (0.05, 0.02, 0.01)
+ESTIMATOR = ["model", "players", "library", "method"]
+TRUE = 3  # an error below so many times that of the truth cannot be told
 
 
-def equal_error(
-    curves: pd.DataFrame, targets: Sequence[float] = TARGETS
-) -> pd.DataFrame:
-    """Seconds and calls every method needs for an error, and how many times ours.
+def needed(rows: pd.DataFrame, targets: Sequence[float] = TARGETS) -> pd.DataFrame:
+    """Scores and seconds that each estimator of the race needs for an error.
 
-    The cheapest budget that reaches it counts; beyond the largest budget the 1/√budget
-    law of sampling is applied to the best one and marked extrapolated. A method that
-    did not come down with a larger budget gets no number.
+    They are read on logarithmic axes between two budgets that were measured, never
+    beyond. low and high are those of the ends of the error's 95% interval, a bootstrap
+    over users of their means over seeds; NaN where an end does not reach the error.
+    `how` says what stands in the place of a number, or that the first budget did.
     """
-    rows = []
-    of = ["model", "players", "library", "method"]
-    for (model, players, library, method), part in curves.groupby(of):
-        part = part.sort_values("seconds")
+    found = []
+    for key, part in rows.groupby(ESTIMATOR, sort=False):
+        curve = curve_of(part)
+        told = TRUE * part["truth_error"].mean()
+        last = curve.iloc[-1]
         for target in targets:
-            seconds, calls, how = _needed(part, target)
-            rows.append(
-                {
-                    "model": model,
-                    "players": players,
-                    "target": target,
-                    "library": library,
-                    "method": method,
-                    "seconds": seconds,
-                    "calls": calls,
-                    "how": how,
-                }
+            costs = {
+                "scores": _at(curve["error"], curve["asked"], target),
+                # the low end of the error needs the fewest scores
+                "low": _at(curve["low"], curve["asked"], target),
+                "high": _at(curve["high"], curve["asked"], target),
+                "seconds": _at(curve["error"], curve["seconds"], target),
+            }
+            how = "at most " if target >= curve["error"].iloc[0] else ""
+            if target < told:
+                costs = dict.fromkeys(costs, np.nan)
+                how = "the truth's own error is too large"
+            elif np.isnan(costs["scores"]):
+                how = f"not by {last['asked']:,.0f}: {last['error']:.2g}"
+            found.append(
+                dict(zip(ESTIMATOR, key, strict=True))
+                | {"target": target, **costs, "how": how}
             )
-    return _beside_ours(
-        # closed rules ask for no scores: a ratio of calls would divide by zero
-        pd.DataFrame(rows).replace({"calls": {0: np.nan}}),
-    )
+    return pd.DataFrame(found)
 
 
-def _beside_ours(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with each row's cost as a multiple of our cheapest method's."""
-    game = ["model", "players", "target"]
-    best = (
-        table[table["library"] == "ours"]
-        .groupby(game)[["seconds", "calls"]]
-        .min()
-        .reset_index()
-    )
-    # one row of our best for each row of the table, in its order
-    best = table[game].merge(best, on=game, how="left")
-    return table.assign(
-        times_slower=table["seconds"] / best["seconds"],
-        times_calls=table["calls"] / best["calls"],
-    )
+def curve_of(part: pd.DataFrame) -> pd.DataFrame:
+    """One row for each budget of an estimator: asked, seconds, error, low and high.
 
-
-def _needed(part: pd.DataFrame, target: float) -> tuple[float, float, str]:
-    """(seconds, calls, how they are known) of one method for an error.
-
-    part: its budgets, cheapest first.
+    Means over seeds and users, and the error's 95% interval over users.
     """
-    reached = part[part["error"] <= target]
-    if len(reached):
-        return reached["seconds"].min(), reached["calls"].min(), "measured"
-    best = part.loc[part["error"].idxmin()]
-    if len(part) < 2 or best["error"] > STUCK * part["error"].iloc[0]:
-        return np.nan, np.nan, "never"
-    more = (best["error"] / target) ** 2
-    return best["seconds"] * more, best["calls"] * more, "extrapolated"
+    of = part.groupby("budget")
+    errors = part.pivot_table(index="budget", columns="user", values="error")
+    bands = [asdict(mean_interval(row)) for row in errors.to_numpy()]
+    bands = pd.DataFrame(bands, errors.index).rename(columns={"mean": "error"})
+    return of[["asked", "seconds"]].mean().join(bands)
+
+
+def _at(errors: pd.Series, costs: pd.Series, target: float) -> float:
+    """The cost at which a curve of errors first comes down to a target, or NaN.
+
+    At the first budget already: its cost, which is then an upper bound.
+    """
+    reached = np.flatnonzero(errors <= target)
+    if not len(reached):
+        return np.nan
+    after = reached[0]
+    two = slice(max(after - 1, 0), after + 1)
+    # from the lower error up, as `interp` wants it
+    x, y = np.log(errors.iloc[two])[::-1], np.log(costs.iloc[two])[::-1]
+    return float(np.exp(np.interp(np.log(target), x, y)))
+
+
+def needed_at_a_glance(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row for each estimator, one column for each error: scores, then seconds."""
+    table = needed(rows)
+    wide = table.assign(text=[needed_text(row) for row in table.itertuples()])
+    wide = wide.pivot(index=ESTIMATOR, columns="target", values="text")
+    # the largest error first: it is the easiest to reach
+    return wide[sorted(wide, reverse=True)].rename(columns="error {:.0%}".format)
+
+
+def needed_text(row: Any) -> str:
+    """What a row of `needed` says, in few words."""
+    if np.isnan(row.scores):
+        return row.how
+    high = "more" if np.isnan(row.high) else f"{row.high:,.0f}"
+    scores = f"{row.how}{row.scores:,.0f} [{row.low:,.0f}, {high}]"
+    return f"{scores}, {row.seconds:.2g} s"
 
 
 def planted(board: pd.DataFrame, measure: str = "planted found") -> pd.DataFrame:
@@ -135,18 +151,6 @@ def write_explanations(store: Store) -> None:
     replace_text(store.folder / "EXPLANATIONS.md", "\n".join(parts) + "\n")
 
 
-def _fastest(curves: pd.DataFrame) -> pd.DataFrame:
-    """Two cheapest methods of each library per game and error, and KernelExplainer."""
-    table = equal_error(curves).dropna(subset="seconds")
-    table = table.sort_values("seconds", kind="stable")
-    place = table.groupby(["model", "players", "target", "library"]).cumcount()
-    best = table[(place < 2) | table["method"].str.startswith("KernelExplainer")]
-    order = ["model", "players", "target", "library", "seconds"]
-    # the largest error first: it is the easiest to reach
-    best = best.sort_values(order, ascending=[True, True, False, True, True])
-    return best.reset_index(drop=True)
-
-
 def _markdown(table: pd.DataFrame) -> str:
     """A table as Markdown; an index that says something becomes columns."""
     if not isinstance(table.index, pd.RangeIndex):
@@ -178,12 +182,11 @@ def _figures(table: pd.DataFrame) -> pd.DataFrame:
 # (title, file, what makes the section's table from the file's)
 SECTIONS = (
     (
-        "Seconds for an error (relative L2): "
-        "two methods of each library and KernelExplainer",
-        "shapley.csv",
-        _fastest,
+        "Black boxes: scores (95% interval over users) and seconds for an error",
+        "race.csv",
+        needed_at_a_glance,
     ),
-    ("Error against seconds, every setting", "shapley.csv", _same),
+    ("Ways that look inside the dae: every setting", "shapley.csv", _same),
     ("All Shapley values of ML-100K on dae", "shapley_pairs.csv", _figures),
     (
         "Every model of the zoo by one call, and what shap makes of its network",

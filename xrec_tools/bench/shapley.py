@@ -1,42 +1,39 @@
-"""Error against seconds: our Shapley estimators beside shap, shapiq and lime.
+"""Shapley values by ways that look inside a model, and what shap makes of the zoo.
 
-    python -m xrec_tools.bench.shapley          what is not stored yet (about 25
-                                                minutes), into shapley*.csv
-    python -m xrec_tools.bench.shapley pairs    one of the tables again, pairs or
-                                                support
-    python -m xrec_tools.bench.shapley quick    one game of twenty films, printed and
-                                                not stored
-
-Curves: every method explains the first recommendation of the same users, on the same
-games in the same run. `dae` learned
-ML-100K, its game is a NumPy function that all libraries call; attention and gru are the
-course's own. Truth for 20 films is brute force over all groups; for more films of dae
-the Fourier series, which has its own error below 1e-8; for the others a run of random
-orders long enough that its own error (stored beside) is a fraction of what is measured
-against it.
+python -m xrec_tools.bench.shapley          what is not stored yet, into
+                                            shapley_*.csv
+python -m xrec_tools.bench.shapley pairs    one of the tables again, pairs or
+                                            support
+python -m xrec_tools.bench.shapley quick    one estimator on one game of twenty
+                                            films, not stored
 """
 
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import pairwise
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import pairwise, product
 from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import shap
 from threadpoolctl import threadpool_limits
 
+from xrec_tools.bench import race
 from xrec_tools.bench.explanations import make_parts
 from xrec_tools.bench.store import Store
-from xrec_tools.bench.ways import SIZES, WAYS, Counted, Played, Way, dae_of_ml100k, play
 from xrec_utils import zoo
 from xrec_utils.contract import multi_hot
 from xrec_utils.data.features import USER
+from xrec_utils.explain import one_hidden
 from xrec_utils.explain.choose import explain, quadrature
 from xrec_utils.explain.gradients import Reading
+from xrec_utils.explain.running_sums import marginal_means
 from xrec_utils.explain.shap_guard import ExplainerError
 from xrec_utils.explain.shap_library import shap_values
 from xrec_utils.games.features import feature_game
@@ -45,77 +42,72 @@ from xrec_utils.keras_start import keras, tf
 from xrec_utils.models import specs
 from xrec_utils.models.user_item import UserItemRecommender
 
-LEAST_SECONDS = 0.2  # shorter runs are repeated and the median is kept
+SIZES = (20, 100, 300)
 ADDS_UP = 0.1  # largest gap of a method whose values add up, as a share of the rise
-DRAWS = 20_000  # of shap's GradientExplainer, ten times the most of the curves
+DRAWS = 20_000  # of shap's GradientExplainer, ten times the most of the race
 APART_SECONDS = 600  # that shap may take for one network in its own process
 
 
-def timed(
-    run: Callable[[], np.ndarray], value: Counted
+# -- looking inside the dae ------------------------------------------------------------
+
+
+def white(
+    run: Callable, box: race.Box, budget: int, seed: int
 ) -> tuple[np.ndarray, float, int]:
-    """The result, the median seconds of a warm run, and the groups one run scored."""
-    seconds: list[float] = []
-    while not seconds or (sum(seconds) < LEAST_SECONDS and len(seconds) < 9):
-        value.calls = 0
-        started = time.perf_counter()
-        result = run()
-        seconds.append(time.perf_counter() - started)
-    # the first run may fill caches: it counts only where it is the only one
-    warm = seconds[1:] or seconds
-    return np.asarray(result, dtype=float), float(np.median(warm)), value.calls
+    """Values (n,) of a way that looks inside, its seconds, and no scores asked."""
+    started = time.perf_counter()
+    values = run(box, budget, seed)
+    return np.ravel(values), time.perf_counter() - started, 0
 
 
-def curve(games: Sequence[Played], ways: Sequence[Way] = WAYS) -> pd.DataFrame:
-    """One row per method and budget: error, seconds and calls, means over the games.
-
-    The error is the relative L2 distance to the truth.
-    """
-    rows = []
-    for way in ways:
-        if games[0].name not in way.only:
-            continue
-        # warm: numba and TensorFlow compile on a first call
-        way.run(games[0], way.budgets[0])
-        for budget in way.budgets:
-            row = _point(games, way, budget)
-            rows.append(row)
-            print(*map(_short, row.values()), flush=True)
-    return pd.DataFrame(rows)
+@cache
+def network(box: race.Box) -> keras.Model:
+    """The dae for the films of a history and the item alone."""
+    # built once: a warm run does not pay for it
+    net = one_hidden(box.model)
+    # n inputs, tanh units, one output
+    hidden = keras.layers.Dense(len(net.bias), activation="tanh")
+    output = keras.layers.Dense(1)
+    model = keras.Sequential([keras.Input((len(box.history),)), hidden, output])
+    hidden.set_weights([net.rows[box.history], net.bias])
+    output.set_weights([net.readout[:, [box.item]], net.constant[[box.item]]])
+    return model
 
 
-def _point(games: Sequence[Played], way: Way, budget: Any) -> dict[str, Any]:
-    """One method under one budget on all games, as a row of the curves."""
-    measured = []
-    for played in games:
-        # bound at once: `partial` does not see the next round's game
-        values, spent, asked = timed(
-            partial(
-                way.run,
-                played,
-                budget,
-            ),
-            played.value,
-        )
-        error = relative_error(values, played.truth)
-        measured.append((asked, spent, error, played.truth_error))
-    calls, seconds, error, truth_error = np.mean(measured, axis=0)
-    return {
-        "model": games[0].name,
-        "players": games[0].n,
-        "method": way.method,
-        "library": way.library,
-        "budget": budget,
-        "calls": int(calls),
-        "seconds": seconds,
-        "error": error,
-        "truth_error": truth_error,
-        "users": len(games),
-    }
+def _running_sums(box: race.Box, budget: int, seed: int) -> np.ndarray:
+    sums = box.model.sums(box.history, np.array([box.item]))
+    return marginal_means(sums, budget, seed)[0]
 
 
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _of_network(kind: str, box: race.Box, budget: int, seed: int) -> np.ndarray:
+    row = np.ones((1, len(box.history)), np.float32)
+    explainer = getattr(shap, kind)(network(box), 0 * row)
+    options = {"nsamples": budget, "rseed": seed} if budget else {}
+    return explainer.shap_values(row, **options)
+
+
+# (library, method) -> how, and the budgets: points, terms, orders, none, draws
+WHITE: dict[tuple[str, str], tuple[Callable, tuple[int, ...]]] = {
+    ("ours", "quadrature"): (
+        lambda box, budget, seed: quadrature(
+            box.model, box.history, np.array([box.item]), budget
+        ),
+        (2, 3, 4, 5, 6, 8, 12),
+    ),
+    # its number of terms is set by `explain`: the budget only labels the row
+    ("ours", "Fourier series"): (
+        lambda box, budget, seed: (
+            explain(box.model, box.history, box.item, method="fourier").values
+        ),
+        (64,),
+    ),
+    ("ours", "running sums"): (_running_sums, (16, 128, 1024, 8192)),
+    ("shap", "DeepExplainer"): (partial(_of_network, "DeepExplainer"), (0,)),
+    ("shap", "GradientExplainer"): (
+        partial(_of_network, "GradientExplainer"),
+        (200, 2000),
+    ),
+}
 
 
 # -- all users times all items ---------------------------------------------------------
@@ -128,7 +120,7 @@ def all_pairs(pairs: int = 200, threads: int = 2) -> pd.DataFrame:
     relative L2 distance to the Fourier series on random pairs of user and item outside
     the history.
     """
-    model, split = dae_of_ml100k()
+    model, split = race.dae_of_ml100k()
     cases = split.cases("test")
     both = zip(cases.histories, cases.targets, strict=True)
     histories = [np.append(history, target) for history, target in both]
@@ -345,19 +337,6 @@ def _folded_in(
     return model.from_vectors([*parts, items])[:, 0]
 
 
-def curves(store: Store) -> pd.DataFrame:
-    """The curves of all games: those of shapley.csv, and what it lacks made anew."""
-    table = store.read("shapley.csv", ["model", "players"])
-    for name, sizes in SIZES.items():
-        for n in sizes:
-            if ((table["model"] == name) & (table["players"] == n)).any():
-                continue
-            table = pd.concat([table, curve(play(name, n))], ignore_index=True)
-            # at once: a bench that is interrupted goes on from here
-            store.write("shapley.csv", table)
-    return table
-
-
 PARTS = {
     "pairs": ("shapley_pairs.csv", all_pairs),
     "support": ("shapley_support.csv", support),
@@ -365,16 +344,21 @@ PARTS = {
 
 
 def main(arguments: list[str] | None = None, store: Store | None = None) -> None:
-    """Make the tables named; for none the curves and tables that are not stored."""
+    """Make the tables named; for none the race and those that are not stored."""
     asked = sys.argv[1:] if arguments is None else arguments
     store = store or Store()
     if asked[:1] == ["try"]:
         attempt(*asked[1:])
     elif asked == ["quick"]:
-        curve(play("dae", 20, users=1))
+        quick = {
+            of: (partial(race.black, run), (512,)) for of, run in race.BLACK.items()
+        }
+        race.race([("dae", 20)], quick, Store(Path(mkdtemp())))
     else:
         if not asked:
-            curves(store)
+            inside = {of: (partial(white, run), b) for of, (run, b) in WHITE.items()}
+            race.race(product(["dae"], SIZES), inside, store, "shapley.csv")
+            race.main(asked, store)
         make_parts(PARTS, asked, store)
 
 
