@@ -9,9 +9,12 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 from models_by_hand import ATTENDING, attending
+from xrec_utils import set_seed
+from xrec_utils.explain.attention import gradient_weighted
 from xrec_utils.explain.attention_trial import AttentionTrial
+from xrec_utils.games.game import history_game
 from xrec_utils.keras_start import tf
-from xrec_utils.models.sequence import pooled_mlp
+from xrec_utils.models.sequence import attention_recommender, pooled_mlp
 
 HISTORY, LONG, ITEM = np.array([1, 4, 7, 0]), np.arange(9), 10
 
@@ -86,31 +89,94 @@ def test_weights_for_all_heads_alike(model):
     )
 
 
-def test_permuted_by_hand(model):
+def test_weights_are_dealt_out_among_the_films_alike_in_all_heads(model):
     trial = AttentionTrial(model, HISTORY, ITEM)
-    found = trial.permuted(draws=25, seed=4)
-    rng, changes, places = np.random.default_rng(4), [], []
-    others = np.delete(model.score([HISTORY])[0], [*HISTORY, ITEM])
-    for _ in range(25):
-        weights = trial.row.copy()
-        weights[:, 1:] = weights[:, 1 + rng.permutation(4)]
-        score = trial.scores(weights[None])[0]
-        changes.append(abs(score - trial.score))
-        places.append(
-            abs(int((others > score).sum()) - int((others > trial.score).sum()))
-        )
-    assert (
-        found["median_change"] == pytest.approx(np.median(changes), abs=1e-5)
-        and found["median_change"] > 0
+    found, rng = trial.dealt(draws=25, seed=4), np.random.default_rng(4)
+    assert found.shape == (25, *trial.row.shape)
+    for weights in found:
+        order = rng.permutation(4)
+        np.testing.assert_array_equal(weights[:, 1:], trial.row[:, 1:][:, order])
+        np.testing.assert_array_equal(weights[:, 0], trial.row[:, 0])
+    assert len(np.unique(found, axis=0)) > 10
+    assert np.abs(trial.scores(found) - trial.score).max() > 1e-3
+    np.testing.assert_array_equal(trial.dealt(25, 4), found)
+
+
+def one_layer(name):
+    if name == "gru_attention":
+        return attending(name)
+    set_seed(0)
+    model = attention_recommender(np.eye(12, 4), width=8, blocks=1, window=6)
+    rng = np.random.default_rng(0)
+    model.model.set_weights(
+        [rng.normal(size=w.shape) / 2 for w in model.model.get_weights()]
     )
-    assert found["median_places"] == np.median(places)
-    assert found["max_attention"] == pytest.approx(trial.shares.max())
-    assert trial.permuted(25, 4) == found
+    return model
+
+
+def groups_of(history):
+    everyone = np.ones((1, len(history)), bool)
+    drawn = np.random.default_rng(5).random((12, len(history))) < 0.5
+    return np.concatenate([everyone, ~everyone, drawn])
+
+
+@pytest.mark.parametrize("name", ["attention", "gru_attention"])
+def test_a_film_keeps_its_weight_when_others_are_deleted(name):
+    model, history = one_layer(name), LONG[:6]
+    trial = AttentionTrial(model, history, ITEM)
+    row, groups = trial.dealt(1, seed=2)[0], groups_of(history)
+    # without a film there is nothing but the start token to attend to
+    expected = [model.score([history[:0]])[0, ITEM]]
+    for films in np.delete(groups, 1, axis=0):
+        left = row[:, np.insert(films, 0, True)]
+        left = left / left.sum(axis=1, keepdims=True)
+        alone = AttentionTrial(model, history[films], ITEM)
+        expected.append(alone.scores(left[None])[0])
+    found = trial.game(row)(groups)
+    np.testing.assert_allclose(found[1], expected[0], atol=1e-5)
+    np.testing.assert_allclose(np.delete(found, 1), expected[1:], atol=1e-5)
+    assert np.ptp(found) > 0.01
+    # deleting other films changes the weights of a model that is not held
+    chosen = history_game(model, history, ITEM)(groups)
+    assert np.abs(trial.game(trial.row)(groups) - chosen)[2:].max() > 1e-4
+    assert trial.game(trial.row).full() == pytest.approx(chosen[0], abs=1e-5)
+
+
+def test_in_target_attention_a_weight_that_is_kept_is_the_models_own():
+    model = attending("din")
+    trial, groups = AttentionTrial(model, LONG[:6], ITEM), groups_of(LONG[:6])
+    own = history_game(model, LONG[:6], ITEM)(groups)
+    np.testing.assert_allclose(trial.game(trial.row)(groups), own, atol=1e-5)
+    other = trial.game(trial.dealt(1)[0])(groups)
+    assert np.abs(other - own)[0] > 1e-3
+    assert other[1] == pytest.approx(own[1], abs=1e-5)
+
+
+def test_weights_are_held_in_one_layer_of_histories_that_fit(model):
+    with pytest.raises(ValueError, match="broadcast"):
+        AttentionTrial(model, LONG, ITEM).game(np.ones((1, 7))).full()
+    two = AttentionTrial(attending("attention"), HISTORY, ITEM)
+    with pytest.raises(ValueError, match="layer"):
+        two.game(two.row).full()
+
+
+def test_gradient_weights_of_other_attention():
+    model = attending("din")
+    trial, (_, answers) = AttentionTrial(model, LONG, ITEM), model.parts(LONG, ITEM)
+    row = trial.dealt(1)[0]
+    found = gradient_weighted(model, LONG, ITEM, row=row).values
+    expected = (row[0] * answers[-row.shape[1] :])[1:]
+    np.testing.assert_allclose(found[-len(expected) :], expected, atol=1e-5)
+    own = gradient_weighted(model, LONG, ITEM).values
+    np.testing.assert_allclose(
+        gradient_weighted(model, LONG, ITEM, row=trial.row).values, own
+    )
+    assert np.abs(found - own).max() > 1e-3
 
 
 def test_one_film_has_nowhere_to_move(model):
     trial = AttentionTrial(model, HISTORY[:1], ITEM)
-    assert trial.permuted(3)["median_change"] == pytest.approx(0, abs=1e-6)
+    np.testing.assert_array_equal(trial.dealt(3), np.stack([trial.row] * 3))
     found = trial.adversarial(0.1)
     assert (
         found.shares.tolist() == [1]

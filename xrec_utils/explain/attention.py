@@ -112,9 +112,14 @@ def attention_explanation(
         ([0.125, 0.375], 0.5, 1.0)
     """
     started = time.perf_counter()
-    shares = last_row(model, history, item).mean(axis=0)
     return _shares(
-        history, item, titles, shares, "attention (share, not signed)", started
+        history,
+        item,
+        titles,
+        # float32 shares would miss a sum of one by more
+        shares=last_row(model, history, item).mean(axis=0, dtype=np.float64),
+        method="attention (share, not signed)",
+        started=started,
     )
 
 
@@ -180,6 +185,7 @@ def gradient_weighted(
     item: int,
     *,
     titles: Sequence[str] | None = None,
+    row: np.ndarray | None = None,
 ) -> Explanation:
     """Multiply the last row of attention by the gradient of the score at it.
 
@@ -194,6 +200,8 @@ def gradient_weighted(
         history: (n,) item codes, oldest first.
         item: the code of the film explained, outside the history.
         titles: names by item code; None for 'item 17'.
+        row: other weights (heads, L) to put in the place of the model's own, start
+            token first; None for its own.
 
     Returns:
         Explanation with values (n,) in the unit of the score. `base` is the score when
@@ -214,7 +222,7 @@ def gradient_weighted(
     """
     started = time.perf_counter()
     game = history_game(model, history, item, titles=titles)
-    row = last_row(model, history, item).astype(np.float32)
+    row = np.float32(last_row(model, history, item) if row is None else row)
     # the model's own attention, and none but to the start token: score and base
     weights = tf.constant(
         np.stack([row, row * (np.arange(row.shape[1]) == 0)]),
@@ -224,12 +232,12 @@ def gradient_weighted(
         scores = model.score_of_attention(history, item)(weights)
     # (heads, L): the slopes at the model's own attention
     slopes = tape.gradient(scores, weights)[0].numpy()
-    credit = (row * slopes).sum(axis=0, dtype=np.float64)
+    # place 0 is the start token, which is no film
+    credit = (row * slopes)[:, 1:].sum(axis=0, dtype=np.float64)
     return Explanation(
         players=game.players,
         target=game.target,
-        # place 0 is the start token, which is no film
-        values=unseen_as_zero(credit[1:], game.n_players),
+        values=unseen_as_zero(credit, game.n_players),
         base=float(scores[1]),
         score=float(scores[0]),
         method="attention times gradient",
@@ -256,8 +264,6 @@ def _shares(
         "could be explained.",
     )
     name = namer(titles)
-    # float32 shares would miss a sum of one by more
-    shares = shares.astype(np.float64)
     return Explanation(
         players=tuple(map(name, history)),
         target=f"attention behind the score of {name(item)}",

@@ -9,15 +9,15 @@ only the films trade places.
 """
 
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 from scipy.spatial.distance import jensenshannon
 
 from xrec_utils.checks import finite
-from xrec_utils.contract import check_count
 from xrec_utils.explain.attention import last_row
 from xrec_utils.files import require
-from xrec_utils.games.game import history_game
+from xrec_utils.games.game import Game, Masks, history_game
 from xrec_utils.models.sequence import HistoryRecommender
 
 # of the stretch between two films; each leaves the mixture on the allowed side
@@ -78,11 +78,8 @@ class AttentionTrial:
         history_game(model, self.history, item)  # for its checks
         self.row = last_row(model, self.history, item)
         # of the films alone, so that they add up to one without the start token
-        self.shares = self.row[:, 1:].mean(
-            axis=0,
-            dtype=np.float64,
-        )
-        self.shares /= self.shares.sum()
+        films = self.row[:, 1:].astype(np.float64)
+        self.shares = films.sum(axis=0) / films.sum()
         self._score = model.score_of_attention(self.history, item)
         self.score = float(
             self.scores(self.row[None])[0],
@@ -110,48 +107,72 @@ class AttentionTrial:
 
         shares: (n, films read); a head keeps what it gives to the start token.
         """
-        # (heads, 1): the start token's own weight
-        start = self.row[:, :1]
-        # (n, heads, films): what is left of one goes to the films
-        films = (1 - start) * shares[:, None]
+        # (n, heads, films): what the start token leaves of one goes to the films
+        films = (1 - self.row[:, :1]) * shares[:, None]
         # the start token's weight goes back to place 0
         return self.scores(
-            np.insert(films, 0, start[:, 0], axis=2),
+            np.insert(films, 0, self.row[:, 0], axis=2),
         )
 
-    def permuted(self, draws: int = 100, seed: int = 0) -> dict[str, float]:
-        """Shuffle the weights among the films, alike in all heads.
+    def dealt(self, draws: int = 100, seed: int = 0) -> np.ndarray:
+        """Return rows (draws, heads, L) whose films' weights are dealt out at random.
 
-        A low change makes the weights no reason. Returns max_attention, the largest
-        share; median_change, the median of |change of score| over the draws; and
-        median_places, that of the places by which the item moves if all other films
-        outside the history keep theirs. Raises ValueError unless `draws` is a whole
-        number above 0.
+        Alike in all heads; the start token keeps its own. A film then says nothing
+        about its weight, and where `scores` hardly change, the weights are no reason.
+        Raises ValueError unless there is a draw.
         """
-        check_count("draws", draws)
         rng = np.random.default_rng(seed)
-        # places of films start at 1: the start token stays where it is
-        orders = np.array(
-            [1 + rng.permutation(len(self.shares)) for _ in range(draws)],
+        # films stand behind the start token, which stays where it is
+        return np.insert(
+            [rng.permutation(self.row[:, 1:], axis=1) for _ in range(draws)],
+            0,
+            self.row[:, 0],
+            axis=2,
         )
-        weights = np.repeat(self.row[None], draws, axis=0)
-        # from (heads, draws, films)
-        weights[:, :, 1:] = self.row[:, orders].swapaxes(0, 1)
-        scores = self.scores(weights)
-        others = np.delete(
-            self.model.score([self.history])[0],
-            np.append(self.history, self.item),
+
+    def game(self, row: np.ndarray) -> Game:
+        """Return the history game in which each film keeps a weight of this row.
+
+        row: (heads, L), start token first. The weights of the films present are brought
+        to a sum of one; all else is read anew from these films: the states of a GRU,
+        places, and what passes by the attention. In din, with its own row, it is
+        `history_game`. Raises ValueError if the history is longer than the window; the
+        game does so when it is played if there is more than one layer of attention.
+        """
+
+        def value(masks: Masks) -> np.ndarray:
+            """Scores (n,) of groups (n, films)."""
+            # the start token is always there
+            present = np.insert(masks, 0, True, axis=1)
+            weights = row * present[:, None]
+            weights = weights / weights.sum(axis=2, keepdims=True)
+            if self.model.encoder is None:
+                return self.scores(weights)
+            ids = self.model.windows([self.history[films] for films in masks])
+            # padding stands on the left, and has no weight
+            places = np.argsort(present, axis=1, kind="stable")[:, -ids.shape[1] :]
+            with self.held(np.take_along_axis(weights, places[:, None], axis=2)):
+                return self.model.table.logits(
+                    self.model.encoder(self.model._inputs(ids), training=False)[:, -1]
+                ).numpy()[:, self.item]
+
+        return Game(tuple(map(str, self.history)), "score", value, batch=4096)
+
+    def held(self, weights: np.ndarray) -> patch:
+        """A context in which the last place attends with weights (n, heads, places).
+
+        They belong to the n histories read in it. Raises ValueError if the model has
+        more than one layer of attention, AttributeError for din, which has none.
+        """
+        return patch.object(
+            # of one layer only: a second name would be refused
+            self.model.encoder.get_layer(*self.model.maps.output),
+            "_masked_softmax",
+            # each place gets the last one's: with one layer nobody reads the others
+            lambda scores, mask=None: np.repeat(
+                np.float32(weights)[:, :, None], scores.shape[2], axis=2
+            ),
         )
-        # (draws + 1,): how many stand above the item, first with its own score
-        places = np.sum(
-            others > np.append(self.score, scores)[:, None],
-            axis=1,
-        )
-        return {
-            "max_attention": float(self.shares.max()),
-            "median_change": float(np.median(np.abs(scores - self.score))),
-            "median_places": float(np.median(np.abs(places[1:] - places[0]))),
-        }
 
     def adversarial(self, eps: float) -> Adversary:
         """Find the most different shares that change the score by at most eps.
@@ -198,15 +219,10 @@ class AttentionTrial:
         For all pairs that lie on two sides of it.
         """
         over = self.with_shares(corners) - self.score > bound
-        # (films, films): the first above the bound, the second below it
-        above, below = np.nonzero(
-            over[:, None] & ~over,
-        )
-        upper = corners[above]
-        lower = corners[below]
-        if not len(upper):
-            return upper
-        for _ in range(_HALVINGS):
+        # (pairs, films) each: the first above the bound, the second below it
+        upper, lower = (corners[films] for films in np.nonzero(over[:, None] & ~over))
+        # without pairs there is nothing to mix
+        for _ in range(_HALVINGS if len(upper) else 0):
             middle = (upper + lower) / 2
             over = self.with_shares(middle) - self.score > bound
             upper = np.where(over[:, None], middle, upper)
