@@ -216,12 +216,12 @@ def _largest_fall(
 
 
 def _point_out(axes: Axes, spot: tuple[float, float], words: str, place: int) -> None:
-    """Write words into the lower left corner, below falling curves, with an arrow."""
+    """Write words below the middle of falling curves, beside a legend, with an arrow."""
     axes.annotate(
         textwrap.fill(words, 24),
         spot,
         # several notes stand above each other
-        xytext=(0.02, 0.04 + 0.2 * place),
+        xytext=(0.42, 0.04 + 0.2 * place),
         textcoords="axes fraction",
         arrowprops={"arrowstyle": "->", "color": GREY, "lw": 1.5},
     )
