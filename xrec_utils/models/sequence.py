@@ -84,7 +84,9 @@ class HistoryRecommender:
         ]
 
     # one trace for every length: histories of all sizes share it
-    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None), tf.int32)], autograph=False
+    )
     def _last_hidden(self, ids: tf.Tensor) -> tf.Tensor:
         return self.encoder(self._inputs(ids), training=False)[:, -1]
 
@@ -291,7 +293,7 @@ class AveragingRecommender(HistoryRecommender):
 
         return Sums(np.array(films), finish)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def _hidden(self, mean: tf.Tensor) -> tf.Tensor:
         """What the encoder makes of averages (m, d)."""
         # it reads one place, which is the mean already

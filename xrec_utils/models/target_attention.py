@@ -170,7 +170,8 @@ class TargetAttention(HistoryRecommender):
         input_signature=[
             tf.TensorSpec((None, None), tf.int32),
             tf.TensorSpec((None, None), tf.float32),
-        ]
+        ],
+        autograph=False,
     )
     def _whole(self, ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Scores (n, m), without bias, of windows (n, length) for rows (m, d)."""
