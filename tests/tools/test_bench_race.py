@@ -141,9 +141,11 @@ def test_another_python_is_asked_over_a_line(
     [
         (0.1, np.inf, 0.1, 16, True),
         (0.004, 0.01, 0.1, 16, False),  # the smallest error asked for is reached
-        (0.3, 0.6, 0.1, 16, False),  # a quarter of it would be above 5% and more
+        (0.5, np.inf, 0.1, 16, True),  # how it falls is not known yet
+        (0.3, 0.6, 0.1, 16, False),  # halved twice it would be above 5%
+        (0.3, 0.9, 0.1, 16, True),  # a ninth of it would not
         (0.1, 0.105, 0.1, 16, False),  # does not come down
-        (0.1, 0.3, 1.0, 16, False),  # slow
+        (0.1, 0.3, 2.0, 16, False),  # slow
     ],
 )
 def test_when_a_larger_budget_is_tried(

@@ -101,7 +101,7 @@ WHITE: dict[tuple[str, str], tuple[Callable, tuple[int, ...]]] = {
         ),
         (64,),
     ),
-    ("ours", "running sums"): (_running_sums, (16, 128, 1024, 8192)),
+    ("ours", "running sums"): (_running_sums, (16, 128, 1024)),
     ("shap", "DeepExplainer"): (partial(_of_network, "DeepExplainer"), (0,)),
     ("shap", "GradientExplainer"): (
         partial(_of_network, "GradientExplainer"),
