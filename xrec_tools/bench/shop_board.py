@@ -18,13 +18,14 @@ from xrec_utils.judge import (
 )
 from xrec_utils.shop import Shop, load_shop
 
-CASES = 60  # choices in the shop
+CASES = 60  # choices in the shop, some of one customer
 
 
 def shop_rows(name: str, names: Sequence[str]) -> pd.DataFrame:
     """Marks of explainers against the shop's true reasons, in columns COLUMNS.
 
-    Explained is the shop itself ("itself"), or a model trained on its log.
+    Explained is the shop itself ("itself"), or a model trained on its log. The user is
+    the customer: who made several of the choices counts once.
     """
     shop = Shop()
     data = load_shop()
@@ -36,7 +37,7 @@ def shop_rows(name: str, names: Sequence[str]) -> pd.DataFrame:
     counts = np.bincount(np.concatenate(purchases), minlength=shop.n_items)
     columns = unit_columns(purchases, shop.n_items)
     rows = []
-    for user, case in enumerate(planted_cases(shop, data, CASES)):
+    for seed, case in enumerate(planted_cases(shop, data, CASES)):
         own = shop_game(shop, case.owned, case.item) if model is None else None
         asked = Asked(
             model,
@@ -48,9 +49,10 @@ def shop_rows(name: str, names: Sequence[str]) -> pd.DataFrame:
             own,
         )
         for explainer in names:
-            found = EXPLAINERS[explainer](asked, user)
+            found = EXPLAINERS[explainer](asked, seed)
             for measure, value in _true_to_shop(found, case).items():
-                rows.append((f"shop: {name}", 0, explainer, measure, user, value))
+                mark = (explainer, measure, case.user, value)
+                rows.append((f"shop: {name}", 0, *mark))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
