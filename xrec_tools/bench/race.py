@@ -75,13 +75,11 @@ Estimator = Callable[[Box, int, int], tuple[np.ndarray, float, int]]
 
 
 def budgets(name: str, n: int) -> list[int]:
-    """The budgets of black boxes on a model with n players, each four times the last.
-
-    But for the largest: a network's scores cost more.
-    """
-    # with 100 films, 8,192 are too few
-    largest = 131_072 if name == "dae" else 16_384 if n > 50 else 8_192
-    return [b for b in (512, 2048, 8192, 32_768) if b < largest] + [largest]
+    """The budgets of black boxes on a model with n players."""
+    if name == "dae":
+        return [512, 2048, 8192, 32_768, 131_072]
+    # a network's scores cost more; with 100 films 8,192 of them are too few
+    return [512, 2048, 8192] + [16_384, 32_768] * (n > 50)
 
 
 # -- estimators: score, n, budget, seed -> values (n,) ---------------------------------
@@ -332,8 +330,8 @@ def race(
             rows = stored(store, file, key, make)
             before, error = error, rows["error"].mean()
             print(*key.values(), f"{error:.2g}", flush=True)
-            left = budgets(name, n)[-1] / budget
-            if not only and not _goes_on(error, before, rows["own"].mean(), left):
+            own, largest = rows["own"].mean(), budgets(name, n)[-1]
+            if not only and not _goes_on(error, before, own, largest / budget):
                 break
 
 
