@@ -78,7 +78,7 @@ def test_a_row_by_hand_and_rows_are_not_made_twice(short: None, tmp_path) -> Non
     store = Store(tmp_path)
     asked = {("mine", "alone"): (partial(race.black, alone), (6,))}
     race.race([("dae", 6)], asked, store)
-    rows = store.read("race.csv")
+    rows = store.read("race.csv.gz")
     assert rows["seed"].tolist() == [0, 1] and (rows["asked"] == 6).all()
     case, model = zoo.running_case(), zoo.load("dae")
     game = history_game(model, case.history[:6], case.item)
@@ -89,7 +89,7 @@ def test_a_row_by_hand_and_rows_are_not_made_twice(short: None, tmp_path) -> Non
     assert cost[0] == pytest.approx(cost[1]) and cost[0] > 0
     again = {("mine", "alone"): (pytest.fail, (6,))}
     race.race([("dae", 6)], again, store)
-    pd.testing.assert_frame_equal(store.read("race.csv"), rows)
+    pd.testing.assert_frame_equal(store.read("race.csv.gz"), rows)
 
 
 def test_scores_are_asked_together_whatever_the_second_run_asks(box: Box) -> None:
@@ -127,7 +127,7 @@ def test_another_python_is_asked_over_a_line(
     race.race_newest(sys.executable, [("dae", 6)], store)
     (game,) = race.boxes("dae", 6, store)
     here = race.BLACK["shapiq", "KernelSHAP (pairs)"]
-    rows = store.read("race.csv")
+    rows = store.read("race.csv.gz")
     errors = [
         relative_error(race.black(here, game, 40, seed)[0], game.truth)
         for seed in (0, 1)

@@ -107,7 +107,7 @@ def test_speed_shows_white_boxes_by_their_error_and_black_boxes_by_their_scores(
     assert errors == sorted(errors) and len(errors) == len(curves.groupby(of))
     by_hand = curves.groupby([*of, "budget"])["error"].mean().min()
     assert errors[0] == pytest.approx(by_hand, rel=0.06)
-    rows = pd.read_csv(ROOT / "data" / "bench" / "race.csv").query("players == 100")
+    rows = pd.read_csv(ROOT / "data" / "bench" / "race.csv.gz").query("players == 100")
     assert len(black) - 2 == len(rows.groupby(of))
     models = [cell.strip() for cell in black[0].split("|")[2:-1]]
     assert set(models) == set(rows["model"])

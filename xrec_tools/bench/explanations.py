@@ -212,10 +212,14 @@ def _figures(table: pd.DataFrame) -> pd.DataFrame:
 SECTIONS = (
     (
         "Black boxes: scores (95% interval over users) and seconds for an error",
-        "race.csv",
+        "race.csv.gz",
         needed_at_a_glance,
     ),
-    ("Black boxes: ours beside the best of the libraries", "race.csv", beside_others),
+    (
+        "Black boxes: ours beside the best of the libraries",
+        "race.csv.gz",
+        beside_others,
+    ),
     (
         "White boxes, which look inside the dae: every setting",
         "shapley.csv",

@@ -1,8 +1,8 @@
 """The race of Shapley estimators: errors at equal budgets.
 
-    python -m xrec_tools.bench.race                what race.csv lacks (about an hour)
+    python -m xrec_tools.bench.race                what race.csv.gz lacks (an hour)
     python -m xrec_tools.bench.race newest PYTHON  the newest shapiq, in a Python of its
-                                                   own, into race.csv
+                                                   own, for race.csv.gz
 
 Every estimator explains the first recommendation to the same users, under the same
 seeds. Black boxes see no more than the scores of groups, from the same function in the
@@ -273,7 +273,7 @@ def boxes(name: str, n: int, store: Store) -> list[Box]:
         inside = restricted(*case) if name == "dae" else history_game(*case).value
         score = partial(in_batches, inside)
         key = {"model": name, "players": n, "user": user}
-        mine = stored(store, "race_truth.csv", key, partial(_truth, *case, score))
+        mine = stored(store, "race_truth.csv.gz", key, partial(_truth, *case, score))
         truth, off = mine[["value", "off"]].to_numpy().T
         error = relative_error(truth + off, truth)
         seconds = np.median(repeat(partial(score, both), number=1, repeat=3))
@@ -316,7 +316,7 @@ def race(
     games: Iterable[tuple[str, int]],
     estimators: dict[tuple[str, str], tuple[Estimator, tuple[int, ...]]],
     store: Store,
-    file: str = "race.csv",
+    file: str = "race.csv.gz",
 ) -> None:
     """Add to a file the rows that it lacks, of estimators with their budgets.
 
