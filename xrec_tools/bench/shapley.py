@@ -4,8 +4,8 @@ python -m xrec_tools.bench.shapley          what is not stored yet, into
                                             shapley_*.csv
 python -m xrec_tools.bench.shapley pairs    one of the tables again, pairs or
                                             support
-python -m xrec_tools.bench.shapley quick    one estimator on one game of twenty
-                                            films, not stored
+python -m xrec_tools.bench.shapley quick    the race's estimators with 512 scores and
+                                            twenty films, printed and not stored
 """
 
 import subprocess
@@ -16,7 +16,7 @@ from functools import cache, partial
 from itertools import pairwise, product
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -353,7 +353,8 @@ def main(arguments: list[str] | None = None, store: Store | None = None) -> None
         quick = {
             of: (partial(race.black, run), (512,)) for of, run in race.BLACK.items()
         }
-        race.race([("dae", 20)], quick, Store(Path(mkdtemp())))
+        with TemporaryDirectory() as folder:
+            race.race([("dae", 20)], quick, Store(Path(folder)))
     else:
         if not asked:
             inside = {of: (partial(white, run), b) for of, (run, b) in WHITE.items()}

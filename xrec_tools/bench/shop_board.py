@@ -51,8 +51,7 @@ def shop_rows(name: str, names: Sequence[str]) -> pd.DataFrame:
         for explainer in names:
             found = EXPLAINERS[explainer](asked, seed)
             for measure, value in _true_to_shop(found, case).items():
-                mark = (explainer, measure, case.user, value)
-                rows.append((f"shop: {name}", 0, *mark))
+                rows.append((f"shop: {name}", 0, explainer, measure, case.user, value))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -281,17 +281,18 @@ class AveragingRecommender(HistoryRecommender):
         """
         if len(history) > self.window:
             return None
-        start, *films = self.vectors([self.start, *history])
+        # the start token's comes first
+        vectors = self.vectors([self.start, *history])
         rows = self.table.rows(items).numpy()
         level = self.table.bias.numpy()[items]
 
         def finish(sums: np.ndarray, films: np.ndarray) -> np.ndarray:
             """Scores (m, k) of sums (m, d)."""
             # the start token is one place more
-            mean = ((start + sums) / (1 + films)[:, None]).astype(np.float32)
+            mean = ((vectors[0] + sums) / (1 + films)[:, None]).astype(np.float32)
             return self._hidden(mean).numpy() @ rows.T + level
 
-        return Sums(np.array(films), finish)
+        return Sums(vectors[1:], finish)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _hidden(self, mean: tf.Tensor) -> tf.Tensor:
